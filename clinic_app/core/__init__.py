@@ -1,0 +1,1 @@
+"""Technical ground: settings, database, errors, clock, secrets, logs. Knows nothing of clinics."""

@@ -1,0 +1,72 @@
+"""Where a request came from: the caller's address, and the origins whose pages may talk to us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from clinic_app.core.settings import Settings
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def normal_address(text: str) -> str:
+    """``text`` as one spelling of an IP address, or an empty string if it is none.
+
+    A port, brackets and an IPv6 zone are dropped; IPv4 inside IPv6 becomes IPv4.
+    """
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:  # 10.0.0.1:4711
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address)
+
+
+def client_address(scope: Mapping[str, Any], hops: int) -> str:
+    """The address of the person behind an ASGI ``scope``, normalised; empty if it is not known.
+
+    ``hops`` reverse proxies in front are ours: the caller is that many entries from the right of
+    ``X-Forwarded-For``, since everything further left is whatever the caller wrote. With no hops, or a
+    header too short to have passed them all, it is the other end of the connection.
+    """
+    if hops:
+        lines = [value for name, value in scope.get("headers", ()) if name.lower() == b"x-forwarded-for"]
+        entries = b",".join(lines).decode("latin-1").split(",") if lines else []
+        if len(entries) >= hops:
+            return normal_address(entries[-hops])
+    client = scope.get("client")
+    return normal_address(str(client[0])) if client else ""
+
+
+def normal_origin(url: str) -> str:
+    """``url`` as a browser writes it in ``Origin``: lower case, no default port. Empty if it is no origin."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    suffix = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{suffix}"
+
+
+def allowed_origins(settings: Settings) -> tuple[str, ...]:
+    """The origins whose pages may open the event socket: the configured one, first.
+
+    Without ``CLINIC_PUBLIC_URL`` that is this machine, under both of its usual names.
+    """
+    own = normal_origin(settings.origin)
+    if settings.public_url:
+        return (own,)
+    return (own, normal_origin(f"http://127.0.0.1:{settings.port}"))

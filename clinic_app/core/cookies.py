@@ -1,0 +1,29 @@
+"""Names of our cookies, and how Reflex gets to see them: as hashes only."""
+
+from __future__ import annotations
+
+from clinic_app.core.settings import get_settings
+
+FLASH = "clinic_flash"
+#: Set by our own outer layer on the websocket, never by a browser: the caller's address.
+ADDRESS = "clinic_address"
+
+
+def session_name() -> str:
+    """``__Host-`` needs https, so plain http on a developer's machine goes without."""
+    return "__Host-clinic_session" if get_settings().secure_cookies else "clinic_session"
+
+
+def parse(header: str) -> dict[str, str]:
+    """Name → value of a ``Cookie`` header; what cannot be read is left out."""
+    found: dict[str, str] = {}
+    for part in header.split(";"):
+        name, equals, value = part.strip().partition("=")
+        if equals and name:
+            found.setdefault(name, value.strip('"'))
+    return found
+
+
+def options() -> dict[str, object]:
+    """Flags of every cookie of ours."""
+    return {"httponly": True, "samesite": "strict", "path": "/", "secure": get_settings().secure_cookies}

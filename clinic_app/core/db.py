@@ -1,0 +1,112 @@
+"""The engine, and the one way to a transaction. See docs/decisions/0002 for why a use case owns it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000")
+
+
+def make_engine(url: str) -> Engine:
+    """An engine for SQLite or PostgreSQL as this product wants it.
+
+    SQLite: WAL, durable commits, foreign keys, and ``BEGIN IMMEDIATE`` for writing transactions, since a
+    deferred BEGIN fails or loses updates under several writers. Bound values never appear in errors.
+    """
+    if not url.startswith("sqlite"):
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=10,
+        max_overflow=30,
+        connect_args={"check_same_thread": False, "timeout": 5},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connect(dbapi: Any, _: Any) -> None:
+        dbapi.isolation_level = None  # BEGIN is ours to say
+        for pragma in SQLITE_PRAGMAS:
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        writing = connection.get_execution_options().get("clinic_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+_sessions: Callable[[bool], Session] | None = None
+_after_change: list[Callable[[], None]] = []
+
+
+def bind(engine: Engine) -> None:
+    """Make ``engine`` the one that ``transaction`` and ``reading`` use."""
+    writing = engine.execution_options(clinic_write=True)
+    bind_sessions(lambda write: Session(writing if write else engine, expire_on_commit=False))
+
+
+def bind_sessions(factory: Callable[[bool], Session] | None) -> None:
+    """Use ``factory(write)`` for sessions. Tests bind one that rolls everything back."""
+    global _sessions
+    _sessions = factory
+
+
+def on_change(callback: Callable[[], None]) -> None:
+    """Call ``callback`` after each committed transaction that said ``changed(session)``. Any thread."""
+    _after_change.append(callback)
+
+
+def changed(session: Session) -> None:
+    """Say that this transaction alters what lists show."""
+    session.info["changed"] = True
+
+
+def _open(write: bool) -> Session:
+    if _sessions is None:
+        raise RuntimeError("no database bound: call core.bootstrap.start() first")
+    return _sessions(write)
+
+
+@contextlib.contextmanager
+def transaction() -> Iterator[Session]:
+    """One writing transaction: committed at the end of the block, rolled back on any exception.
+
+    Use cases own exactly one. Nothing slow belongs inside.
+    """
+    with _open(True) as session:
+        with session.begin():
+            yield session
+        if session.info.get("changed"):
+            for callback in _after_change:
+                callback()
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[Session]:
+    """One consistent, read-only view of the database. Nothing written in it is kept."""
+    with _open(False) as session:
+        yield session  # closing rolls back; rows read stay usable, detached
+
+
+def violated(error: IntegrityError) -> str:
+    """The name of the constraint or unique index that refused, as the models name it; empty if unknown."""
+    diagnosis = getattr(error.orig, "diag", None)
+    if diagnosis is not None:
+        return diagnosis.constraint_name or ""
+    text = str(
+        error.orig
+    )  # SQLite: "UNIQUE constraint failed: patients.national_id_key" / "CHECK constraint failed: ck_…"
+    kind, _, what = text.partition(" constraint failed: ")
+    if kind == "UNIQUE":
+        columns = [column.strip().split(".") for column in what.split(",")]
+        if all(len(column) == 2 for column in columns):
+            return f"uq_{columns[0][0]}_{'_'.join(name for _, name in columns)}"
+    return what.strip()

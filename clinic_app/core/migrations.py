@@ -1,0 +1,41 @@
+"""The database's shape: bring it up to date, or say that it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from alembic import command
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BEHIND = "The database is not up to date: run `python -m clinic_app migrate`."
+
+
+def _config() -> Config:
+    return Config(str(ROOT / "alembic.ini"))
+
+
+def wanted() -> str:
+    """The newest revision that this checkout knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def present(engine: Engine) -> str:
+    """The revision of the database behind ``engine``; empty if it has none."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def up_to_date(engine: Engine) -> bool:
+    """Whether the database has exactly the shape that this program expects."""
+    return present(engine) == wanted()
+
+
+def upgrade() -> None:
+    """Bring the database of the settings to the newest revision. Safe to repeat."""
+    command.upgrade(_config(), "head")

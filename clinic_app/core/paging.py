@@ -1,0 +1,43 @@
+"""Pages of a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+PAGE_SIZE = 20
+PAGE_SIZE_AT_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page: its rows, which page it is (from 1), how many rows a page has and how many there are."""
+
+    items: tuple[Item, ...]
+    number: int
+    size: int
+    total: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are; one where there is nothing."""
+        return max(1, -(-self.total // self.size))
+
+    @property
+    def first(self) -> int:
+        """Number of the first row shown, from 1; 0 where there is none."""
+        return (self.number - 1) * self.size + 1 if self.items else 0
+
+    @property
+    def last(self) -> int:
+        """Number of the last row shown."""
+        return self.first + len(self.items) - 1 if self.items else 0
+
+
+def clamp(value: object, low: int, high: int, default: int) -> int:
+    """``value`` as a whole number between ``low`` and ``high``; ``default`` where it is none."""
+    try:
+        return min(high, max(low, int(str(value))))
+    except ValueError:
+        return default

@@ -1,0 +1,165 @@
+"""Settings: one class, read from the environment (``CLINIC_…``), checked before anything starts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The text is one sentence that names it."""
+
+
+class Settings(BaseSettings):
+    """Everything that differs between two clinics or two machines.
+
+    Durations are whole hours or minutes, as the names say. Paths are absolute or relative to the
+    working directory.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CLINIC_", extra="ignore", validate_default=True)
+
+    mode: Literal["demo", "test", "production"] = Field(
+        "production", description="`demo` has invented patients and known passwords; `production` refuses both."
+    )
+    name: str = Field("Lakeside Medical Centre", min_length=1, max_length=80, description="The clinic's name.")
+    telephone: str = Field("020 712 3456", max_length=40, description="What patients call when stuck.")
+    opening_hours: str = Field("Monday to Saturday, 07:00 to 18:00", max_length=80, description="Shown to patients.")
+    region: str = Field("KE", description="Region of phone numbers, two letters (ISO 3166-1).")
+    timezone: str = Field("Africa/Nairobi", description="Time zone of what people read (IANA name).")
+    patient_id_prefix: str = Field("LMC", pattern=r"^[A-Z]{1,8}$", description="Letters in front of a patient ID.")
+
+    data_dir: Path = Field(Path("data"), description="SQLite file and generated keys; made with mode 0700.")
+    database_url: str = Field("", description="Empty: SQLite in the data directory. Else `postgresql+psycopg://…`.")
+    redis_url: str = Field("", description="Needed for several workers only: page state.")
+    public_url: str = Field("", description="Address people type, such as `https://desk.example.org`.")
+    host: str = Field("127.0.0.1", description="Address the server listens on.")
+    port: int = Field(3000, ge=1, le=65535, description="Port the server listens on.")
+    workers: int = Field(1, ge=1, le=32, description="Server processes; more than one needs Redis and PostgreSQL.")
+    trusted_proxy_hops: int = Field(
+        0, ge=0, le=5, description="Reverse proxies in front whose X-Forwarded-For is true."
+    )
+
+    pepper: SecretStr | None = Field(
+        None, description="Key of the password pre-hash. Empty: generated, kept in the data directory."
+    )
+    audit_key: SecretStr | None = Field(
+        None, description="Key of the audit chain. Empty: generated, kept in the data directory."
+    )
+    token_key: SecretStr | None = Field(
+        None, description="Key of API tokens and search digests. Empty: generated likewise."
+    )
+
+    bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes; below 10 in tests only.")
+    temporary_password_hours: int = Field(48, ge=1, le=168, description="Life of a temporary password.")
+    staff_idle_minutes: int = Field(
+        15, ge=1, le=240, description="A staff session ends after doing nothing for so long."
+    )
+    staff_session_hours: int = Field(12, ge=1, le=24, description="A staff session ends after so long in any case.")
+    patient_idle_minutes: int = Field(15, ge=1, le=240, description="The same for patients.")
+    patient_session_hours: int = Field(1, ge=1, le=24, description="The same for patients.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+
+    @field_validator("region")
+    @classmethod
+    def _known_region(cls, value: str) -> str:
+        if value not in phonenumbers.SUPPORTED_REGIONS:
+            raise ValueError("must be a two-letter region, such as KE")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("must be an IANA time zone, such as Africa/Nairobi") from None
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_origin(cls, value: str) -> str:
+        value = value.rstrip("/")
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path):
+            raise ValueError("must be scheme and host only, such as https://desk.example.org")
+        return value
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Settings:
+        if self.workers > 1 and not (self.redis_url and self.database_url.startswith("postgresql")):
+            raise ValueError(
+                "CLINIC_WORKERS: more than one worker needs CLINIC_REDIS_URL and a PostgreSQL CLINIC_DATABASE_URL"
+            )
+        if self.mode == "production":
+            if self.bcrypt_cost < 10:
+                raise ValueError("CLINIC_BCRYPT_COST: at least 10 in production")
+            if not self.public_url:
+                raise ValueError(
+                    "CLINIC_PUBLIC_URL: the address people type is needed in production, such as https://desk.example.org"
+                )
+            local = urlsplit(self.public_url).hostname in {"localhost", "127.0.0.1", "::1"}
+            if not local and not self.public_url.startswith("https://"):
+                raise ValueError("CLINIC_PUBLIC_URL: must be https in production, or health records travel readable")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """The one origin whose pages may talk to the server."""
+        return self.public_url or f"http://localhost:{self.port}"
+
+    @property
+    def secure_cookies(self) -> bool:
+        """True where pages are served over https."""
+        return self.origin.startswith("https://")
+
+    @property
+    def database(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'clinic.sqlite3').resolve()}"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clinic's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def telephone_uri(self) -> str:
+        """The clinic's number for a ``tel:`` link, E.164 where it can be read."""
+        try:
+            number = phonenumbers.parse(self.telephone, self.region)
+        except phonenumbers.NumberParseException:
+            return "tel:" + "".join(c for c in self.telephone if c.isdigit() or c == "+")
+        return "tel:" + phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read and check the settings. Raises ``SettingsError`` with one sentence naming the setting."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        words = str(first.get("ctx", {}).get("error", first["msg"]))
+        if not first["loc"]:
+            raise SettingsError(f"{words}.") from None
+        raise SettingsError(f"CLINIC_{str(first['loc'][0]).upper()}: {words}.") from None
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process. Tests clear the cache."""
+    return load_settings()

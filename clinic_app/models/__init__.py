@@ -1,0 +1,20 @@
+"""Tables only: columns, constraints, indexes. Importing this package makes Alembic see them all."""
+
+from clinic_app.models import base  # noqa: F401  naming convention first
+from clinic_app.models.accounts import Account, FlashNote, LoginSession, Role, SignInLimit
+from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
+
+__all__ = [
+    "Account",
+    "AuditEvent",
+    "AuditHead",
+    "Counter",
+    "FlashNote",
+    "Gender",
+    "LoginSession",
+    "Patient",
+    "Role",
+    "SignInLimit",
+    "VerificationStatus",
+]

@@ -1,0 +1,91 @@
+"""Accounts, their sessions, and what limits guessing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, Index
+from sqlmodel import Field, SQLModel
+
+from clinic_app.models.base import UtcDateTime
+
+
+class Role(StrEnum):
+    """What an account may do; see services.access."""
+
+    ADMIN = "ADMIN"
+    RECEPTIONIST = "RECEPTIONIST"
+    CLINICIAN = "CLINICIAN"
+    PATIENT = "PATIENT"
+
+
+class Account(SQLModel, table=True):
+    """Somebody who can sign in. A portal account is one with role ``PATIENT``, linked to its patient."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        CheckConstraint("(role = 'PATIENT') = (patient_id IS NOT NULL)", name="patient_role_has_patient"),
+        CheckConstraint("username = lower(username)", name="username_lower"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    username: str = Field(max_length=254, unique=True)  # lower case; a portal account's is its email
+    full_name: str = Field(max_length=210)
+    role: str = Field(max_length=20)
+    patient_id: int | None = Field(default=None, foreign_key="patients.id", unique=True)
+    phone: str | None = Field(default=None, max_length=20)  # for SMS; E.164
+    password_hash: str = Field(max_length=120)
+    password_temporary: bool = False
+    password_expires_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+    password_changed_at: dt.datetime = Field(sa_type=UtcDateTime)
+    temporary_failures: int = 0  # wrong tries since the temporary password was made
+    is_active: bool = True
+    last_sign_in_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+    created_at: dt.datetime = Field(sa_type=UtcDateTime)
+    updated_at: dt.datetime = Field(sa_type=UtcDateTime)
+    created_by_id: int | None = Field(default=None, foreign_key="accounts.id")
+    turned_off_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+    turned_off_by_id: int | None = Field(default=None, foreign_key="accounts.id")
+
+
+class LoginSession(SQLModel, table=True):
+    """One sign-in. Only the token's hash is kept; a row with ``ended_at`` opens nothing."""
+
+    __tablename__ = "login_sessions"
+    __table_args__ = (Index("ix_login_sessions_account_id", "account_id", "ended_at"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    token_hash: str = Field(max_length=64, unique=True)
+    account_id: int = Field(foreign_key="accounts.id")
+    kind: str = Field(default="page", max_length=10)  # page or api
+    created_at: dt.datetime = Field(sa_type=UtcDateTime)
+    last_seen_at: dt.datetime = Field(sa_type=UtcDateTime)
+    expires_at: dt.datetime = Field(sa_type=UtcDateTime)  # absolute end
+    ended_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+    end_reason: str | None = Field(default=None, max_length=30)
+    address: str = Field(default="", max_length=64)
+    user_agent: str = Field(default="", max_length=200)
+
+
+class SignInLimit(SQLModel, table=True):
+    """Failures under one key: a keyed digest of a username, an address, or both."""
+
+    __tablename__ = "sign_in_limits"
+
+    key: str = Field(max_length=80, primary_key=True)
+    failures: int  # in the present window
+    consecutive: int  # since the last success
+    window_started_at: dt.datetime = Field(sa_type=UtcDateTime)
+    blocked_until: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class FlashNote(SQLModel, table=True):
+    """What the next page says once, such as a refused sign-in. Named by a cookie that lives a minute."""
+
+    __tablename__ = "flash_notes"
+
+    token_hash: str = Field(max_length=64, primary_key=True)
+    body: dict[str, Any] = Field(sa_type=JSON)
+    expires_at: dt.datetime = Field(sa_type=UtcDateTime)

@@ -1,0 +1,48 @@
+"""The audit trail: rows that are only ever added, each chained to the one before."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index
+from sqlmodel import Field, SQLModel
+
+from clinic_app.models.base import UtcDateTime
+
+
+class AuditEvent(SQLModel, table=True):
+    """What happened: ids and names of fields, never values of a record. Triggers refuse change and removal."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        Index("ix_audit_events_resource", "resource_type", "resource_id", "seq"),
+        Index("ix_audit_events_actor_id", "actor_id", "seq"),
+        Index("ix_audit_events_action", "action", "seq"),
+    )
+
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))  # 1, 2, 3 … without a gap
+    at: dt.datetime = Field(sa_type=UtcDateTime)
+    actor: str = Field(max_length=10)  # account, anonymous or system
+    actor_id: int | None = None
+    role: str = Field(max_length=20)
+    action: str = Field(max_length=40)
+    outcome: str = Field(max_length=10)  # success, failure or denied
+    resource_type: str | None = Field(default=None, max_length=20)
+    resource_id: int | None = None
+    address: str = Field(max_length=64)
+    user_agent: str = Field(max_length=200)
+    request_id: str = Field(max_length=40)
+    details: dict[str, Any] = Field(sa_column=Column("metadata", JSON, nullable=False))
+    hash: str = Field(max_length=64)  # HMAC-SHA256 over the previous row's hash and this row
+
+
+class AuditHead(SQLModel, table=True):
+    """The end of the chain: one row, locked while an event is added."""
+
+    __tablename__ = "audit_head"
+
+    id: int = Field(primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    hash: str = Field(max_length=64)
+    changes: int = Field(sa_column=Column(BigInteger, nullable=False))  # grows when something lists show has changed

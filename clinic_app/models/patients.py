@@ -1,0 +1,75 @@
+"""Patients, and the counter their patient IDs come from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+
+from sqlalchemy import Index, String
+from sqlmodel import Field, SQLModel
+
+from clinic_app.models.base import UtcDateTime
+
+#: Sorted the same on both databases, whatever the server's locale.
+BYTEWISE = String(210).with_variant(String(210, collation="C"), "postgresql")
+
+
+class Gender(StrEnum):
+    """As the patient says it (HL7 administrative gender)."""
+
+    MALE = "MALE"
+    FEMALE = "FEMALE"
+    OTHER = "OTHER"
+    UNKNOWN = "UNKNOWN"
+
+
+class VerificationStatus(StrEnum):
+    """Whether the desk has seen the person."""
+
+    VERIFIED = "VERIFIED"
+    PENDING = "PENDING"
+
+
+class Patient(SQLModel, table=True):
+    """A person registered at the clinic. Written by services only; never leaves them."""
+
+    __tablename__ = "patients"
+    __table_args__ = (
+        Index("ix_patients_name_key_id", "name_key", "id"),
+        Index("ix_patients_date_of_birth_id", "date_of_birth", "id"),
+        Index("ix_patients_created_at", "created_at"),
+        Index("ix_patients_verification_status", "verification_status", "created_at"),
+        Index("ix_patients_phone", "phone"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    patient_id: str = Field(max_length=20, unique=True)
+    first_name: str = Field(max_length=100)
+    last_name: str = Field(max_length=100)
+    date_of_birth: dt.date | None = None
+    gender: str = Field(default=Gender.UNKNOWN, max_length=10)
+    phone: str | None = Field(default=None, max_length=20)  # E.164
+    email: str | None = Field(default=None, max_length=254)
+    national_id: str | None = Field(default=None, max_length=50)  # as it was typed
+    national_id_key: str | None = Field(default=None, max_length=50, unique=True)  # as it is compared
+    address: str | None = Field(default=None, max_length=500)
+    next_of_kin_name: str | None = Field(default=None, max_length=200)
+    next_of_kin_phone: str | None = Field(default=None, max_length=20)  # E.164
+    portal_enabled: bool = False
+    is_active: bool = True
+    verification_status: str = Field(default=VerificationStatus.VERIFIED, max_length=10)
+    name_key: str = Field(sa_type=BYTEWISE)  # "first last", folded: what sorting compares
+    search_text: str = Field(sa_type=String(600))  # everything a person may be found by, folded
+    created_at: dt.datetime = Field(sa_type=UtcDateTime)
+    updated_at: dt.datetime = Field(sa_type=UtcDateTime)
+    registered_by_id: int | None = None  # an account; no foreign key, since accounts point at patients already
+    version: int = 1  # goes up with every edit: an edit of an older version is refused
+
+
+class Counter(SQLModel, table=True):
+    """A number that only grows. ``patient_id`` is the last patient number given out."""
+
+    __tablename__ = "counters"
+
+    name: str = Field(max_length=40, primary_key=True)
+    value: int

@@ -1,0 +1,1 @@
+"""The application: plain functions, one transaction each."""

@@ -1,0 +1,95 @@
+"""Who may do what: actors, permissions, and which role holds which. SPEC section 3, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clinic_app.models.accounts import Role
+
+
+class Permission(StrEnum):
+    """Something a use case may ask for."""
+
+    PATIENT_SEE = "patient:see"
+    PATIENT_REGISTER = "patient:register"
+    PATIENT_EDIT = "patient:edit"
+    PATIENT_VERIFY = "patient:verify"
+    PATIENT_DEACTIVATE = "patient:deactivate"
+    PORTAL_MANAGE = "portal:manage"
+    PORTAL_BULK = "portal:bulk"
+    STAFF_MANAGE = "staff:manage"
+    AUDIT_SEE = "audit:see"
+    OWN_RECORD = "own:record"
+    OWN_PASSWORD = "own:password"  # noqa: S105  a permission
+    OWN_SESSION = "own:session"
+
+
+_OWN = frozenset({Permission.OWN_PASSWORD, Permission.OWN_SESSION})
+_CLINICIAN = _OWN | {Permission.PATIENT_SEE}
+_RECEPTIONIST = _CLINICIAN | {
+    Permission.PATIENT_REGISTER,
+    Permission.PATIENT_EDIT,
+    Permission.PATIENT_VERIFY,
+    Permission.PORTAL_MANAGE,
+}
+_ADMIN = _RECEPTIONIST | {
+    Permission.PATIENT_DEACTIVATE,
+    Permission.PORTAL_BULK,
+    Permission.STAFF_MANAGE,
+    Permission.AUDIT_SEE,
+}
+PERMISSIONS: dict[str, frozenset[Permission]] = {
+    Role.ADMIN: _ADMIN,
+    Role.RECEPTIONIST: _RECEPTIONIST,
+    Role.CLINICIAN: _CLINICIAN,
+    Role.PATIENT: _OWN | {Permission.OWN_RECORD},
+}
+
+#: What a refusal says; the portal sentence is SPEC section 3, word for word.
+REFUSALS: dict[Permission, str] = {
+    Permission.PORTAL_MANAGE: "Only receptionists and administrators can create portal accounts.",
+    Permission.PATIENT_REGISTER: "Only receptionists and administrators can register patients.",
+    Permission.PATIENT_EDIT: "Only receptionists and administrators can edit patients.",
+    Permission.PATIENT_VERIFY: "Only receptionists and administrators can verify patients.",
+    Permission.PATIENT_SEE: "Only staff can see patients.",
+    Permission.PATIENT_DEACTIVATE: "Only administrators can deactivate patients.",
+    Permission.PORTAL_BULK: "Only administrators can create portal accounts in bulk.",
+    Permission.STAFF_MANAGE: "Only administrators can manage staff accounts.",
+    Permission.AUDIT_SEE: "Only administrators can read the audit trail.",
+    Permission.OWN_RECORD: "Only patients have a record of their own here.",
+}
+CHOOSE_PASSWORD_FIRST = "Choose a password of your own first."  # noqa: S105  a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it: ``kind`` is ``account``, ``anonymous`` or ``system`` (the command line)."""
+
+    kind: str
+    account_id: int | None = None
+    role: str = "UNKNOWN"
+    name: str = ""
+    username: str = ""
+    patient_id: int | None = None
+    session_id: int | None = None
+    must_choose_password: bool = False
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether this is an account of the desk's side."""
+        return self.kind == "account" and self.role != Role.PATIENT
+
+    def can(self, permission: Permission) -> bool:
+        """Whether the actor holds ``permission`` now. A temporary password opens nothing but choosing one's own."""
+        if self.kind == "system":
+            return True
+        if self.kind != "account":
+            return False
+        if self.must_choose_password and permission not in _OWN:
+            return False
+        return permission in PERMISSIONS.get(self.role, frozenset())
+
+
+ANONYMOUS = Actor("anonymous")
+SYSTEM = Actor("system")

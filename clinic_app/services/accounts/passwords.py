@@ -1,0 +1,162 @@
+"""Passwords people choose: what is good enough, why not, and saving one.
+
+Length and guessability, no composition rules (NIST SP 800-63B-4, 3.1.1.2; ASVS 5.0 6.2).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from sqlalchemy import select
+from zxcvbn import zxcvbn
+
+from clinic_app.core import clock, crypto, db
+from clinic_app.core.errors import AuthenticationRequired, InvalidInput
+from clinic_app.core.settings import get_settings
+from clinic_app.models.accounts import Account, LoginSession
+from clinic_app.models.patients import Patient
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts import sessions
+from clinic_app.services.accounts.views import SignedIn, Strength
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.refusals import demand
+
+_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+_SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
+SHORTEST, LONGEST = 15, 128  # code points
+_WORDS = ("Very weak", "Weak", "Could be stronger", "Strong", "Very strong")
+#: zxcvbn takes more than linear time: it reads this much and no more.
+_READ = 72
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(c for c in plain if c.isalnum())
+
+
+def _personal_words(actor: Actor, patient: Patient | None) -> list[str]:
+    """Words others know about the person or the place: they make a password easy to guess."""
+    settings = get_settings()
+    sources = [actor.name, actor.username.split("@")[0], settings.name, "clinic", "portal", "patient", "password"]
+    if patient is not None:
+        sources += [patient.patient_id, patient.phone or "", patient.national_id or ""]
+        if patient.date_of_birth:
+            sources += [f"{patient.date_of_birth:%d%m%Y}", f"{patient.date_of_birth:%Y%m%d}"]
+    words = {word for source in sources for word in [_folded(source), *map(_folded, re.split(r"[\W_]+", source))]}
+    return sorted(word for word in words if len(word) >= 4)
+
+
+def _without(password: str, words: Iterable[str]) -> tuple[str, bool]:
+    """``password`` folded, with every personal word taken out, and whether there was one."""
+    rest = folded = _folded(password)
+    for word in sorted(words, key=len, reverse=True):
+        rest = rest.replace(word, "")
+    return rest, rest != folded
+
+
+def _assess(password: str, words: list[str]) -> Strength:
+    length = len(password)
+    if length > LONGEST:
+        return Strength(0, _WORDS[0], f"At most {LONGEST} characters.", False)
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in password):
+        return Strength(0, _WORDS[0], "It holds a character that cannot be typed everywhere.", False)
+    if length < SHORTEST:
+        missing = SHORTEST - length
+        more = f"{missing} more character{'' if missing == 1 else 's'} needed. Three or four words are easiest."
+        return Strength(0 if length < SHORTEST // 2 else 1, _WORDS[0 if length < SHORTEST // 2 else 1], more, False)
+    found = zxcvbn(password[:_READ], user_inputs=words)
+    score = int(found["score"])
+    rest, personal = _without(password, words)
+    if personal:
+        score = min(score, int(zxcvbn(rest[:_READ])["score"]) if rest else 0, 2 if len(rest) < SHORTEST else 4)
+        if score < 3:
+            why = "It holds a name, a date or a word others connect with you or the clinic. Add unrelated words."
+            return Strength(score, _WORDS[score], why, False)
+    if score < 3:
+        hint = found["feedback"]["warning"] or "It is easy to guess."
+        return Strength(
+            score,
+            _WORDS[score],
+            f"{hint.rstrip('.')}. Add two more words that have nothing to do with each other.",
+            False,
+        )
+    return Strength(
+        score, _WORDS[score], "Hard to guess and easy to remember." if score == 4 else "Hard to guess.", True
+    )
+
+
+def _own_patient(actor: Actor) -> Patient | None:
+    if actor.patient_id is None:
+        return None
+    with db.reading() as session:
+        return session.get(Patient, actor.patient_id)
+
+
+def assess_password(actor: Actor, password: str) -> Strength:
+    """How good ``password`` would be for ``actor``, with the reason. For whoever is signed in, about themselves.
+
+    Nothing is kept or logged. Raises ``AuthenticationRequired`` for nobody.
+    """
+    demand(actor, Permission.OWN_PASSWORD)
+    return _assess(password[: LONGEST + 1], _personal_words(actor, _own_patient(actor)))
+
+
+def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: str) -> SignedIn:
+    """Replace ``actor``'s temporary password by one of their own.
+
+    For the account whose password is temporary, from the session behind ``session_token_hash``. All sessions
+    of the account end and a new one is opened. Raises ``InvalidInput`` (fields ``new_password``,
+    ``confirm_password``), ``AuthenticationRequired`` when the session has ended meanwhile or the password is
+    no longer temporary.
+    """
+    demand(actor, Permission.OWN_PASSWORD)
+    if not new:
+        raise InvalidInput({"new_password": "New password is required."})
+    strength = assess_password(actor, new)
+    if not strength.good_enough:
+        raise InvalidInput({"new_password": strength.why})
+    if new != again:
+        raise InvalidInput({"confirm_password": "The two passwords are not the same."})
+    with db.reading() as session:
+        kept = session.execute(select(_ACCOUNTS.c.password_hash).where(_ACCOUNTS.c.id == actor.account_id)).scalar_one()
+    if crypto.verify_password(new, kept):
+        raise InvalidInput({"new_password": "Choose a password other than the temporary one."})
+    fresh = crypto.hash_password(new)
+    with db.transaction() as session:
+        account = session.execute(
+            select(Account)
+            .join(LoginSession, _SESSIONS.c.account_id == _ACCOUNTS.c.id)
+            .where(_SESSIONS.c.token_hash == session_token_hash, _SESSIONS.c.ended_at.is_(None))
+            .with_for_update()
+        ).scalar_one_or_none()
+        now = clock.now()
+        late = account is None or account.password_expires_at is None or account.password_expires_at <= now
+        if (
+            account is None
+            or not account.is_active
+            or not account.password_temporary
+            or late
+            or account.password_hash != kept
+        ):
+            raise AuthenticationRequired
+        account.password_hash = fresh
+        account.password_temporary = False
+        account.password_expires_at = None
+        account.temporary_failures = 0
+        account.password_changed_at = account.updated_at = now
+        sessions.end_sessions(session, account.id or 0, "password changed")
+        token, row = sessions.open_session(session, account)
+        own = sessions.actor_of(account, row.id)
+        record(
+            session,
+            own,
+            Action.PASSWORD_CHOSEN,
+            resource_type="account",
+            resource_id=account.id,
+            details={"was_temporary": True},
+            changes_lists=True,
+        )
+    return SignedIn(token, own, row.expires_at)

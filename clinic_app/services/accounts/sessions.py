@@ -1,0 +1,125 @@
+"""Sessions: opened at sign-in, looked up on every event, ended in one place."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import select, update
+from sqlmodel import Session
+
+from clinic_app.core import clock, context, crypto, db
+from clinic_app.core.settings import get_settings
+from clinic_app.models.accounts import Account, LoginSession, Role
+from clinic_app.services.access import ANONYMOUS, Actor
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.recording import record
+
+_SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
+_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+#: Activity is written down this coarsely, so that looking up a session is nearly always a read.
+TOUCH_EVERY = dt.timedelta(seconds=20)
+
+
+def idle_limit(role: str) -> dt.timedelta:
+    """After doing nothing for so long a session of ``role`` is over."""
+    settings = get_settings()
+    return dt.timedelta(minutes=settings.patient_idle_minutes if role == Role.PATIENT else settings.staff_idle_minutes)
+
+
+def absolute_limit(role: str) -> dt.timedelta:
+    """After so long a session of ``role`` is over in any case."""
+    settings = get_settings()
+    return dt.timedelta(hours=settings.patient_session_hours if role == Role.PATIENT else settings.staff_session_hours)
+
+
+def actor_of(account: Account, session_id: int | None) -> Actor:
+    """The actor an account is while signed in."""
+    return Actor(
+        "account",
+        account.id,
+        account.role,
+        account.full_name,
+        account.username,
+        account.patient_id,
+        session_id,
+        account.password_temporary,
+    )
+
+
+def open_session(session: Session, account: Account, kind: str = "page") -> tuple[str, LoginSession]:
+    """Start a session for ``account`` and return its token; only the hash is kept."""
+    token, now, here = crypto.new_token(), clock.now(), context.current()
+    row = LoginSession(
+        token_hash=crypto.digest(token),
+        account_id=account.id or 0,
+        kind=kind,
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + absolute_limit(account.role),
+        address=here.address[:64],
+        user_agent="".join(c if c.isprintable() else "?" for c in here.user_agent)[:200],
+    )
+    session.add(row)
+    session.flush()
+    return token, row
+
+
+def _expired(row: LoginSession, role: str, now: dt.datetime) -> bool:
+    return row.ended_at is not None or row.expires_at <= now or row.last_seen_at <= now - idle_limit(role)
+
+
+def resolve(token_hash: str, *, touch: bool = True) -> Actor:
+    """Who is behind a session token's hash now: an account's actor, or ``ANONYMOUS``.
+
+    For every edge, on every event and request. ``touch`` counts as activity and puts off the idle end.
+    """
+    if not token_hash:
+        return ANONYMOUS
+    now = clock.now()
+    with db.reading() as session:
+        found = session.execute(
+            select(LoginSession, Account)
+            .join(Account, _ACCOUNTS.c.id == _SESSIONS.c.account_id)
+            .where(_SESSIONS.c.token_hash == token_hash)
+        ).one_or_none()
+    if found is None:
+        return ANONYMOUS
+    row, account = found
+    if not account.is_active or _expired(row, account.role, now):
+        return ANONYMOUS
+    if touch and row.last_seen_at < now - TOUCH_EVERY:
+        with db.transaction() as session:
+            session.execute(
+                update(_SESSIONS)
+                .where(_SESSIONS.c.id == row.id, _SESSIONS.c.ended_at.is_(None))
+                .values(last_seen_at=now)
+            )
+    return actor_of(account, row.id)
+
+
+def end_sessions(session: Session, account_id: int, reason: str, *, keep: int | None = None) -> None:
+    """End all sessions of an account (but ``keep``), inside the caller's transaction."""
+    session.execute(
+        update(_SESSIONS)
+        .where(_SESSIONS.c.account_id == account_id, _SESSIONS.c.ended_at.is_(None), _SESSIONS.c.id != (keep or 0))
+        .values(ended_at=clock.now(), end_reason=reason)
+    )
+
+
+def end_one(session: Session, token_hash: str, reason: str) -> None:
+    """End the session behind a token's hash, if it is still open, inside the caller's transaction."""
+    session.execute(
+        update(_SESSIONS)
+        .where(_SESSIONS.c.token_hash == token_hash, _SESSIONS.c.ended_at.is_(None))
+        .values(ended_at=clock.now(), end_reason=reason)
+    )
+
+
+def sign_out(token_hash: str) -> Actor:
+    """End the session behind a token's hash. Returns who it was; nobody is fine too."""
+    actor = resolve(token_hash, touch=False)
+    if actor.kind == "account":
+        with db.transaction() as session:
+            end_one(session, token_hash, "signed out")
+            record(session, actor, Action.SIGNED_OUT, resource_type="account", resource_id=actor.account_id)
+    return actor

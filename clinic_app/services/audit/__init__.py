@@ -1,0 +1,1 @@
+"""The audit trail: recording, refusing with a trace, reading, verifying."""

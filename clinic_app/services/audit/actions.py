@@ -1,0 +1,37 @@
+"""The catalogue of what is recorded."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What happened. Stored as written here."""
+
+    PATIENT_CREATED = "PATIENT_CREATED"
+    PATIENT_CREATE_FAILED = "PATIENT_CREATE_FAILED"
+    PATIENT_UPDATED = "PATIENT_UPDATED"
+    PATIENT_VIEWED = "PATIENT_VIEWED"
+    PATIENT_SEARCHED = "PATIENT_SEARCHED"
+    PORTAL_ACCOUNT_CREATED = "PORTAL_ACCOUNT_CREATED"
+    PORTAL_ACCOUNT_CREATE_FAILED = "PORTAL_ACCOUNT_CREATE_FAILED"
+    PORTAL_PASSWORD_RESET = "PORTAL_PASSWORD_RESET"  # noqa: S105  an action
+    PORTAL_TURNED_OFF = "PORTAL_TURNED_OFF"
+    PORTAL_TURNED_ON = "PORTAL_TURNED_ON"
+    CREDENTIALS_PRINTED = "CREDENTIALS_PRINTED"
+    OWN_RECORD_VIEWED = "OWN_RECORD_VIEWED"
+    SIGNED_IN = "SIGNED_IN"
+    SIGN_IN_FAILED = "SIGN_IN_FAILED"
+    SIGN_IN_BLOCKED = "SIGN_IN_BLOCKED"
+    SIGNED_OUT = "SIGNED_OUT"
+    PASSWORD_CHOSEN = "PASSWORD_CHOSEN"  # noqa: S105  an action
+    STAFF_CREATED = "STAFF_CREATED"
+    ACCESS_DENIED = "ACCESS_DENIED"
+
+
+class Outcome(StrEnum):
+    """How it ended (FHIR AuditEvent.outcome, in words)."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    DENIED = "denied"

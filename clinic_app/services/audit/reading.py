@@ -1,0 +1,62 @@
+"""Reading the trail for pages: what happened to one record, and the number that says lists are stale."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from clinic_app.core import db
+from clinic_app.models.accounts import Account
+from clinic_app.models.audit import AuditEvent, AuditHead
+
+_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
+_HEAD = AuditHead.__table__  # type: ignore[attr-defined]
+_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """One event, as shown: who (a name, or empty), what, how it ended, when, and its details."""
+
+    seq: int
+    at: dt.datetime
+    actor: str
+    actor_name: str
+    role: str
+    action: str
+    outcome: str
+    details: dict[str, Any]
+
+
+def change_number() -> int:
+    """Grows with every committed change that lists show. One row, by primary key."""
+    with db.reading() as session:
+        return session.execute(select(_HEAD.c.changes).where(_HEAD.c.id == 1)).scalar_one()
+
+
+def events_of(session: Session, resource_type: str, resource_id: int, limit: int = 12) -> tuple[RecordedEvent, ...]:
+    """The latest events about one record, newest first. For use cases that have checked who asks."""
+    rows = session.execute(
+        select(_EVENTS, _ACCOUNTS.c.full_name)
+        .join(_ACCOUNTS, _ACCOUNTS.c.id == _EVENTS.c.actor_id, isouter=True)
+        .where(_EVENTS.c.resource_type == resource_type, _EVENTS.c.resource_id == resource_id)
+        .order_by(_EVENTS.c.seq.desc())
+        .limit(limit)
+    ).mappings()
+    return tuple(
+        RecordedEvent(
+            row["seq"],
+            row["at"],
+            row["actor"],
+            row["full_name"] or "",
+            row["role"],
+            row["action"],
+            row["outcome"],
+            dict(row["metadata"]),
+        )
+        for row in rows
+    )

@@ -1,0 +1,98 @@
+"""Adding to the audit trail, inside the transaction that does what is recorded."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlmodel import Session
+
+from clinic_app.core import clock, context, db, keys
+from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.services.access import Actor
+from clinic_app.services.audit.actions import Action, Outcome
+
+_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
+_HEAD = AuditHead.__table__  # type: ignore[attr-defined]
+_COLUMNS = [
+    "seq",
+    "at",
+    "actor",
+    "actor_id",
+    "role",
+    "action",
+    "outcome",
+    "resource_type",
+    "resource_id",
+    "address",
+    "user_agent",
+    "request_id",
+    "metadata",
+]
+
+
+def canonical(row: Mapping[str, Any]) -> bytes:
+    """One event as bytes, the same on every machine: what the chain is computed over."""
+    plain = {name: row[name] for name in _COLUMNS}
+    at: dt.datetime = plain["at"]
+    plain["at"] = at.astimezone(dt.UTC).isoformat(timespec="microseconds")
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def link(previous: str, row: Mapping[str, Any]) -> str:
+    """The hash of ``row`` after ``previous``: HMAC-SHA-256 with the audit key, hex."""
+    return hmac.new(keys.key("audit_key"), previous.encode() + canonical(row), hashlib.sha256).hexdigest()
+
+
+def _printable(text: str, length: int) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)[:length]
+
+
+def record(
+    session: Session,
+    actor: Actor,
+    action: Action,
+    *,
+    outcome: Outcome = Outcome.SUCCESS,
+    resource_type: str | None = None,
+    resource_id: int | None = None,
+    details: Mapping[str, Any] | None = None,
+    changes_lists: bool = False,
+) -> None:
+    """Add one event to the trail, in ``session``'s transaction: both are kept or neither.
+
+    ``details`` holds ids, names of fields, counts and a portal username; never values of a record,
+    passwords, tokens or search terms. ``changes_lists`` wakes open lists after the commit. Call it last:
+    from here to the commit nobody else can add an event.
+    """
+    head = session.execute(select(_HEAD).where(_HEAD.c.id == 1).with_for_update()).one()
+    here = context.current()
+    row = {
+        "seq": head.seq + 1,
+        "at": clock.now(),
+        "actor": actor.kind,
+        "actor_id": actor.account_id,
+        "role": actor.role,
+        "action": str(action),
+        "outcome": str(outcome),
+        "resource_type": resource_type,
+        "resource_id": resource_id,
+        "address": _printable(here.address, 64),
+        "user_agent": _printable(here.user_agent, 200),
+        "request_id": _printable(here.request_id, 40),
+        "metadata": dict(details or {}),
+    }
+    mark = link(head.hash, row)
+    session.execute(insert(_EVENTS).values(**row, hash=mark))
+    session.execute(
+        update(_HEAD)
+        .where(_HEAD.c.id == 1)
+        .values(seq=row["seq"], hash=mark, changes=head.changes + (1 if changes_lists else 0))
+    )
+    if changes_lists:
+        db.changed(session)

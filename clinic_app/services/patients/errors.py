@@ -1,0 +1,55 @@
+"""What can go wrong with patients. Words: SPEC section 5."""
+
+from __future__ import annotations
+
+from clinic_app.core.errors import AlreadyExists, Conflict, NotFound
+
+
+class PatientNotFound(NotFound):
+    """No such patient, or not one the caller may know of."""
+
+    code = "patient_not_found"
+    title = "Patient not found"
+    detail = "No patient has this number."
+
+
+class PortalEmailTaken(AlreadyExists):
+    """The portal email belongs to an account already."""
+
+    code = "portal_email_taken"
+    title = "A portal account with this email already exists."
+    detail = "Please use a different email address for the patient portal."
+    field = "portal_email"
+
+
+class NationalIdTaken(AlreadyExists):
+    """Another patient has this national ID."""
+
+    code = "national_id_taken"
+    title = "A patient with this national ID already exists."
+    detail = "Please verify the national ID or search for existing patient."
+    field = "national_id"
+
+
+class PatientDetailsTaken(AlreadyExists):
+    """Another unique value is there already."""
+
+    code = "patient_details_taken"
+    title = "A patient with these details already exists."
+    detail = "The patient ID is already given out."
+
+
+class ConstraintViolated(AlreadyExists):
+    """The database refused for a reason no rule of ours foresaw."""
+
+    code = "constraint_violated"
+    title = "Database constraint violation."
+    detail = "The details break a rule of the register. Nothing was saved."
+
+
+class StaleRecord(Conflict):
+    """Somebody else changed the record since the editor read it. Nothing was saved."""
+
+    code = "stale_record"
+    title = "Changed meanwhile"
+    detail = "Somebody else changed this record while you were editing. Nothing you typed is lost."

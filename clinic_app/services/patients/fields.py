@@ -1,0 +1,208 @@
+"""The rules of single fields, one function each: text in, value out, or ``ValueError`` with a sentence.
+
+SPEC section 4. Pages, API and imports all come through here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from functools import lru_cache
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from clinic_app.core import clock
+from clinic_app.core.settings import get_settings
+from clinic_app.models.patients import Gender
+
+EARLIEST_BIRTH = dt.date(1900, 1, 1)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_FULL_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+#: Control characters, lone surrogates, and the marks that reverse text (Unicode TR 36, 2.5).
+_BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _clean(text: object, label: str, longest: int, *, lines: bool = False) -> str:
+    """Trimmed, NFC, runs of spaces made one. Raises for what cannot be a name or an address of anything."""
+    if not isinstance(text, str):
+        raise ValueError(f"{label} must be text.")
+    if lines:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for char in text:
+        allowed = lines and char == "\n"
+        if not allowed and (unicodedata.category(char) in {"Cc", "Cs"} or char in _BIDI):
+            raise ValueError(f"{label} must not contain control characters.")
+    text = unicodedata.normalize("NFC", text)
+    parts = [" ".join(line.split()) for line in text.split("\n")]
+    text = "\n".join(parts).strip()
+    if len(text) > longest:
+        raise ValueError(f"{label} must be at most {longest} characters.")
+    return text
+
+
+def name(text: object, label: str) -> str:
+    """A first or last name: 1 to 100 characters, any script."""
+    found = _clean("" if text is None else text, label, 100)
+    if not found:
+        raise ValueError(f"{label} is required.")
+    return found
+
+
+def line(text: object, label: str, longest: int) -> str | None:
+    """Optional text on one line."""
+    return None if text is None else _clean(text, label, longest) or None
+
+
+def lines(text: object, label: str, longest: int) -> str | None:
+    """Optional text on several lines."""
+    return None if text is None else _clean(text, label, longest, lines=True) or None
+
+
+# --- date of birth ------------------------------------------------------------------------------
+
+
+def _month(word: str) -> int | None:
+    word = word.lower().rstrip(".")
+    for number, (short, full) in enumerate(zip(_MONTHS, _FULL_MONTHS, strict=True), 1):
+        if word in (short, full, "sept" if number == 9 else short):
+            return number
+    return None
+
+
+def _read_date(text: str) -> dt.date | None:
+    """``text`` in any usual notation, day before month; None where it is no date."""
+    text = unicodedata.normalize("NFKC", text).strip().replace(",", " ")
+    candidates: list[tuple[int, int, int]] = []  # year, month, day
+    if match := re.fullmatch(r"(\d{4})[-/. ]+(\d{1,2})[-/. ]+(\d{1,2})", text):
+        candidates = [(int(match[1]), int(match[2]), int(match[3]))]
+    elif match := re.fullmatch(r"(\d{1,2})[-/. ]+(\d{1,2})[-/. ]+(\d{4})", text):
+        candidates = [(int(match[3]), int(match[2]), int(match[1]))]
+    elif match := re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th)?[-/. ]*([A-Za-z]{3,9}\.?)[-/. ]*(\d{4})", text):
+        candidates = [(int(match[3]), _month(match[2]) or 0, int(match[1]))]
+    elif match := re.fullmatch(r"([A-Za-z]{3,9}\.?)[-/. ]*(\d{1,2})(?:st|nd|rd|th)?[-/. ]+(\d{4})", text):
+        candidates = [(int(match[3]), _month(match[1]) or 0, int(match[2]))]
+    elif match := re.fullmatch(r"(\d{4})[-/. ]+([A-Za-z]{3,9}\.?)[-/. ]+(\d{1,2})", text):
+        candidates = [(int(match[1]), _month(match[2]) or 0, int(match[3]))]
+    elif re.fullmatch(r"\d{8}", text):  # 15011990, or 19900115: only one of them is ever between 1900 and today
+        candidates = [
+            (int(text[4:]), int(text[2:4]), int(text[:2])),
+            (int(text[:4]), int(text[4:6]), int(text[6:])),
+        ]
+    for year, month, day in candidates:
+        try:
+            found = dt.date(year, month, day)
+        except ValueError:
+            continue
+        if len(candidates) == 1 or found >= EARLIEST_BIRTH:
+            return found
+    return None
+
+
+def date_of_birth(value: object) -> dt.date | None:
+    """Optional; a real date, not in the future, not before 1900-01-01, day before month."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, dt.datetime):
+        raise ValueError("Date of birth must be a date, for example 31 3 1980.")
+    found = (
+        value
+        if isinstance(value, dt.date)
+        else _read_date(value)
+        if isinstance(value, str) and len(value) <= 40
+        else None
+    )
+    if found is None:
+        if isinstance(value, str) and re.search(r"(?<!\d)\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2}$", value.strip()):
+            raise ValueError("Date of birth must have a year of four digits, for example 31 3 1980.")
+        raise ValueError("Date of birth must be a real date, for example 31 3 1980.")
+    if found > clock.today():
+        raise ValueError("Date of birth must not be in the future.")
+    if found < EARLIEST_BIRTH:
+        raise ValueError("Date of birth must not be before 1 Jan 1900.")
+    return found
+
+
+# --- the rest -----------------------------------------------------------------------------------
+
+
+def gender(value: object) -> Gender:
+    """One of the four; nothing said means ``UNKNOWN``."""
+    if value is None or value == "":
+        return Gender.UNKNOWN
+    try:
+        return Gender(str(value).strip().upper())
+    except ValueError:
+        raise ValueError("Gender must be MALE, FEMALE, OTHER or UNKNOWN.") from None
+
+
+@lru_cache(maxsize=4)
+def phone_example(region: str) -> str:
+    """A number of ``region`` as people there write it."""
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    return (
+        phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.NATIONAL) if example else "+254 712 123456"
+    )
+
+
+def phone(value: object, label: str = "Phone") -> str | None:
+    """Optional; a valid number, of the clinic's region unless it begins with ``+``; returned as E.164."""
+    found = line(value, label, 40)
+    if found is None:
+        return None
+    region = get_settings().region
+    try:
+        number = phonenumbers.parse(found, region)
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_valid_number(number):
+        raise ValueError(f"{label} must be a valid phone number, for example {phone_example(region)}.")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def email(value: object, label: str = "Email") -> str | None:
+    """Optional; checked for syntax, without looking the domain up."""
+    found = line(value, label, 254)
+    if found is None:
+        return None
+    try:
+        return validate_email(found, check_deliverability=False, allow_smtputf8=False, strict=True).normalized
+    except EmailNotValidError:
+        raise ValueError(f"{label} must be an email address, for example name@example.com.") from None
+
+
+def national_id(value: object) -> str | None:
+    """Optional; up to 50 characters with at least one letter or digit, kept as typed."""
+    found = line(value, "National ID", 50)
+    if found is not None and not national_id_key(found):
+        raise ValueError("National ID must contain letters or digits.")
+    return found
+
+
+def national_id_key(value: str | None) -> str | None:
+    """``value`` as it is compared: without spaces, dashes and case."""
+    if value is None:
+        return None
+    plain = unicodedata.normalize("NFKC", value).casefold()
+    kept = "".join(c for c in plain if not c.isspace() and unicodedata.category(c) != "Pd")
+    return kept[:50] if any(c.isalnum() for c in kept) else None
+
+
+def folded(text: str) -> str:
+    """``text`` for finding: lower case, without accents, single spaces."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    return " ".join(plain.split())

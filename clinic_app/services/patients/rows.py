@@ -1,0 +1,176 @@
+"""Statements and conversions the patient use cases share. Building blocks: they take a session, never commit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, and_, select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session
+
+from clinic_app.core import clock
+from clinic_app.models.accounts import Account
+from clinic_app.models.patients import Patient
+from clinic_app.services.accounts import limits
+from clinic_app.services.accounts.signing_in import TEMPORARY_TRIES
+from clinic_app.services.audit import reading
+from clinic_app.services.patients import fields
+from clinic_app.services.patients.errors import PatientNotFound
+from clinic_app.services.patients.views import PatientProfile, PatientSummary, PortalStanding
+from clinic_app.services.patients.wording import phone_words
+
+PATIENTS = Patient.__table__  # type: ignore[attr-defined]
+ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+_SUMMARY = [
+    "id",
+    "patient_id",
+    "first_name",
+    "last_name",
+    "date_of_birth",
+    "gender",
+    "phone",
+    "email",
+    "portal_enabled",
+    "verification_status",
+    "created_at",
+]
+
+
+def keys_for_finding(patient: Patient) -> None:
+    """Set what searching and sorting compare. Called whenever a name, number or address changes."""
+    patient.national_id_key = fields.national_id_key(patient.national_id)
+    patient.name_key = fields.folded(f"{patient.first_name} {patient.last_name}")[:210]
+    digits = (patient.phone or "").lstrip("+")
+    parts = (
+        patient.name_key,
+        patient.patient_id.lower(),
+        digits,
+        _national_digits(patient.phone),
+        patient.national_id_key or "",
+        fields.folded(patient.email or ""),
+    )
+    patient.search_text = " ".join(part for part in parts if part)[:600]
+
+
+def _national_digits(phone: str | None) -> str:
+    return "".join(c for c in phone_words(phone) if c.isdigit())
+
+
+def summaries() -> Select[Any]:
+    """Patients with what a list shows of their portal account."""
+    return select(
+        *[PATIENTS.c[name] for name in _SUMMARY],
+        ACCOUNTS.c.is_active.label("account_active"),
+        ACCOUNTS.c.password_temporary,
+        ACCOUNTS.c.password_expires_at,
+        ACCOUNTS.c.temporary_failures,
+    ).join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
+
+
+def standing(row: RowMapping, now: dt.datetime) -> str:
+    """``none``, ``off``, ``expired``, ``temporary`` or ``active``, from a row of ``summaries``."""
+    if row["account_active"] is None:
+        return "none"
+    if not row["account_active"]:
+        return "off"
+    if not row["password_temporary"]:
+        return "active"
+    expires = row["password_expires_at"]
+    dead = expires is None or expires <= now or row["temporary_failures"] >= TEMPORARY_TRIES
+    return "expired" if dead else "temporary"
+
+
+def summary(row: RowMapping, now: dt.datetime) -> PatientSummary:
+    """A row of ``summaries`` as a view."""
+    return PatientSummary(**{name: row[name] for name in _SUMMARY}, portal=standing(row, now))
+
+
+def find(session: Session, key: int | str, *, lock: bool = False) -> Patient:
+    """The patient with this id (whole number) or patient ID (text). Raises ``PatientNotFound``."""
+    if isinstance(key, bool) or not isinstance(key, (int, str)):
+        raise PatientNotFound
+    if isinstance(key, int):
+        if not 0 < key < 2**31:
+            raise PatientNotFound
+        statement = select(Patient).where(PATIENTS.c.id == key)
+    else:
+        if not key.isascii() or not key.isalnum() or len(key) > 20:
+            raise PatientNotFound
+        statement = select(Patient).where(PATIENTS.c.patient_id == key.upper())
+    found = session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
+    if found is None:
+        raise PatientNotFound
+    return found
+
+
+def profile_of(session: Session, patient: Patient, *, activity: int = 0) -> PatientProfile:
+    """``patient`` whole, with its access and the latest ``activity`` events about it."""
+    now = clock.now()
+    off_by, desk = aliased(ACCOUNTS), aliased(ACCOUNTS)
+    row = (
+        session.execute(
+            select(
+                ACCOUNTS.c.username,
+                ACCOUNTS.c.is_active.label("account_active"),
+                ACCOUNTS.c.password_temporary,
+                ACCOUNTS.c.password_expires_at,
+                ACCOUNTS.c.temporary_failures,
+                ACCOUNTS.c.last_sign_in_at,
+                ACCOUNTS.c.turned_off_at,
+                off_by.c.full_name.label("turned_off_by"),
+                desk.c.full_name.label("registered_by"),
+            )
+            .select_from(PATIENTS)
+            .join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
+            .join(off_by, off_by.c.id == ACCOUNTS.c.turned_off_by_id, isouter=True)
+            .join(desk, and_(desk.c.id == PATIENTS.c.registered_by_id), isouter=True)
+            .where(PATIENTS.c.id == patient.id)
+        )
+        .mappings()
+        .one()
+    )
+    status = standing(row, now)
+    locked = limits.locked_until(session, row["username"]) if status in {"active", "temporary"} else None
+    access = PortalStanding(
+        status="locked" if locked else status,
+        username=row["username"] or "",
+        expires_at=row["password_expires_at"],
+        locked_until=locked,
+        last_sign_in_at=row["last_sign_in_at"],
+        turned_off_at=row["turned_off_at"],
+        turned_off_by=row["turned_off_by"] or "",
+    )
+    return as_profile(
+        patient,
+        access,
+        registered_by=row["registered_by"] or "",
+        portal=status,
+        activity=reading.events_of(session, "patient", patient.id or 0, activity) if activity else (),
+    )
+
+
+def as_profile(
+    patient: Patient,
+    access: PortalStanding,
+    *,
+    registered_by: str,
+    portal: str,
+    activity: tuple[reading.RecordedEvent, ...] = (),
+) -> PatientProfile:
+    """A patient row as the view, without asking the database."""
+    plain = {name: getattr(patient, name) for name in _SUMMARY}
+    return PatientProfile(
+        **plain,
+        portal=portal,
+        national_id=patient.national_id,
+        address=patient.address,
+        next_of_kin_name=patient.next_of_kin_name,
+        next_of_kin_phone=patient.next_of_kin_phone,
+        is_active=patient.is_active,
+        updated_at=patient.updated_at,
+        registered_by=registered_by,
+        version=patient.version,
+        access=access,
+        activity=activity,
+    )

@@ -1,0 +1,1 @@
+"""Portal access, from the desk's side and the patient's own."""

@@ -1,0 +1,75 @@
+"""What can go wrong with portal access. Words: SPEC section 6."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clinic_app.core.errors import AlreadyExists, Conflict, InvalidInput
+
+
+class EmailRequired(InvalidInput):
+    """No email was given."""
+
+    code = "portal_email_required"
+    title = "Email is required"
+
+    def __init__(self) -> None:
+        super().__init__({"email": "Please provide a valid email address for the portal account."})
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return {"email": f"{self.title}. {self.detail}"}
+
+
+class EmailInvalid(InvalidInput):
+    """What was given is not an email address."""
+
+    code = "portal_email_invalid"
+    title = "Invalid email format"
+
+    def __init__(self) -> None:
+        super().__init__({"email": "Please provide a valid email address."})
+
+    @property
+    def fields(self) -> dict[str, str]:
+        return {"email": f"{self.title}. {self.detail}"}
+
+
+class PortalAccountExists(AlreadyExists):
+    """This patient has an account already."""
+
+    code = "portal_account_exists"
+    title = "Portal account already exists"
+    field = "email"
+
+    def __init__(self, username: str) -> None:
+        self.username = username
+        super().__init__(f"This patient already has a portal account with username: {username}")
+
+    def extra(self) -> dict[str, Any]:
+        return {"existing_username": self.username}
+
+
+class EmailInUse(AlreadyExists):
+    """The email belongs to another account."""
+
+    code = "email_in_use"
+    title = "Email already in use"
+    detail = "A portal account with this email already exists. Please use a different email."
+    field = "email"
+
+
+class NoPortalAccount(Conflict):
+    """There is no account to reset or turn off."""
+
+    code = "no_portal_account"
+    title = "No portal account"
+    detail = "This patient has no portal account yet."
+
+
+class PortalTurnedOff(Conflict):
+    """The account is turned off: turn it on first."""
+
+    code = "portal_turned_off"
+    title = "Portal access is turned off"
+    detail = "Turn on portal access first."

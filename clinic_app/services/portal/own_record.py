@@ -1,0 +1,47 @@
+"""A patient's own record, from the patient's side."""
+
+from __future__ import annotations
+
+from clinic_app.core import db
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.audit import reading
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.refusals import demand
+from clinic_app.services.patients import rows
+from clinic_app.services.patients.errors import PatientNotFound
+from clinic_app.services.portal.views import OwnRecord, Viewing
+
+_SHOWN = [
+    "patient_id",
+    "first_name",
+    "last_name",
+    "date_of_birth",
+    "gender",
+    "phone",
+    "email",
+    "address",
+    "next_of_kin_name",
+    "next_of_kin_phone",
+]
+#: What people at the clinic did to the record that its owner is shown.
+_LOOKS = {Action.PATIENT_VIEWED, Action.PATIENT_UPDATED, Action.PATIENT_CREATED}
+VIEWINGS = 10
+
+
+def own_record(actor: Actor) -> OwnRecord:
+    """The record of the patient who asks, and who at the clinic has looked at it. Recorded as a look.
+
+    For patients with a password of their own. Which patient is decided by the account alone, never by input.
+    Raises ``PermissionDenied``, ``AuthenticationRequired``.
+    """
+    demand(actor, Permission.OWN_RECORD, resource_type="patient", resource_id=actor.patient_id)
+    if actor.patient_id is None:
+        raise PatientNotFound
+    with db.transaction() as session:
+        patient = rows.find(session, actor.patient_id)
+        record(session, actor, Action.OWN_RECORD_VIEWED, resource_type="patient", resource_id=patient.id)
+        events = reading.events_of(session, "patient", actor.patient_id, limit=60)
+        looks = [event for event in events if event.action in _LOOKS and event.outcome == "success"]
+        viewings = tuple(Viewing(e.at, e.actor_name, e.role, e.action) for e in looks[:VIEWINGS])
+        return OwnRecord(**{name: getattr(patient, name) for name in _SHOWN}, viewings=viewings)

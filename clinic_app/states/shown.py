@@ -1,0 +1,101 @@
+"""What pages show: small frozen records of words ready for the screen. No secrets, no table rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Values of ``portal``: none, active, temporary (waiting for first sign-in), expired, locked, off.
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who is signed in."""
+
+    name: str = ""
+    initials: str = ""
+    role: str = ""  # as people say it: Administrator, Receptionist, Clinician
+    may_register: bool = False  # register, edit, give portal access
+    is_admin: bool = False
+
+
+@dataclass(frozen=True)
+class PatientRow:
+    """A patient in a list, a suggestion or a short list."""
+
+    id: int = 0
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""  # 14 Mar 1988, or empty
+    age: str = ""  # 38 y
+    phone: str = ""  # 0712 445 901, or empty
+    portal: str = "none"
+    line: str = ""  # the second line of a short list: "LMC004902 · 09:31"
+    href: str = ""
+    before: str = ""  # a suggestion's name, split around what matched
+    hit: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A label and what is known; ``value`` empty reads "Not recorded"."""
+
+    label: str = ""
+    value: str = ""
+    tone: str = ""  # set: show as a badge of that tone (good, warn, bad, idle)
+    mark: str = ""  # the badge's icon, if any
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One line of *Activity*: icon, what and who, when."""
+
+    icon: str = ""  # eye, pencil, user-plus, key-round, log-in, circle (a fixed set)
+    what: str = ""
+    when: str = ""
+
+
+@dataclass(frozen=True)
+class DayBar:
+    """One bar of the chart of registrations."""
+
+    day: str = ""  # 16
+    spoken: str = ""  # 16 June
+    count: int = 0
+    height: str = "0%"
+    today: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A mistake in a form: the field's id and the sentence."""
+
+    ident: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Access:
+    """The *Portal Access* card: everything it says, in words."""
+
+    portal: str = "none"
+    username: str = ""
+    expires_in: str = ""  # 31 hours
+    expires_at: str = ""  # Thu 18 Jun, 16:40
+    locked_until: str = ""  # 17:05
+    last_sign_in: str = ""  # yesterday at 19:42, or empty
+    turned_off: str = ""  # 2 Jun 2026 by Daniel Otieno
+
+
+@dataclass(frozen=True)
+class Person:
+    """The banner of a patient's page."""
+
+    id: int = 0
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""  # "14 Mar 1988 (38 y)" or "Not known"
+    gender: str = ""
+    phone: str = ""  # or "Not recorded"

@@ -1,0 +1,138 @@
+"""Two databases built by the migrations; every test rolled back, but for those that need real commits."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlmodel import Session
+
+os.environ.update(CLINIC_MODE="test", CLINIC_BCRYPT_COST="4", CLINIC_TOKEN_KEY="t" * 40)  # before settings are read
+os.environ.update(CLINIC_PEPPER="p" * 40, CLINIC_AUDIT_KEY="a" * 40)
+for name in ("CLINIC_DATABASE_URL", "CLINIC_REDIS_URL", "CLINIC_PUBLIC_URL", "CLINIC_PORT", "CLINIC_NAME"):
+    os.environ.pop(name, None)
+
+from clinic_app.core import context, db, keys  # noqa: E402
+from clinic_app.core.settings import get_settings  # noqa: E402
+from tests import factories  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+POSTGRES = os.environ.get("CLINIC_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+
+
+def _reachable(url: str) -> bool:
+    parts = sa.make_url(url)
+    try:
+        with socket.create_connection((parts.host or "127.0.0.1", parts.port or 5432), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+HAS_POSTGRES = _reachable(POSTGRES)
+
+
+def pytest_report_header() -> str:
+    """Say which databases this run uses."""
+    return f"databases: SQLite{', PostgreSQL' if HAS_POSTGRES else ' only (no PostgreSQL found: those tests are skipped)'}"
+
+
+def migrate(url: str) -> None:
+    """Bring the database at ``url`` to head, by the migrations."""
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["url"] = url
+    command.upgrade(config, "head")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    os.environ["CLINIC_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
+    get_settings.cache_clear()
+    keys.key.cache_clear()
+    yield
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Change settings for one test: ``settings.setenv(...)`` before the code asks."""
+    get_settings.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    get_settings.cache_clear()
+
+
+def _new_database(kind: str, folder: Path) -> tuple[str, sa.Engine | None]:
+    """The URL of a fresh, migrated database, and the engine that can drop it."""
+    if kind == "sqlite":
+        url = f"sqlite:///{folder / f'{uuid.uuid4().hex}.sqlite3'}"
+        migrate(url)
+        return url, None
+    if not HAS_POSTGRES:
+        if os.environ.get("CI") == "true":
+            pytest.fail("PostgreSQL is needed in CI: set CLINIC_TEST_POSTGRES_URL")
+        pytest.skip("no PostgreSQL: set CLINIC_TEST_POSTGRES_URL")
+    admin = sa.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    name = f"clinic_test_{uuid.uuid4().hex[:12]}"
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+    url = sa.make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+    migrate(url)
+    return url, admin
+
+
+def _drop(url: str, admin: sa.Engine | None) -> None:
+    if admin is not None:
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f'DROP DATABASE "{sa.make_url(url).database}" WITH (FORCE)')
+        admin.dispose()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
+    """One migrated database a kind, shared by the tests that roll back."""
+    url, admin = _new_database(request.param, tmp_path_factory.mktemp("db"))
+    made = db.make_engine(url)
+    yield made
+    made.dispose()
+    _drop(url, admin)
+
+
+@pytest.fixture
+def database(engine: sa.Engine) -> Iterator[sa.Engine]:
+    """The services bound to ``engine`` inside an outer transaction that is rolled back."""
+    connection = engine.execution_options(clinic_write=True).connect()
+    outer = connection.begin()
+    db.bind_sessions(
+        lambda write: Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
+    )
+    with context.use(context.RequestContext("page", "203.0.113.7", "pytest")):
+        yield engine
+    db.bind_sessions(None)
+    outer.rollback()
+    connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def own_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """A database of the test's own, with real commits: for races, migrations and crashes."""
+    url, admin = _new_database(request.param, tmp_path)
+    made = db.make_engine(url)
+    db.bind(made)
+    with context.use(context.RequestContext("page", "203.0.113.7", "pytest")):
+        yield made
+    db.bind_sessions(None)
+    made.dispose()
+    _drop(url, admin)
+
+
+@pytest.fixture
+def people(database: sa.Engine) -> factories.People:
+    """An actor of each role, and a patient with a portal account and password of their own."""
+    return factories.people()

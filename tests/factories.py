@@ -1,0 +1,96 @@
+"""Builders of what tests need: plain functions with overrides. They go through the use cases."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from clinic_app.core import db
+from clinic_app.models.accounts import Account, Role
+from clinic_app.services import access
+from clinic_app.services.access import Actor
+from clinic_app.services.accounts import sessions, staff
+from clinic_app.services.accounts.passwords import choose_password
+from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
+from clinic_app.services.patients.forms import PatientRegistration
+from clinic_app.services.patients.registration import register_patient
+from clinic_app.services.patients.views import Registered
+
+PASSWORD = "green lorry quiet tuesday"
+OWN_PASSWORD = "seven amber kettles hum"
+_numbers = itertools.count(1)
+
+
+def make_staff(role: str = Role.RECEPTIONIST, username: str | None = None, name: str = "Grace Wanjiru") -> Actor:
+    """A staff account with ``PASSWORD``, as its actor."""
+    username = username or f"{role.lower()}{next(_numbers)}"
+    account_id = staff.create_staff(access.SYSTEM, username, name, role, PASSWORD)
+    with db.reading() as session:
+        account = session.get(Account, account_id)
+        assert account is not None
+        return sessions.actor_of(account, None)
+
+
+def registration(**changes: Any) -> dict[str, Any]:
+    """A complete, valid registration as a form sends it, with ``changes``."""
+    number = next(_numbers)
+    data = {
+        "first_name": "Amina",
+        "last_name": f"Odhiambo {_letters(number)}",
+        "date_of_birth": "14/3/1988",
+        "gender": "FEMALE",
+        "phone": "0712 445 901",
+        "national_id": f"2784 {number:04d}",
+        "address": "12 Lake Road, Kisumu",
+        "next_of_kin_name": "Peter Odhiambo",
+        "next_of_kin_phone": "0722 910 448",
+    }
+    return {**data, **changes}
+
+
+def _letters(number: int) -> str:
+    return "".join(chr(ord("a") + int(digit)) for digit in str(number))
+
+
+def make_patient(actor: Actor, **changes: Any) -> Registered:
+    """A registered patient; ``portal_email=...`` gives it an account."""
+    data = registration(**changes)
+    if "portal_email" in changes:
+        data["create_portal_account"] = True
+    return register_patient(actor, PatientRegistration.parse(data))
+
+
+def own_password(done: Registered) -> Actor:
+    """Sign the patient in with the temporary password and choose ``OWN_PASSWORD``."""
+    assert done.credentials is not None
+    first = sign_in(PATIENT_DOOR, done.credentials.username, done.credentials.temporary_password)
+    from clinic_app.core import crypto
+
+    return choose_password(
+        first.actor, OWN_PASSWORD, OWN_PASSWORD, session_token_hash=crypto.digest(first.token)
+    ).actor
+
+
+@dataclass(frozen=True)
+class People:
+    """One actor of each kind."""
+
+    admin: Actor
+    receptionist: Actor
+    clinician: Actor
+    patient: Actor
+    anonymous: Actor
+
+
+def people() -> People:
+    """One actor of each kind; the patient has chosen a password."""
+    receptionist = make_staff(Role.RECEPTIONIST)
+    done = make_patient(receptionist, portal_email=f"amina{next(_numbers)}@example.org")
+    return People(
+        admin=make_staff(Role.ADMIN, name="Daniel Otieno"),
+        receptionist=receptionist,
+        clinician=make_staff(Role.CLINICIAN, name="Dr Achieng"),
+        patient=own_password(done),
+        anonymous=access.ANONYMOUS,
+    )
