@@ -63,7 +63,7 @@ _pool = ThreadPoolExecutor(max(1, os.cpu_count() or 1), thread_name_prefix="hash
 _places = threading.BoundedSemaphore((os.cpu_count() or 1) + _WAITING_AT_MOST)
 
 
-def _on_hash_thread(work, *args):  # noqa: ANN001, ANN202
+def _on_hash_thread(work, *args):
     if not _places.acquire(blocking=False):
         raise Unavailable
     try:
@@ -103,12 +103,17 @@ def verify_password(password: str, kept: str | None) -> bool:
     ``None`` (no such account) and hashes that cannot be read are checked against a dummy and are False.
     """
     usable = kept is not None and kept.startswith(_SCHEME)
-    target = kept if usable and kept else _dummy(get_settings().bcrypt_cost)
+    dummy = _dummy(get_settings().bcrypt_cost)
     try:
-        same = _on_hash_thread(bcrypt.checkpw, _prehash(password), target.removeprefix(_SCHEME).encode())
-    except ValueError:
+        same = _check(password, kept if usable and kept else dummy)
+    except ValueError:  # a damaged hash, refused before any work
+        _check(password, dummy)
         return False
     return same and usable
+
+
+def _check(password: str, kept: str) -> bool:
+    return _on_hash_thread(bcrypt.checkpw, _prehash(password), kept.removeprefix(_SCHEME).encode())
 
 
 def needs_rehash(kept: str) -> bool:

@@ -49,8 +49,10 @@ _after_change: list[Callable[[], None]] = []
 
 def bind(engine: Engine) -> None:
     """Make ``engine`` the one that ``transaction`` and ``reading`` use."""
-    writing = engine.execution_options(clinic_write=True)
-    bind_sessions(lambda write: Session(writing if write else engine, expire_on_commit=False))
+    writing, seeing = engine.execution_options(clinic_write=True), engine
+    if engine.dialect.name == "postgresql":  # where else every statement would see another moment
+        seeing = engine.execution_options(isolation_level="REPEATABLE READ")
+    bind_sessions(lambda write: Session(writing if write else seeing, expire_on_commit=False))
 
 
 def bind_sessions(factory: Callable[[bool], Session] | None) -> None:

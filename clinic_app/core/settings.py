@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     staff_session_hours: int = Field(12, ge=1, le=24, description="A staff session ends after so long in any case.")
     patient_idle_minutes: int = Field(15, ge=1, le=240, description="The same for patients.")
     patient_session_hours: int = Field(1, ge=1, le=24, description="The same for patients.")
+    api_rate_factor: int | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="API rate limits are multiplied by it; 0 turns them off. Empty: 1 in production, else 1000.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
     @field_validator("region")
@@ -136,6 +142,13 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The clinic's time zone."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def rate_factor(self) -> int:
+        """What API rate limits are multiplied by."""
+        if self.api_rate_factor is not None:
+            return self.api_rate_factor
+        return 1 if self.mode == "production" else 1000
 
     @property
     def telephone_uri(self) -> str:

@@ -1,7 +1,8 @@
 """Tables only: columns, constraints, indexes. Importing this package makes Alembic see them all."""
 
 from clinic_app.models import base  # noqa: F401  naming convention first
-from clinic_app.models.accounts import Account, FlashNote, LoginSession, Role, SignInLimit
+from clinic_app.models.accounts import Account, FlashNote, LoginSession, RefreshToken, Role, SignInLimit
+from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 
@@ -12,8 +13,10 @@ __all__ = [
     "Counter",
     "FlashNote",
     "Gender",
+    "IdempotencyKey",
     "LoginSession",
     "Patient",
+    "RefreshToken",
     "Role",
     "SignInLimit",
     "VerificationStatus",

@@ -69,6 +69,24 @@ class LoginSession(SQLModel, table=True):
     user_agent: str = Field(default="", max_length=200)
 
 
+class RefreshToken(SQLModel, table=True):
+    """One link of an API session's chain: used once, for the next link. A second use ends the session."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        Index("ix_refresh_tokens_session_id", "session_id"),
+        Index("ix_refresh_tokens_expires_at", "expires_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    token_hash: str = Field(max_length=64, unique=True)
+    session_id: int = Field(foreign_key="login_sessions.id")
+    role: str = Field(max_length=20)  # as it was at sign-in: another role means signing in again
+    created_at: dt.datetime = Field(sa_type=UtcDateTime)
+    expires_at: dt.datetime = Field(sa_type=UtcDateTime)  # the session's absolute end
+    used_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
 class SignInLimit(SQLModel, table=True):
     """Failures under one key: a keyed digest of a username, an address, or both."""
 

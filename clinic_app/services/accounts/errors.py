@@ -28,3 +28,11 @@ class UsernameTaken(AlreadyExists):
     title = "This username is taken."
     detail = "Choose another username."
     field = "username"
+
+
+class TokenRefused(AuthenticationRequired):
+    """A token that is forged, used up, too old or of another kind, or whose session is over: one answer for all."""
+
+    code = "token_refused"
+    title = "Not signed in"
+    detail = "This token is not valid, or no longer. Please sign in again."

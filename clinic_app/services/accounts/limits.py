@@ -7,9 +7,11 @@ statement a key, so that parallel guesses cannot slip through between a check an
 from __future__ import annotations
 
 import datetime as dt
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -35,11 +37,18 @@ class Verdict:
 
 
 def _keys(username: str, address: str) -> dict[str, int]:
+    """What one try counts under, in the order in which rows are locked everywhere here."""
+    place = crypto.keyed_digest(address, "limit")
     return {
+        f"{_pairs(username)}{place}": PER_ACCOUNT_AND_ADDRESS,
+        f"address:{place}": PER_ADDRESS,
         account_key(username): PER_ACCOUNT,
-        f"pair:{crypto.keyed_digest(f'{username}|{address}', 'limit')}": PER_ACCOUNT_AND_ADDRESS,
-        f"address:{crypto.keyed_digest(address, 'limit')}": PER_ADDRESS,
     }
+
+
+def _pairs(username: str) -> str:
+    """How the keys of ``username`` with any address begin."""
+    return f"pair:{crypto.keyed_digest(username, 'limit')}:"
 
 
 def account_key(username: str) -> str:
@@ -68,14 +77,18 @@ def _count(session: Session, key: str, now: dt.datetime) -> tuple[int, int, dt.d
 
 
 def count_try(session: Session, username: str, address: str) -> Verdict:
-    """Count one try as a failure (success takes it back) and say whether it may go on."""
+    """Count one try as a failure (success takes it back) and say whether it may go on.
+
+    A blocked key ends the counting: a refused try costs nobody else, so one address alone cannot lock an account
+    for everybody.
+    """
     now = clock.now()
-    wait, stopped, newly = 0, False, False
-    for key, limit in _keys(username, address).items():
+    keys, stopped = _keys(username, address), False
+    for key, limit in keys.items():
         failures, consecutive, until = _count(session, key, now)
         if until is not None and until > now:
-            wait = max(wait, int((until - now).total_seconds()) + 1)
-        elif failures > limit:
+            return Verdict(_longest_wait(session, keys, now), stopped=False, newly_blocked=False)
+        if failures > limit:
             minutes = min(LONGEST_WAIT_MINUTES, 2 ** min(10, max(0, consecutive - 1 - limit)))
             until = now + dt.timedelta(minutes=minutes)
             session.execute(
@@ -84,25 +97,31 @@ def count_try(session: Session, username: str, address: str) -> Verdict:
                 # one try once the wait is over, then the next, longer one
                 .values(blocked_until=until, failures=limit - 1, consecutive=consecutive - 1, window_started_at=until)
             )
-            wait, newly = max(wait, minutes * 60), True
-        elif key.startswith("account:") and consecutive > HARD_STOP:
-            stopped = True
-    return Verdict(wait, stopped, newly)
+            return Verdict(_longest_wait(session, keys, now), stopped=False, newly_blocked=True)
+        stopped = stopped or (key == account_key(username) and consecutive > HARD_STOP)
+    return Verdict(0, stopped, newly_blocked=False)
+
+
+def _longest_wait(session: Session, keys: Iterable[str], now: dt.datetime) -> int:
+    until = session.execute(select(func.max(_LIMITS.c.blocked_until)).where(_LIMITS.c.key.in_(list(keys)))).scalar_one()
+    return math.ceil((until - now).total_seconds())
 
 
 def forgive(session: Session, username: str, address: str) -> None:
     """After the right password: forget the failures of this name here, and take back the address's one."""
-    account, pair, place = _keys(username, address)
-    session.execute(delete(_LIMITS).where(_LIMITS.c.key.in_((account, pair))))
+    pair, place, account = _keys(username, address)
+    session.execute(delete(_LIMITS).where(_LIMITS.c.key == pair))
     session.execute(
         update(_LIMITS)
         .where(_LIMITS.c.key == place, _LIMITS.c.failures > 0)
         .values(failures=_LIMITS.c.failures - 1, consecutive=0)
     )
+    session.execute(delete(_LIMITS).where(_LIMITS.c.key == account))
 
 
 def unlock(session: Session, username: str) -> None:
-    """Forget all failures of ``username``, as after a reset of its password."""
+    """Forget all failures of ``username``, wherever they came from, as after a reset of its password."""
+    session.execute(delete(_LIMITS).where(_LIMITS.c.key.startswith(_pairs(username), autoescape=True)))
     session.execute(delete(_LIMITS).where(_LIMITS.c.key == account_key(username)))
 
 

@@ -42,7 +42,8 @@ def _personal_words(actor: Actor, patient: Patient | None) -> list[str]:
     settings = get_settings()
     sources = [actor.name, actor.username.split("@")[0], settings.name, "clinic", "portal", "patient", "password"]
     if patient is not None:
-        sources += [patient.patient_id, patient.phone or "", patient.national_id or ""]
+        phone = patient.phone or ""
+        sources += [patient.patient_id, phone, phone[-9:], patient.national_id or ""]  # with and without the country
         if patient.date_of_birth:
             sources += [f"{patient.date_of_birth:%d%m%Y}", f"{patient.date_of_birth:%Y%m%d}"]
     words = {word for source in sources for word in [_folded(source), *map(_folded, re.split(r"[\W_]+", source))]}

@@ -24,8 +24,12 @@ STAFF_DOOR, PATIENT_DOOR = "staff", "patient"
 
 
 def normal_username(text: str) -> str:
-    """A username as it is kept and compared: NFKC, trimmed, lower case, at most 254 characters."""
-    return unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode()).strip().lower()[:254]
+    """A username as it is kept and compared: NFKC, trimmed, lower case, at most 254 characters.
+
+    What no username holds, such as NUL, which PostgreSQL cannot even look for, becomes U+FFFD.
+    """
+    plain = unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode()).strip().lower()
+    return "".join(c if c.isprintable() else "\ufffd" for c in plain)[:254]
 
 
 def _opens(account: Account | None, door: str) -> bool:
@@ -58,7 +62,7 @@ def _count(door: str, name: str) -> tuple[Account | None, limits.Verdict]:
 
 def _note_wrong(door: str, account: Account | None) -> None:
     with db.transaction() as session:
-        if account is not None and account.password_temporary:
+        if account is not None and account.password_temporary and _opens(account, door):
             session.execute(
                 update(_ACCOUNTS)
                 .where(_ACCOUNTS.c.id == account.id)
@@ -67,9 +71,10 @@ def _note_wrong(door: str, account: Account | None) -> None:
         _note_failure(session, Action.SIGN_IN_FAILED, account, door=door, known=account is not None)
 
 
-def _refusal(current: Account, door: str, checked_hash: str) -> ClinicError | None:
+def _refusal(current: Account, door: str, checked: Account) -> ClinicError | None:
     """Why the right password opens nothing; None where it does."""
-    if not _opens(current, door) or current.password_hash != checked_hash:
+    # not the hash: another sign-in may have made it anew from the same password
+    if not _opens(current, door) or current.password_changed_at != checked.password_changed_at:
         return InvalidCredentials()
     if current.password_temporary:
         expires = current.password_expires_at
@@ -99,7 +104,7 @@ def sign_in(door: str, username: str, password: str, *, replaces: str = "", kind
     with db.transaction() as session:
         # Read again: it may have been turned off or reset while the hash was computed.
         current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
-        refusal = _refusal(current, door, account.password_hash)
+        refusal = _refusal(current, door, account)
         if refusal is not None:
             _note_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
         else:

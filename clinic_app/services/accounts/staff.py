@@ -6,6 +6,7 @@ import unicodedata
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.errors import InvalidInput
@@ -20,7 +21,6 @@ from clinic_app.services.audit.refusals import demand
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 STAFF_ROLES = (Role.ADMIN, Role.RECEPTIONIST, Role.CLINICIAN)
-DEMO_USERNAMES = ("admin", "receptionist", "clinician")
 
 
 def create_staff(actor: Actor, username: str, full_name: str, role: str, password: str) -> int:
@@ -46,34 +46,36 @@ def create_staff(actor: Actor, username: str, full_name: str, role: str, passwor
             problems["password"] = strength.why
     if problems:
         raise InvalidInput(problems)
-    hashed, now = crypto.hash_password(password), clock.now()
+    hashed = crypto.hash_password(password)
     try:
         with db.transaction() as session:
-            account = Account(
-                username=name,
-                full_name=shown,
-                role=role,
-                password_hash=hashed,
-                password_changed_at=now,
-                created_at=now,
-                updated_at=now,
-                created_by_id=actor.account_id,
-            )
-            session.add(account)
-            session.flush()
-            record(
-                session,
-                actor,
-                Action.STAFF_CREATED,
-                resource_type="account",
-                resource_id=account.id,
-                details={"role": str(role)},
-            )
-            return account.id or 0
+            return add_staff_account(session, actor, name, shown, role, hashed).id or 0
     except IntegrityError as error:
         if db.violated(error) == "uq_accounts_username":
             raise UsernameTaken from None
         raise
+
+
+def add_staff_account(
+    session: Session, actor: Actor, username: str, full_name: str, role: str, password_hash: str
+) -> Account:
+    """Building block: add a staff account and record it, inside the caller's transaction."""
+    now = clock.now()
+    account = Account(
+        username=username,
+        full_name=full_name,
+        role=role,
+        password_hash=password_hash,
+        password_changed_at=now,
+        created_at=now,
+        updated_at=now,
+        created_by_id=actor.account_id,
+    )
+    session.add(account)
+    session.flush()
+    details = {"role": str(role)}
+    record(session, actor, Action.STAFF_CREATED, resource_type="account", resource_id=account.id, details=details)
+    return account
 
 
 def has_staff() -> bool:

@@ -27,6 +27,11 @@ class Action(StrEnum):
     PASSWORD_CHOSEN = "PASSWORD_CHOSEN"  # noqa: S105  an action
     STAFF_CREATED = "STAFF_CREATED"
     ACCESS_DENIED = "ACCESS_DENIED"
+    PATIENT_VERIFIED = "PATIENT_VERIFIED"
+    PORTAL_BULK_RUN = "PORTAL_BULK_RUN"
+    AUDIT_READ = "AUDIT_READ"
+    TOKEN_REFRESHED = "TOKEN_REFRESHED"  # noqa: S105  an action
+    TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105  an action
 
 
 class Outcome(StrEnum):

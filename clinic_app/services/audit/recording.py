@@ -94,5 +94,6 @@ def record(
         .where(_HEAD.c.id == 1)
         .values(seq=row["seq"], hash=mark, changes=head.changes + (1 if changes_lists else 0))
     )
+    session.info["recorded"] = (row["seq"], row["outcome"])  # for services.idempotency
     if changes_lists:
         db.changed(session)

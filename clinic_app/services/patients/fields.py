@@ -58,7 +58,7 @@ def _clean(text: object, label: str, longest: int, *, lines: bool = False) -> st
 def name(text: object, label: str) -> str:
     """A first or last name: 1 to 100 characters, any script."""
     found = _clean("" if text is None else text, label, 100)
-    if not found:
+    if not any(unicodedata.category(char)[0] in "LMNPS" for char in found):  # nothing to see, such as U+200B
         raise ValueError(f"{label} is required.")
     return found
 
@@ -194,15 +194,15 @@ def national_id(value: object) -> str | None:
 
 
 def national_id_key(value: str | None) -> str | None:
-    """``value`` as it is compared: without spaces, dashes and case."""
+    """``value`` as it is compared: without spaces (invisible ones too), dashes and case."""
     if value is None:
         return None
     plain = unicodedata.normalize("NFKC", value).casefold()
-    kept = "".join(c for c in plain if not c.isspace() and unicodedata.category(c) != "Pd")
+    kept = "".join(c for c in plain if not (c.isspace() or c == "\u2212" or unicodedata.category(c) in {"Pd", "Cf"}))
     return kept[:50] if any(c.isalnum() for c in kept) else None
 
 
 def folded(text: str) -> str:
     """``text`` for finding: lower case, without accents, single spaces."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
-    return " ".join(plain.split())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())

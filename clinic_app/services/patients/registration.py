@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from clinic_app.core import clock, db, logs
-from clinic_app.core.errors import ClinicError, Unexpected
+from clinic_app.core.errors import ClinicError, InvalidInput, Unexpected
 from clinic_app.core.settings import get_settings
 from clinic_app.models.patients import Counter, Patient, VerificationStatus
 from clinic_app.services.access import Actor, Permission
@@ -24,7 +24,7 @@ from clinic_app.services.patients.errors import (
     PatientDetailsTaken,
     PortalEmailTaken,
 )
-from clinic_app.services.patients.forms import PatientDetails, PatientRegistration
+from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDetails, PatientRegistration
 from clinic_app.services.patients.views import PortalStanding, Registered
 
 _COUNTERS = Counter.__table__  # type: ignore[attr-defined]
@@ -57,8 +57,10 @@ def _next_patient_id(session: Session) -> str:
 
 def _credentials(form: PatientRegistration) -> tuple[Credentials, str] | None:
     """Credentials and hash if a portal account is asked for, before the transaction: hashing is slow."""
-    if not form.create_portal_account or form.portal_email is None:
+    if not form.create_portal_account:
         return None
+    if form.portal_email is None:  # a form that was not parsed
+        raise InvalidInput({"portal_email": PORTAL_EMAIL_REQUIRED})
     username = normal_username(form.portal_email)
     with db.reading() as session:
         taken = session.execute(select(rows.ACCOUNTS.c.id).where(rows.ACCOUNTS.c.username == username)).first()

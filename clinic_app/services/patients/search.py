@@ -30,9 +30,16 @@ ORDERS: dict[str, Any] = {
 def tokens(term: str) -> list[str]:
     """The pieces of ``term`` that must all be found, in any order. Numbers are joined across spaces and dashes."""
     plain = fields.folded("".join(c if c.isprintable() else " " for c in term[:LONGEST_TERM]))
-    if re.fullmatch(r"[+\d][\d\s().-]*", plain):
-        return [digits] if (digits := "".join(c for c in plain if c.isdigit())) else []
-    return plain.split()[:8]
+    if re.fullmatch(r"[+(]?\d[\d\s()/.\u2010-\u2015-]*", plain):
+        return ["".join(c for c in plain if c.isdigit())]
+    return [_piece(word) for word in plain.split()][:8]
+
+
+def _piece(word: str) -> str:
+    """``word`` as it is kept: dashes go from numbers with letters (``AB-12-34``), not from names and emails."""
+    if not any(c.isdigit() for c in word) or "@" in word:
+        return word
+    return fields.national_id_key(word) or word
 
 
 def _matching(term: str) -> ColumnElement[bool]:

@@ -123,10 +123,9 @@ def create_portal_account(actor: Actor, key: int | str, form: PortalAccountReque
     raise error
 
 
-def _account_of(session: Session, patient: Patient) -> Account:
-    found = session.execute(
-        select(Account).where(ACCOUNTS.c.patient_id == patient.id).with_for_update()
-    ).scalar_one_or_none()
+def _account_of(session: Session, patient: Patient, *, lock: bool = False) -> Account:
+    statement = select(Account).where(ACCOUNTS.c.patient_id == patient.id)
+    found = session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
     if found is None:
         raise NoPortalAccount
     return found
@@ -146,7 +145,7 @@ def reset_portal_password(actor: Actor, key: int | str) -> PortalCreated:
     credentials, hashed = prepare_credentials(account.username)
     with db.transaction() as session:
         patient = rows.find(session, key)
-        account = _account_of(session, patient)
+        account = _account_of(session, patient, lock=True)
         if not account.is_active:
             raise PortalTurnedOff
         account.password_hash = hashed
@@ -177,7 +176,7 @@ def _switch(actor: Actor, key: int | str, on: bool) -> PortalPatient:
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     with db.transaction() as session:
         patient = rows.find(session, key, lock=True)
-        account = _account_of(session, patient)
+        account = _account_of(session, patient, lock=True)
         if account.is_active != on:
             now: dt.datetime = clock.now()
             account.is_active = patient.portal_enabled = on

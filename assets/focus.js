@@ -1,0 +1,109 @@
+// Where the keyboard is, when the page changes under it.
+//   - after navigation inside the app: the new page's h1, as a full page load would start there
+//     (not on the first load: there the browser starts at the top, with the skip link first)
+//   - [data-takes-focus="…"] that appears, or whose value changes to something: that element
+//   - when a dialog has gone: what opened it; if that is gone too, the nearest [data-focus-home]
+//     of its row or section; else the h1
+//   - a link to #something: that element, without a new address (an address would load the page's data again)
+// And "Error: " before the title while #error-summary is there, which is heard first.
+"use strict";
+(() => {
+  const DIALOG = "[role=dialog], [role=alertdialog]";
+  let path = location.pathname;
+  let heading = null;
+  let scheduled = false;
+  let opener = null; // what was pressed last outside of dialogs, and the nodes around it, inner first
+  let around = [];
+  let wasOpen = false;
+  let returned = 0; // when the focus went back: the opener may still be replaced by a badge
+  const taken = new WeakMap(); // element -> the value it took the focus with
+
+  function focus(element) {
+    if (!element) return;
+    if (element.tabIndex < 0 && !element.hasAttribute("tabindex")) element.tabIndex = -1;
+    element.focus();
+  }
+
+  function home() {
+    if (opener?.isConnected && !opener.disabled) { focus(opener); return; }
+    for (const node of around) {
+      const found = node.isConnected && node.matches("tr, li, section, article, form") && node.querySelector("[data-focus-home]");
+      if (found) { focus(found); return; }
+    }
+    focus(document.querySelector("main h1"));
+  }
+
+  function lookAtPage() {
+    const found = document.querySelector("main h1");
+    if (location.pathname === path) { heading = found ?? heading; return; }
+    if (!found || found === heading) return; // the old page is still there
+    path = location.pathname;
+    heading = found;
+    opener = null;
+    around = [];
+    focus(found);
+  }
+
+  function lookAtDialog() {
+    const open = document.querySelector(DIALOG) !== null;
+    if (wasOpen && !open) { returned = Date.now(); home(); }
+    else if (!open && returned && Date.now() - returned < 5000
+      && opener && !opener.isConnected && document.activeElement === document.body) home();
+    wasOpen = open;
+  }
+
+  function lookAtTakers() {
+    for (const element of document.querySelectorAll("[data-takes-focus]")) {
+      const value = element.dataset.takesFocus;
+      if (taken.get(element) === value) continue;
+      taken.set(element, value);
+      if (!value) continue;
+      focus(element);
+      element.scrollIntoView({ block: "nearest" });
+      return; // the first one; the others have their turn when they change
+    }
+  }
+
+  function lookAtTitle() {
+    const wrong = document.getElementById("error-summary") !== null;
+    const said = document.title.startsWith("Error: ");
+    if (wrong && !said) document.title = `Error: ${document.title}`;
+    if (!wrong && said) document.title = document.title.slice(7);
+  }
+
+  function look() {
+    scheduled = false;
+    lookAtPage();
+    lookAtDialog();
+    lookAtTakers();
+    lookAtTitle();
+  }
+
+  new MutationObserver(() => {
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(look);
+  }).observe(document.documentElement, {
+    childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["data-takes-focus"],
+  });
+
+  // A press beside an open dialog must not take the focus out of it (the dialog decides whether it closes).
+  document.addEventListener("mousedown", (event) => {
+    if (document.querySelector(DIALOG) && !event.target.closest(DIALOG)) event.preventDefault();
+  });
+
+  document.addEventListener("click", (event) => {
+    const inside = event.target.closest(`${DIALOG}, dialog`);
+    const pressed = event.target.closest("a, button, input, select, textarea, summary");
+    if (!inside && pressed) {
+      opener = pressed;
+      around = [];
+      for (let node = pressed.parentElement; node; node = node.parentElement) around.push(node);
+      returned = 0;
+    }
+    const link = event.target.closest('a[href*="#"]');
+    const here = link && link.pathname === location.pathname && link.hash;
+    const target = here && document.getElementById(here.slice(1));
+    if (target) { event.preventDefault(); focus(target); target.scrollIntoView({ block: "nearest" }); }
+  }, true);
+})();

@@ -1,0 +1,66 @@
+// Show/Hide beside a password ([data-shows="<id of the field>"]), and the strength meter of a field
+// with data-strength="<id of the meter>". The judgement is the server's: what is typed goes to our own
+// address, by POST, a moment after the last key, and nowhere else.
+"use strict";
+(() => {
+  const WAIT_MS = 250;
+  let timer;
+  let asked = 0; // only the newest answer counts
+
+  function toggle(button) {
+    const field = document.getElementById(button.dataset.shows);
+    if (!field) return;
+    const shown = field.type === "password";
+    field.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(shown));
+    button.setAttribute("aria-label", shown ? "Hide typed characters" : "Show typed characters");
+    button.querySelector("[data-words]").textContent = shown ? "Hide" : "Show";
+  }
+
+  function fill(meter, score, word, why) {
+    meter.querySelector("[data-strength-bars]").className = `strength s${score}`;
+    meter.querySelector("[data-strength-word]").textContent = word;
+    meter.querySelector("[data-strength-why]").textContent = why;
+  }
+
+  function tick(field, score) {
+    const long = [...field.value.normalize("NFKC")].length >= (field.minLength > 0 ? field.minLength : 1);
+    for (const tip of field.form?.querySelectorAll("[data-tip]") ?? []) {
+      tip.classList.toggle("done", tip.dataset.tip === "length" ? long : score >= 3);
+    }
+  }
+
+  async function judge(field) {
+    const meter = document.getElementById(field.dataset.strength);
+    const turn = ++asked;
+    if (!meter) return;
+    if (!field.value) { fill(meter, 0, "", ""); tick(field, 0); return; }
+    try {
+      const answer = await fetch("/auth/password-strength", {
+        method: "POST",
+        cache: "no-store",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ password: field.value }),
+      });
+      if (!answer.ok || turn !== asked) return;
+      const { score, word, why } = await answer.json();
+      fill(meter, score, word ?? "", why ?? "");
+      tick(field, score);
+    } catch { /* offline: the server judges again when the form is sent */ }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-shows]");
+    if (button) toggle(button);
+  });
+  document.addEventListener("input", (event) => {
+    const field = event.target.closest("[data-strength]");
+    if (!field) return;
+    clearTimeout(timer);
+    timer = setTimeout(judge, WAIT_MS, field);
+  });
+  // What is posted is a password field again, or the browser might keep it as ordinary text.
+  document.addEventListener("submit", (event) => {
+    for (const button of event.target.querySelectorAll?.('[data-shows][aria-pressed="true"]') ?? []) toggle(button);
+  }, true);
+})();

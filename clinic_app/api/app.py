@@ -1,0 +1,98 @@
+"""The API as one ASGI application, to be mounted at ``/api``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from clinic_app.api import audit, auth, describe, patients, portal, problems, reference
+from clinic_app.core import context
+from clinic_app.core.addresses import client_address
+from clinic_app.core.errors import InvalidInput, NotFound
+from clinic_app.core.settings import get_settings
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ROUTERS = (auth.router, patients.router, portal.router, audit.router, reference.router)
+
+
+class Api(FastAPI):
+    """The API. Paths answer with and without their last slash; alone, it brings a request context of its own."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        if not scope["path"].endswith("/"):
+            scope = {**scope, "path": scope["path"] + "/"}
+        if context.current().source != "system":  # the outermost layer of the server has set it
+            await super().__call__(scope, receive, send)
+            return
+        agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"").decode("latin-1")
+        here = context.RequestContext("api", client_address(scope, get_settings().trusted_proxy_hops), agent[:200])
+
+        async def named(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"x-request-id", here.request_id.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        with context.use(here):
+            await super().__call__(scope, receive, named)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Unknown addresses and methods, in the API's own words."""
+    status = getattr(error, "status_code", 500)
+    if status == 404:
+        return problems.render(NotFound())
+    if status == 405:
+        return problems.render(problems.MethodNotAllowed(), {"Allow": ", ".join(_allowed(request))})
+    return problems.failed(error, "http")
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods this address takes, whichever routes they belong to. The first route that fits decides the path."""
+    found, path = set(), ""
+    for route in request.app.router.routes:
+        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
+            path = path or route.path
+            found |= route.methods if route.path == path else set()
+    return sorted(found)
+
+
+async def _unreadable(_: Request, __: Exception) -> Response:
+    """FastAPI reads nothing but the path here; whatever it could not read, there is no such thing."""
+    return problems.render(InvalidInput({"address": "The address could not be read."}))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return problems.failed(error, f"api {request.method}")
+
+
+def _deny_by_default(app: FastAPI) -> None:
+    """Raise ``RuntimeError`` for a route that does not say which permission it needs, or that it needs none."""
+    for route in app.router.routes:
+        if not isinstance(route, APIRoute) or describe.needed(route) is None:
+            raise RuntimeError(f"{getattr(route, 'path', route)} names no permission: every route of the API must.")
+
+
+def create_api(*routers: Any) -> Api:
+    """The API with all its routes, and ``routers`` besides. Raises ``RuntimeError`` for a route without a permission."""
+    app = Api(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.router.redirect_slashes = False
+    for router in (*ROUTERS, *routers):
+        app.include_router(router)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(Exception, _failed)
+    _deny_by_default(app)
+    return app

@@ -1,0 +1,96 @@
+"""The audit trail."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from clinic_app.api import schemas, shapes
+from clinic_app.api.deps import Answer, Ask, Call, Needs
+from clinic_app.api.describe import PAGING, parameter, takes
+from clinic_app.core.errors import InvalidInput
+from clinic_app.services.access import Permission
+from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.audit.browsing import AuditQuery, browse_audit
+
+router = APIRouter(prefix="/v1/audit", tags=["Audit trail"])
+_FILTERS = ("since", "until", "actor", "action", "patient", "outcome")
+
+
+def _instant(query: dict[str, str], name: str) -> dt.datetime | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        found = dt.datetime.fromisoformat(text)
+        return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput({name: f"{name} must be an instant such as 2026-06-18T09:00:00Z."}) from None
+
+
+def _one_of(query: dict[str, str], name: str, known: type[Action] | type[Outcome]) -> str | None:
+    text = query.get(name)
+    if text is not None and text not in list(known):
+        raise InvalidInput({name: f"{name} must be one of {', '.join(known)}."})
+    return text
+
+
+def _patient(text: str | None) -> int | str | None:
+    if text is None:
+        return None
+    if not text.isascii() or not text.isalnum() or len(text) > 20:
+        raise InvalidInput({"patient": "patient must be an id or a patient ID."})
+    return int(text) if text.isdecimal() else text
+
+
+def _actor(text: str | None) -> str | None:
+    if text is not None and not (text.isprintable() and 1 <= len(text) <= 254):
+        raise InvalidInput({"actor": "actor must be a username."})
+    return text
+
+
+def _browse(ask: Ask) -> Answer:
+    query = ask.query(*_FILTERS, "page", "page_size")
+    page, size = shapes.paging(query)
+    wanted = AuditQuery(
+        since=_instant(query, "since"),
+        until=_instant(query, "until"),
+        actor=_actor(query.get("actor")),
+        action=_one_of(query, "action", Action),
+        patient=_patient(query.get("patient")),
+        outcome=_one_of(query, "outcome", Outcome),
+        page=page,
+        page_size=size,
+    )
+    kept = {name: query.get(name) for name in _FILTERS}
+    return 200, shapes.listing(ask, browse_audit(ask.actor, wanted), page, shapes.event, **kept)
+
+
+_INSTANT = {"type": "string", "format": "date-time"}
+
+
+@router.get(
+    "/",
+    response_model=schemas.Listing[schemas.Event],
+    openapi_extra=takes(
+        parameters=(
+            parameter("since", "From this instant on.", _INSTANT, "2026-06-18T00:00:00Z"),
+            parameter("until", "Before this instant.", _INSTANT),
+            parameter("actor", "Username of whoever did it.", {"type": "string", "minLength": 1, "maxLength": 254}),
+            parameter("action", "What was done.", {"type": "string", "enum": [str(a) for a in Action]}),
+            parameter(
+                "patient",
+                "About this patient: id or patient ID.",
+                {"type": "string", "pattern": "^[A-Za-z0-9]{1,20}$"},
+                "LMC000123",
+            ),
+            parameter("outcome", "How it ended.", {"type": "string", "enum": [str(o) for o in Outcome]}),
+            *PAGING,
+        )
+    ),
+)
+async def browse(call: Annotated[Call, Depends(Needs(Permission.AUDIT_SEE, "audit"))]) -> Response:
+    """The trail, newest first. That you read it is recorded too."""
+    return await call.answer(_browse)

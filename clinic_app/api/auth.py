@@ -1,0 +1,89 @@
+"""Signing in and out, and the next pair of tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from clinic_app.api import schemas
+from clinic_app.api.deps import Answer, Anyone, Ask, Call, Needs
+from clinic_app.api.describe import takes
+from clinic_app.core.errors import InvalidInput
+from clinic_app.services.access import Permission
+from clinic_app.services.accounts import tokens
+
+router = APIRouter(prefix="/v1/auth", tags=["Signing in"])
+_LABELS = {"username": "Username", "password": "Password", "refresh": "Refresh token"}
+
+
+def _texts(ask: Ask, *names: str) -> list[str]:
+    """The texts under ``names``, all of them needed. Raises ``InvalidInput`` by field."""
+    body = ask.body(*names)
+    problems = {}
+    for name in names:
+        value = body.get(name)
+        if value is None or value == "":
+            problems[name] = f"{_LABELS[name]} is required."
+        elif not isinstance(value, str):
+            problems[name] = f"{_LABELS[name]} must be text."
+    if problems:
+        raise InvalidInput(problems)
+    return [body[name] for name in names]
+
+
+def _pair(made: tokens.Tokens) -> dict[str, str]:
+    return {"access": made.access, "refresh": made.refresh}
+
+
+def _login(ask: Ask) -> Answer:
+    return 200, _pair(tokens.issue_tokens(*_texts(ask, "username", "password")))
+
+
+def _refresh(ask: Ask) -> Answer:
+    return 200, _pair(tokens.refresh_tokens(*_texts(ask, "refresh")))
+
+
+def _logout(ask: Ask) -> Answer:
+    ask.body("refresh", optional=True)
+    tokens.end_tokens(ask.actor)
+    return 200, {"success": True, "message": "Signed out successfully"}
+
+
+@router.post(
+    "/login/",
+    response_model=schemas.Tokens,
+    responses={
+        401: {"content": {"application/json": {
+            "schema": {"$ref": "#/components/schemas/Detail"},
+            "example": {"detail": "Incorrect username or password."},
+        }}},
+        403: {},
+        429: {"content": {"application/json": {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "example": {
+                "success": False,
+                "error": "Too many attempts",
+                "detail": "Too many attempts. Please try again in 2 minutes.",
+            },
+        }}},
+    },
+    openapi_extra=takes(schemas.SignIn),
+)  # fmt: skip
+async def sign_in(call: Annotated[Call, Depends(Anyone("this is where one gets a token"))]) -> Response:
+    """Sign in with username and password. Unknown names, wrong passwords and accounts turned off get one answer."""
+    return await call.answer(_login)
+
+
+@router.post("/refresh/", response_model=schemas.Tokens, responses={401: {}}, openapi_extra=takes(schemas.Refresh))
+async def refresh(call: Annotated[Call, Depends(Anyone("the refresh token is the proof"))]) -> Response:
+    """Exchange a refresh token for the next pair. Used a second time, it ends the session: it has been copied."""
+    return await call.answer(_refresh)
+
+
+@router.post(
+    "/logout/", response_model=schemas.Done, openapi_extra=takes(schemas.SignOut, optional=True)
+)
+async def sign_out(call: Annotated[Call, Depends(Needs(Permission.OWN_SESSION))]) -> Response:
+    """End the session: its access and refresh tokens open nothing from now on."""
+    return await call.answer(_logout)

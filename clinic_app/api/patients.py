@@ -1,0 +1,219 @@
+"""Patients: registering, finding, reading, editing, verifying."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from clinic_app.api import schemas, shapes
+from clinic_app.api.deps import Answer, Ask, Call, Needs, number
+from clinic_app.api.describe import PAGING, parameter, takes
+from clinic_app.core.errors import InvalidInput
+from clinic_app.services.access import Permission
+from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
+from clinic_app.services.patients.profile import update_patient, view_patient
+from clinic_app.services.patients.registration import register_patient
+from clinic_app.services.patients.search import LONGEST_TERM, ORDERS, list_patients
+from clinic_app.services.patients.verification import list_pending, verify_patient
+
+router = APIRouter(prefix="/v1/patients", tags=["Patients"])
+PatientKey = Annotated[str, Path(description="The id (digits) or the patient ID, such as `LMC000123`.")]
+_ORDERINGS = [sign + name for name in ORDERS for sign in ("", "-")]
+_TERM_AT_MOST = 200
+
+
+def _register(ask: Ask) -> Answer:
+    body = ask.body()
+    wanted = body.get("create_portal_account")
+    if wanted is not None and not isinstance(wanted, bool):
+        raise InvalidInput({"create_portal_account": "Create portal account must be true or false."})
+    done = register_patient(ask.actor, PatientRegistration.parse(body))
+    answer: dict[str, Any] = {
+        "success": True,
+        "message": done.message,
+        "patient": shapes.patient(done.patient),
+        "portal_created": done.credentials is not None,
+    }
+    if done.credentials is not None:
+        answer["portal_credentials"] = shapes.credentials(done.credentials)
+    return 201, answer
+
+
+def _find(ask: Ask, term: str, paging: dict[str, Any], order: str = "name", **kept: object) -> Answer:
+    page, size = shapes.paging(paging)
+    found = list_patients(ask.actor, PatientQuery(term, page, size, order))
+    return 200, shapes.listing(ask, found, page, shapes.summary, **kept)
+
+
+def _term(value: object, name: str) -> str:
+    if not isinstance(value, str) or len(value) > _TERM_AT_MOST:
+        raise InvalidInput({name: f"{name} must be text of at most {_TERM_AT_MOST} characters."})
+    return value[:LONGEST_TERM]
+
+
+def _list(ask: Ask) -> Answer:
+    query = ask.query("search", "page", "page_size", "ordering")
+    order = query.get("ordering", "name")
+    if order not in _ORDERINGS:
+        raise InvalidInput({"ordering": f"ordering must be one of {', '.join(_ORDERINGS)}."})
+    term = _term(query.get("search", ""), "search")
+    return _find(ask, term, query, order, search=term, ordering=query.get("ordering"))
+
+
+def _search_by_address(ask: Ask) -> Answer:
+    query = ask.query("q", "page", "page_size")
+    term = _term(query.get("q", ""), "q")
+    return _find(ask, term, query, q=term)
+
+
+def _search_by_body(ask: Ask) -> Answer:
+    query, body = ask.query("page", "page_size"), ask.body("q", "page", "page_size")
+    if "q" not in body:
+        raise InvalidInput({"q": "q is required."})
+    given = {name: value for name, value in body.items() if name != "q" and value is not None}
+    return _find(ask, _term(body["q"], "q"), {**query, **given})
+
+
+def _retrieve(ask: Ask) -> Answer:
+    return 200, shapes.patient(view_patient(ask.actor, ask.patient))
+
+
+def _edit(ask: Ask) -> Answer:
+    body = dict(ask.body())
+    version = body.pop("version", None)
+    if version is not None:
+        version = number({"version": version} if type(version) is int else {"version": None}, "version", 0, 2**31 - 1)
+    return 200, shapes.patient(update_patient(ask.actor, ask.patient, PatientUpdate.parse(body, version)))
+
+
+def _pending(ask: Ask) -> Answer:
+    page, size = shapes.paging(ask.query("page", "page_size"))
+    return 200, shapes.listing(ask, list_pending(ask.actor, page, size), page, shapes.summary)
+
+
+def _verify(ask: Ask) -> Answer:
+    ask.body(optional=True)
+    done = verify_patient(ask.actor, ask.patient)
+    return 200, {"success": True, "message": "Patient verified successfully", "patient": shapes.patient(done)}
+
+
+_REFUSED = {
+    400: {
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {
+                    "missing email": {
+                        "value": {
+                            "success": False,
+                            "error": "Validation failed",
+                            "detail": "Email is required when creating a patient portal account.",
+                            "errors": {"portal_email": "Email is required when creating a patient portal account."},
+                        }
+                    },
+                    "email taken": {
+                        "value": {
+                            "success": False,
+                            "error": "A portal account with this email already exists.",
+                            "detail": "Please use a different email address for the patient portal.",
+                        }
+                    },
+                    "national ID taken": {
+                        "value": {
+                            "success": False,
+                            "error": "A patient with this national ID already exists.",
+                            "detail": "Please verify the national ID or search for existing patient.",
+                        }
+                    },
+                },
+            }
+        }
+    }
+}
+
+
+@router.post(
+    "/",
+    status_code=201,
+    response_model=schemas.Registered,
+    responses=_REFUSED,
+    openapi_extra=takes(schemas.Registration, repeatable=True),
+)
+async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGISTER, "register"))]) -> Response:
+    """Register a patient; with `create_portal_account` the portal account too, both or neither.
+
+    The temporary password is in this answer and nowhere else.
+    """
+    return await call.answer(_register, repeatable=True)
+
+
+@router.get(
+    "/",
+    response_model=schemas.Listing[schemas.PatientListed],
+    openapi_extra=takes(
+        parameters=(
+            parameter("search", "As in the search below.", {"type": "string", "maxLength": _TERM_AT_MOST}, "wanj"),
+            *PAGING,
+            parameter("ordering", "With `-` descending.", {"type": "string", "enum": _ORDERINGS, "default": "name"}),
+        )
+    ),
+)
+async def list_all(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
+    """The active patients in pages."""
+    return await call.answer(_list)
+
+
+@router.get(
+    "/search/",
+    response_model=schemas.Listing[schemas.PatientListed],
+    openapi_extra=takes(
+        parameters=(parameter("q", "What to find.", {"type": "string", "maxLength": _TERM_AT_MOST}, "wanj"), *PAGING)
+    ),
+)
+async def search(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "search"))]) -> Response:
+    """Find patients by part of a name, phone, patient ID, national ID or email. All words must be found."""
+    return await call.answer(_search_by_address)
+
+
+@router.post(
+    "/search/",
+    response_model=schemas.Listing[schemas.PatientListed],
+    openapi_extra=takes(schemas.Search, parameters=PAGING),
+)
+async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "search"))]) -> Response:
+    """The same, with the term where no log of an address keeps it. Post the same body to `next`."""
+    return await call.answer(_search_by_body)
+
+
+@router.get(
+    "/pending-verification/",
+    response_model=schemas.Listing[schemas.PatientListed],
+    openapi_extra=takes(parameters=PAGING),
+)
+async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:
+    """Self-registrations waiting for the desk, the oldest first."""
+    return await call.answer(_pending)
+
+
+@router.get("/{id}/", response_model=schemas.Patient)
+async def retrieve(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:  # noqa: A002, ARG001
+    """One patient. That you looked is recorded."""
+    return await call.answer(_retrieve)
+
+
+@router.patch(
+    "/{id}/",
+    response_model=schemas.Patient,
+    responses={409: {}},
+    openapi_extra=takes(schemas.Edit),
+)
+async def edit(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_EDIT))]) -> Response:  # noqa: A002, ARG001
+    """Change some fields. With `version` only if nobody else has changed the record since you read it."""
+    return await call.answer(_edit)
+
+
+@router.post("/{id}/verify/", response_model=schemas.Verified, openapi_extra=takes(repeatable=True))
+async def verify(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:  # noqa: A002, ARG001
+    """Say that the desk has seen this person. Doing it twice changes nothing."""
+    return await call.answer(_verify, repeatable=True)

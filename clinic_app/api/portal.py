@@ -1,0 +1,182 @@
+"""Portal access: giving it, resetting its password, turning it off and on, many at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+
+from clinic_app.api import problems, schemas, shapes
+from clinic_app.api.deps import Answer, Ask, Call, Needs
+from clinic_app.api.describe import takes
+from clinic_app.api.patients import PatientKey
+from clinic_app.core.errors import InvalidInput
+from clinic_app.services.access import Permission
+from clinic_app.services.portal import provisioning
+from clinic_app.services.portal.bulk import AT_MOST, BulkOutcome, create_portal_accounts
+from clinic_app.services.portal.forms import PortalAccountRequest
+from clinic_app.services.portal.views import PortalCreated
+
+router = APIRouter(prefix="/v1/patients", tags=["Portal access"])
+Managing = Annotated[Call, Depends(Needs(Permission.PORTAL_MANAGE, "portal"))]
+
+
+def _made(status: int, done: PortalCreated) -> Answer:
+    return status, {
+        "success": True,
+        "message": done.message,
+        "credentials": shapes.credentials(done.credentials),
+        "patient": shapes.portal_patient(done.patient),
+    }
+
+
+def _create(ask: Ask) -> Answer:
+    return _made(
+        201, provisioning.create_portal_account(ask.actor, ask.patient, PortalAccountRequest.parse(ask.body()))
+    )
+
+
+def _reset(ask: Ask) -> Answer:
+    ask.body(optional=True)
+    return _made(200, provisioning.reset_portal_password(ask.actor, ask.patient))
+
+
+def _disable(ask: Ask) -> Answer:
+    ask.body(optional=True)
+    done = provisioning.turn_off_portal(ask.actor, ask.patient)
+    return 200, {"success": True, "message": "Portal access turned off", "patient": shapes.portal_patient(done)}
+
+
+def _enable(ask: Ask) -> Answer:
+    ask.body(optional=True)
+    done = provisioning.turn_on_portal(ask.actor, ask.patient)
+    return 200, {"success": True, "message": "Portal access turned on", "patient": shapes.portal_patient(done)}
+
+
+def _wanted(ask: Ask) -> list[int | str]:
+    found = ask.body("patient_ids").get("patient_ids")
+    if not isinstance(found, list) or not all(type(item) in (int, str) for item in found):
+        raise InvalidInput({"patient_ids": "patient_ids must be a list of ids or patient IDs."})
+    return found
+
+
+def _outcome(done: BulkOutcome) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "requested": done.key,
+        "success": done.credentials is not None,
+        "patient": shapes.portal_patient(done.patient) if done.patient else None,
+    }
+    if done.credentials is not None:
+        found["credentials"] = shapes.credentials(done.credentials)
+    elif done.error is not None:
+        found |= {"error": done.error.title, "detail": done.error.detail, **done.error.extra()}
+    return found
+
+
+def _bulk(ask: Ask) -> Answer:
+    results = [_outcome(done) for done in create_portal_accounts(ask.actor, _wanted(ask))]
+    created = sum(result["success"] for result in results)
+    return 200, {
+        "success": True,
+        "message": f"Portal accounts created: {created} of {len(results)}",
+        "created": created,
+        "failed": len(results) - created,
+        "results": results,
+    }
+
+
+def _example(error: str, detail: str, **more: str) -> dict[str, Any]:
+    return {"value": {"success": False, "error": error, "detail": detail, **more}}
+
+
+_REFUSED = {
+    400: {
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {
+                    "no email": _example(
+                        "Email is required", "Please provide a valid email address for the portal account."
+                    ),
+                    "not an email": _example("Invalid email format", "Please provide a valid email address."),
+                    "account exists": _example(
+                        "Portal account already exists",
+                        "This patient already has a portal account with username: existing@email.com",
+                        existing_username="existing@email.com",
+                    ),
+                    "email taken": _example(
+                        "Email already in use",
+                        "A portal account with this email already exists. Please use a different email.",
+                    ),
+                },
+            }
+        }
+    }
+}
+_NO_ACCOUNT = {
+    409: {
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": problems.body_of(provisioning.NoPortalAccount()),
+            }
+        }
+    }
+}
+
+
+@router.post(
+    "/bulk-create-portal/",
+    response_model=schemas.BulkAnswer,
+    openapi_extra=takes(schemas.BulkRequest, repeatable=True),
+    description=f"Give portal access to up to {AT_MOST} patients, each by itself: what fails for one does not stop the "
+    "others. The email of each record becomes the username. Allow a quarter of a second for each.",
+)
+async def create_many(call: Annotated[Call, Depends(Needs(Permission.PORTAL_BULK, "bulk"))]) -> Response:
+    """Portal access for many."""
+    return await call.answer(_bulk, repeatable=True)
+
+
+@router.post(
+    "/{id}/create-portal/",
+    status_code=201,
+    response_model=schemas.PortalCreated,
+    responses=_REFUSED,
+    openapi_extra=takes(schemas.PortalRequest, repeatable=True),
+)
+async def create(id: PatientKey, call: Managing) -> Response:  # noqa: A002, ARG001
+    """Give a registered patient portal access. The temporary password is in this answer and nowhere else."""
+    return await call.answer(_create, repeatable=True)
+
+
+@router.post(
+    "/{id}/reset-portal-password/",
+    response_model=schemas.PortalCreated,
+    responses=_NO_ACCOUNT,
+    openapi_extra=takes(repeatable=True),
+)
+async def reset(id: PatientKey, call: Managing) -> Response:  # noqa: A002, ARG001
+    """Issue a new temporary password. The old one and all sessions of the account end."""
+    return await call.answer(_reset, repeatable=True)
+
+
+@router.post(
+    "/{id}/disable-portal/",
+    response_model=schemas.PortalSwitched,
+    responses=_NO_ACCOUNT,
+    openapi_extra=takes(repeatable=True),
+)
+async def disable(id: PatientKey, call: Managing) -> Response:  # noqa: A002, ARG001
+    """Turn portal access off; its sessions end. Doing it twice changes nothing."""
+    return await call.answer(_disable, repeatable=True)
+
+
+@router.post(
+    "/{id}/enable-portal/",
+    response_model=schemas.PortalSwitched,
+    responses=_NO_ACCOUNT,
+    openapi_extra=takes(repeatable=True),
+)
+async def enable(id: PatientKey, call: Managing) -> Response:  # noqa: A002, ARG001
+    """Turn portal access on again, with the password it had."""
+    return await call.answer(_enable, repeatable=True)

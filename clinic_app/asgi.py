@@ -1,0 +1,100 @@
+"""The server's entry: ``granian --interface asgi --factory clinic_app.asgi:create``. Node is not needed here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+#: Threads for ``asyncio.to_thread``. More than can wait for a password hash at once (core/crypto.py), so that
+#: whoever waits for a hash never keeps others from the database.
+THREADS = 32
+REFUSED = 2
+#: Environment variable in which ``serve`` says which address to announce once the server is ready.
+ANNOUNCE = "CLINIC_ANNOUNCE"
+
+
+def create() -> Any:
+    """The ASGI application of one worker.
+
+    Ends the process with one sentence and exit code 2 when a setting is wrong, the database is not up to date
+    or the pages have not been built.
+    """
+    from clinic_app.core import bootstrap, crypto, migrations
+    from clinic_app.core.settings import SettingsError
+
+    try:
+        engine = bootstrap.start()
+    except SettingsError as error:
+        _refuse(str(error))
+    if not migrations.up_to_date(engine):
+        _refuse(migrations.BEHIND)
+    crypto.prepare_dummy()
+    try:
+        return _with_threads(_reflex_app())
+    except RuntimeError as error:
+        if "have not been built" not in str(error):
+            raise
+        _refuse(str(error))
+
+
+def _refuse(sentence: str) -> Any:
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201  read by whoever starts the server
+    raise SystemExit(REFUSED)
+
+
+def _reflex_app() -> Any:
+    from clinic_app.cli.build import finished
+
+    folder = finished()
+    if folder is None:
+        raise RuntimeError("The pages have not been built: run `python -m clinic_app build`.")
+    os.environ["REFLEX_WEB_WORKDIR"] = str(folder)
+    os.environ.setdefault("REFLEX_TELEMETRY_ENABLED", "false")
+    os.environ.setdefault("REFLEX_CHECK_LATEST_VERSION", "false")
+
+    import reflex as rx
+    from reflex_base.environment import environment
+
+    from clinic_app.api.edge import SOCKET_LIMIT
+
+    environment.REFLEX_ENV_MODE.set(rx.constants.Env.PROD)
+    environment.REFLEX_SOCKET_MAX_HTTP_BUFFER_SIZE.set(SOCKET_LIMIT)
+    # Both are internal to Reflex: hence the exact pin, and a test that a finished build is served without node.
+    environment.REFLEX_SKIP_COMPILE.set(True)
+    environment.REFLEX_MOUNT_FRONTEND_COMPILED_APP.set(True)
+
+    from starlette.middleware.cors import CORSMiddleware
+
+    from clinic_app.clinic_app import app
+
+    served = app()
+    # Reflex puts it around our outermost layer, where its answers would miss our headers. Pages and API share
+    # one origin, so nobody needs it.
+    served.user_middleware = [layer for layer in served.user_middleware if layer.cls is not CORSMiddleware]
+    return served
+
+
+def _with_threads(app: Any) -> Any:
+    async def threaded(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "work"))
+
+        async def announcing(message: Any) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                _announce()
+
+        await app(scope, receive, announcing)
+
+    return threaded
+
+
+def _announce() -> None:
+    """Tell a person at a terminal where to look; ``serve`` asks for it."""
+    if address := os.environ.get(ANNOUNCE):
+        print(f"The clinic is open at {address} (Ctrl+C closes it).", file=sys.stderr, flush=True)  # noqa: T201

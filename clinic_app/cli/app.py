@@ -1,0 +1,164 @@
+"""The commands of ``python -m clinic_app``. What they do is in the modules beside this one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from clinic_app.cli.errors import command
+from clinic_app.cli.failure import CommandFailed
+
+app = typer.Typer(
+    help="The clinic's front desk and patient portal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback may hold values of a record
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+staff = typer.Typer(help="Staff accounts.", no_args_is_help=True)
+audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
+app.add_typer(staff, name="staff")
+app.add_typer(audit, name="audit")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON on standard output.")]
+
+
+def _answer(as_json: bool, words: str, data: dict[str, Any]) -> None:
+    typer.echo(json.dumps(data) if as_json else words)
+
+
+@app.command()
+@command
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on instead of CLINIC_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on instead of CLINIC_PORT.", min=1, max=65535)] = None,
+) -> None:
+    """Run the server (by default for this machine only). In demo mode, make whatever is missing first."""
+    from clinic_app.cli import server
+
+    server.serve(host, port)
+
+
+@app.command()
+@command
+def build(
+    force: Annotated[bool, typer.Option(help="Build even if nothing has changed.")] = False,
+    update_lock: Annotated[bool, typer.Option(help="Choose JavaScript packages anew and write reflex.lock.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build the pages for these sources and settings, unless that has been done."""
+    from clinic_app.cli import build as building
+    from clinic_app.cli import server
+    from clinic_app.core.settings import get_settings
+
+    before = building.finished()
+    server.make_pages(get_settings(), force=force, update_lock=update_lock)
+    folder = building.finished()
+    if folder is None:
+        raise CommandFailed("Something the pages are made of changed while they were built: run it again.")
+    fresh = force or update_lock or before is None
+    words = f"The pages are built ({folder.name})." if fresh else f"The pages are up to date ({folder.name})."
+    _answer(as_json, words, {"build": folder.name, "built": fresh})
+
+
+@app.command()
+@command
+def migrate(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if it is not up to date.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the database (SQLite or PostgreSQL, as set) to the shape this program needs."""
+    from clinic_app.cli import database
+
+    if check:
+        present, wanted = database.state()
+        same = present == wanted
+        words = f"The database is up to date ({present})." if same else f"The database has {present or 'no revision'}."
+        _answer(as_json, words, {"present": present, "wanted": wanted, "up_to_date": same})
+        if not same:
+            raise CommandFailed("It is not up to date: run `python -m clinic_app migrate`.")
+        return
+    before, after = database.migrate()
+    words = f"The database is up to date ({after})." if before == after else f"The database was brought to {after}."
+    _answer(as_json, words, {"before": before, "after": after})
+
+
+@app.command()
+@command
+def demo() -> None:
+    """Fill an empty clinic with invented patients and the demo accounts (CLINIC_MODE=demo only)."""
+    from clinic_app.cli.begin import connect
+
+    if connect().mode != "demo":
+        raise CommandFailed("Invented patients and known passwords need CLINIC_MODE=demo.", 2)
+    from clinic_app.cli import demo_data
+
+    demo_data.seed()
+    typer.echo("The demo data is there.")
+
+
+@staff.command("create")
+@command
+def staff_create(
+    username: Annotated[str, typer.Option(help="What the person types to sign in.")],
+    name: Annotated[str, typer.Option(help="The person's name, as others see it.")],
+    role: Annotated[str, typer.Option(help="ADMIN, RECEPTIONIST or CLINICIAN.")],
+    as_json: AsJson = False,
+) -> None:
+    """Create a staff account: the way the first administrator comes to be.
+
+    The password is asked for twice, or read from standard input (one line) when that is no terminal.
+    """
+    from clinic_app.cli.begin import connect
+    from clinic_app.services.access import Actor
+    from clinic_app.services.accounts.staff import create_staff
+
+    connect()
+    ident = create_staff(Actor("system"), username, name, role.upper(), _new_password())
+    _answer(as_json, f"{username} can sign in now.", {"id": ident, "username": username, "role": role.upper()})
+
+
+def _new_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    first = typer.prompt("Password (a long phrase is best)", hide_input=True)
+    if typer.prompt("The same again", hide_input=True) != first:
+        raise CommandFailed("The two passwords differ.", 2)
+    return first
+
+
+@audit.command("verify")
+@command
+def audit_verify(as_json: AsJson = False) -> None:
+    """Check every row of the audit trail against the one before; exit code 1 if one was changed, removed or added."""
+    from clinic_app.cli.begin import connect
+    from clinic_app.services.audit import chain
+
+    connect()
+    found = chain.verify()
+    words = f"The audit trail is whole: {found.count} rows."
+    if not found.ok:
+        words = f"The audit trail is broken at row {found.first_bad}: {found.why}"
+    _answer(as_json, words, {"ok": found.ok, "count": found.count, "first_bad": found.first_bad, "why": found.why})
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+@command
+def doctor(as_json: AsJson = False) -> None:
+    """Check that everything the clinic needs is there; exit code 1 if something is missing."""
+    from clinic_app.cli.doctor import examine
+
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not as_json:
+            typer.echo(f"{finding.state:<8} {finding.name}: {finding.text}")
+    if as_json:
+        typer.echo(json.dumps([finding.as_dict() for finding in findings]))
+    if any(finding.state == "missing" for finding in findings):
+        raise typer.Exit(1)

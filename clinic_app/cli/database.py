@@ -1,0 +1,22 @@
+"""``migrate``: the database's shape, SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from clinic_app.cli.begin import connect
+from clinic_app.core import bootstrap, migrations
+
+
+def migrate() -> tuple[str, str]:
+    """Bring the database of the settings up to date; returns the revisions before and after."""
+    connect(migrated=False)
+    engine = bootstrap.start()
+    before = migrations.present(engine)
+    if before != migrations.wanted():
+        migrations.upgrade()
+    return before, migrations.present(engine)
+
+
+def state() -> tuple[str, str]:
+    """The revision the database has, and the one it should have."""
+    connect(migrated=False)
+    return migrations.present(bootstrap.start()), migrations.wanted()

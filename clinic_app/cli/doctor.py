@@ -1,0 +1,110 @@
+"""``doctor``: is everything there that the clinic needs? Each check is one line, with what to do about it."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from clinic_app.cli import build
+from clinic_app.cli.begin import connect
+from clinic_app.core import bootstrap, migrations
+from clinic_app.core.settings import Settings, SettingsError, get_settings
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's outcome. ``state`` is ``ok``, ``missing`` or ``skipped``."""
+
+    name: str
+    state: str
+    text: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+def examine() -> Iterator[Finding]:
+    """All checks, each as soon as it is done. A wrong setting ends them, since nothing else can be known."""
+    yield _python()
+    try:
+        settings = get_settings()
+    except SettingsError as error:
+        yield Finding("settings", "missing", str(error))
+        return
+    yield Finding("settings", "ok", f"mode {settings.mode}, pages at {settings.origin}")
+    for name, check in CHECKS:
+        try:
+            yield check(settings)
+        except Exception as error:  # noqa: BLE001  the message may hold a password of a URL
+            yield Finding(name, "missing", f"The check failed with {type(error).__name__}.")
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):
+        return Finding("python", "missing", f"Python {version} is too old: 3.11 or newer is needed.")
+    return Finding("python", "ok", version)
+
+
+def _node(_: Settings) -> Finding:
+    found = build.node_version()
+    wanted = ".".join(map(str, build.MIN_NODE))
+    if found is None or found < build.MIN_NODE:
+        return Finding("node", "missing", f"Node {wanted} or newer, for building pages: pip install -r requirements.txt")
+    return Finding("node", "ok", ".".join(map(str, found)) + " (needed for building pages only)")
+
+
+def _data_dir(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    if not folder.is_dir():
+        return Finding("data directory", "missing", f"{folder} does not exist yet: python -m clinic_app migrate")
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        return Finding("data directory", "missing", f"{folder} is open to other users ({mode:04o}): chmod 700 {folder}")
+    return Finding("data directory", "ok", f"{folder}, mode {mode:04o}")
+
+
+def _database(settings: Settings) -> Finding:
+    kind = "PostgreSQL" if settings.database.startswith("postgresql") else "SQLite"
+    if kind == "SQLite" and not settings.data_dir.is_dir():
+        return Finding("database", "missing", "There is none yet: python -m clinic_app migrate")
+    try:
+        connect(migrated=False)
+        present = migrations.present(bootstrap.start(settings))
+    except Exception as error:  # noqa: BLE001  the driver's text may hold the URL
+        return Finding("database", "missing", f"{kind} cannot be reached ({type(error).__name__}): see CLINIC_DATABASE_URL")
+    if present != migrations.wanted():
+        return Finding("database", "missing", f"{kind} has revision {present or 'none'}: python -m clinic_app migrate")
+    return Finding("database", "ok", f"{kind}, revision {present}")
+
+
+def _pages(settings: Settings) -> Finding:
+    folder = build.finished(settings)
+    if folder is None:
+        return Finding("pages", "missing", "Not built for these sources and settings: python -m clinic_app build")
+    return Finding("pages", "ok", f"build {folder.name}")
+
+
+def _redis(settings: Settings) -> Finding:
+    if not settings.redis_url:
+        return Finding("redis", "skipped", "not set: one worker needs none")
+    import redis
+
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=3, socket_connect_timeout=3) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        return Finding("redis", "missing", f"Redis cannot be reached ({type(error).__name__}): see CLINIC_REDIS_URL")
+    return Finding("redis", "ok", "answers")
+
+
+CHECKS: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
+    ("node", _node),
+    ("data directory", _data_dir),
+    ("database", _database),
+    ("pages", _pages),
+    ("redis", _redis),
+)

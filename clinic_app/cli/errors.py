@@ -1,0 +1,66 @@
+"""Exit codes by kind of error, and how a command says that it failed."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from clinic_app.cli.failure import CommandFailed
+from clinic_app.core import context, logs
+from clinic_app.core.errors import ClinicError, ErrorKind
+from clinic_app.core.settings import SettingsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: After sysexits.h where it has a fitting code (75 try again later, 77 not permitted to whoever asks).
+EXIT_CODES: dict[ErrorKind, int] = {
+    ErrorKind.INVALID: 2,
+    ErrorKind.FORBIDDEN: 3,
+    ErrorKind.NOT_FOUND: 4,
+    ErrorKind.CONFLICT: 5,
+    ErrorKind.THROTTLED: 75,
+    ErrorKind.UNAVAILABLE: 75,
+    ErrorKind.UNAUTHENTICATED: 77,
+    ErrorKind.UNEXPECTED: 1,
+}
+UNEXPECTED = 1
+WRONG_SETTING = 2
+
+
+def say(sentence: str) -> None:
+    """Write one line to standard error, where a script's output is not disturbed."""
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Run ``function`` as a command: source ``cli`` in audit and logs, errors as sentences and exit codes."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with context.use(context.RequestContext(source="cli")):
+            try:
+                logs.configure("WARNING")  # a wrong setting must not keep errors from being logged properly
+                return function(*args, **kwargs)
+            except SettingsError as error:
+                say(str(error))
+                raise typer.Exit(WRONG_SETTING) from None
+            except CommandFailed as error:
+                say(str(error))
+                raise typer.Exit(error.code) from None
+            except ClinicError as error:
+                for sentence in list(error.fields.values()) or [error.detail or error.title]:
+                    say(sentence)
+                raise typer.Exit(EXIT_CODES[error.kind]) from None
+            except (typer.Exit, typer.Abort):
+                raise
+            except Exception as error:  # noqa: BLE001  a traceback may hold values of a record
+                reference = logs.failure(error, f"command {function.__name__}")
+                say(f"Something went wrong ({type(error).__name__}). Reference: {reference}")
+                raise typer.Exit(UNEXPECTED) from None
+
+    return run

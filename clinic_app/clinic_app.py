@@ -1,0 +1,50 @@
+"""Composition root: pages, API, guard and watcher put together. Nothing is decided here."""
+
+import contextlib
+
+import reflex as rx
+from fastapi import FastAPI
+
+from clinic_app.api import browser
+from clinic_app.api.edge import harden
+from clinic_app.components.theme import STYLESHEETS, head_components
+from clinic_app.core import bootstrap, context, logs
+from clinic_app.pages import dead_ends, own_record, patients, profile, reception, registration, signing_in
+from clinic_app.states import live
+from clinic_app.states.guard import SessionGuard
+from clinic_app.states.shell import ShellState
+
+
+def on_backend_error(exception: Exception) -> rx.event.EventSpec | None:
+    """The net below ``safe``: an error in a handler nobody wrapped is logged without values, and shown."""
+    with context.use(context.RequestContext("page")):
+        return ShellState.show_failure(logs.failure(exception, "uncaught"))
+
+
+def on_frontend_error(exception: Exception) -> None:
+    """Its text comes from the browser, so it is not logged."""
+
+
+@contextlib.asynccontextmanager
+async def watch_changes():
+    """One watcher a worker: open lists sleep on it."""
+    async with live.changes.run():
+        yield
+
+
+bootstrap.start()
+web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+web.include_router(browser.router)
+
+app = rx.App(
+    html_lang="en",
+    stylesheets=STYLESHEETS,
+    head_components=head_components(),
+    backend_exception_handler=on_backend_error,
+    frontend_exception_handler=on_frontend_error,
+    api_transformer=[web, harden],
+)
+app.add_middleware(SessionGuard())
+app.register_lifespan_task(watch_changes)
+for page in (profile, registration, patients, reception, signing_in, own_record, dead_ends):
+    page.add(app)

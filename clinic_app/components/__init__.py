@@ -1,0 +1,1 @@
+"""Functions returning components: take values, Vars and handlers. Pages bind them."""

@@ -1,0 +1,29 @@
+"""``/patient-portal``: My record."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from clinic_app.components import feedback, shell
+from clinic_app.components.screens_own import my_record_body
+from clinic_app.core import routes
+from clinic_app.pages.site import clinic, title
+from clinic_app.states.own_record import OwnRecordState
+
+
+def my_record() -> rx.Component:
+    """The signed-in patient's own record."""
+    here = OwnRecordState
+    body = my_record_body(
+        first_name=here.first_name, details=here.details, contact=here.contact, viewers=here.viewers
+    )
+    failed = feedback.note("bad", rx.el.p(here.failure), role="alert")
+    waiting = rx.el.div(rx.el.h1("My record"), rx.el.p("Loading your record", role="status", class_name="muted"))
+    return shell.portal_shell(
+        rx.cond(here.failure, failed, rx.cond(here.loaded, body, waiting)), clinic=clinic()
+    )
+
+
+def add(app: rx.App) -> None:
+    """Register the page."""
+    app.add_page(my_record, route=routes.PORTAL, title=title("My record"), on_load=OwnRecordState.load)

@@ -1,0 +1,59 @@
+"""``/patients/new``: Patient registration."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from clinic_app.components.screens_patient import registered_body, registration_body
+from clinic_app.core import routes
+from clinic_app.pages.dialogs import portal_dialog
+from clinic_app.pages.site import staff_page, title
+from clinic_app.states.portal_dialog import PortalDialogState
+from clinic_app.states.reception import SearchState
+from clinic_app.states.registration import RegistrationState
+from clinic_app.states.shell import ShellState
+
+CHECKED = (
+    "first_name",
+    "last_name",
+    "date_of_birth",
+    "national_id",
+    "phone",
+    "email",
+    "address",
+    "next_of_kin_name",
+    "next_of_kin_phone",
+    "portal_email",
+    "portal_phone",
+)
+
+
+def registration() -> rx.Component:
+    """The form; after it, who was registered, with the credentials on top."""
+    here = RegistrationState
+    form = registration_body(
+        values=here.values,
+        errors=here.errors,
+        problems=here.problems,
+        attempt=here.attempt,
+        born_date=here.born_date,
+        born_age=here.born_age,
+        busy=here.busy,
+        failure=here.failure,
+        failure_detail=here.failure_detail,
+        on_submit=here.submit,
+        on_blur={name: here.check(name) for name in CHECKED},
+        key=here.form_number,
+    )
+    done = registered_body(patient=here.patient, message=here.message, on_another=here.another)
+    return staff_page(rx.cond(here.done, done, form), portal_dialog(), current="Patients", register=False)
+
+
+def add(app: rx.App) -> None:
+    """Register the page."""
+    app.add_page(
+        registration,
+        route=routes.REGISTRATION,
+        title=title("Patient registration"),
+        on_load=[ShellState.enter, PortalDialogState.forget, SearchState.leave, RegistrationState.load],
+    )

@@ -1,0 +1,289 @@
+"""Sessions of the API: a short-lived signed access token, and a chain of refresh tokens used once each.
+
+Figures and rules: docs/security.md (ASVS 5.0 V9; RFC 9068 for the access token, RFC 9700 4.14 for rotation).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlmodel import Session
+
+from clinic_app.core import clock, crypto, db, keys
+from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
+from clinic_app.core.settings import get_settings
+from clinic_app.models.accounts import Account, LoginSession, RefreshToken, Role
+from clinic_app.services import access
+from clinic_app.services.access import ANONYMOUS, Actor
+from clinic_app.services.accounts import sessions
+from clinic_app.services.accounts.errors import TokenRefused
+from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, normal_username, sign_in
+from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.audit.recording import record
+
+_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+_SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
+_REFRESH = RefreshToken.__table__  # type: ignore[attr-defined]
+
+ACCESS_LIFE = dt.timedelta(minutes=15)
+ALGORITHM = "HS256"
+AUDIENCE = "clinic-api"
+TYPE = "at+jwt"
+KIND = "api"
+_CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "role"]
+_LONGEST = 2000  # characters of a token that is looked at
+
+#: A session and its account, by the session's id: what every request asks for.
+_BEHIND = (
+    select(
+        _SESSIONS.c.id.label("session_id"),
+        _SESSIONS.c.ended_at,
+        _SESSIONS.c.expires_at,
+        _SESSIONS.c.last_seen_at,
+        _ACCOUNTS.c.id.label("account_id"),
+        _ACCOUNTS.c.role,
+        _ACCOUNTS.c.full_name,
+        _ACCOUNTS.c.username,
+        _ACCOUNTS.c.patient_id,
+        _ACCOUNTS.c.password_temporary,
+        _ACCOUNTS.c.is_active,
+    )
+    .join(_ACCOUNTS, _ACCOUNTS.c.id == _SESSIONS.c.account_id)
+    .where(_SESSIONS.c.id == bindparam("wanted"), _SESSIONS.c.kind == KIND)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a client is given: ``access`` for each request, ``refresh`` for the next pair."""
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+
+
+@functools.lru_cache(maxsize=4)
+def _derived(token_key: bytes) -> bytes:
+    return hmac.new(token_key, b"api access token, v1", hashlib.sha256).digest()
+
+
+def signing_key() -> bytes:
+    """The key of access tokens: derived, so that it is good for nothing else."""
+    return _derived(keys.key("token_key"))
+
+
+def _access(account_id: int, session_id: int, role: str, ends: dt.datetime) -> str:
+    now = clock.now()
+    claims = {
+        "iss": get_settings().origin,
+        "aud": AUDIENCE,
+        "sub": str(account_id),
+        "sid": str(session_id),
+        "jti": secrets.token_urlsafe(12),
+        "iat": now,
+        "exp": min(now + ACCESS_LIFE, ends),
+        "role": role,
+    }
+    return jwt.encode(claims, signing_key(), ALGORITHM, headers={"typ": TYPE})
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The claims of a token of ours. Raises ``TokenRefused`` for anything else, whatever is wrong with it."""
+    if not token or len(token) > _LONGEST or not token.isascii():
+        raise TokenRefused
+    try:
+        found = jwt.decode_complete(
+            token,
+            signing_key(),
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            issuer=get_settings().origin,
+            options={"require": _CLAIMS, "strict_aud": True},
+        )
+    except (jwt.PyJWTError, ValueError):
+        raise TokenRefused from None
+    claims = found["payload"]
+    if found["header"].get("typ") != TYPE or not str(claims["sid"]).isdecimal() or len(claims["sid"]) > 18:
+        raise TokenRefused
+    return claims
+
+
+def _alive(row: Row[Any] | None, role: str, now: dt.datetime) -> bool:
+    return (
+        row is not None
+        and row.is_active
+        and row.role == role
+        and row.ended_at is None
+        and row.expires_at > now
+        and row.last_seen_at > now - sessions.idle_limit(row.role)
+    )
+
+
+def _actor(row: Row[Any]) -> Actor:
+    return Actor(
+        "account",
+        row.account_id,
+        row.role,
+        row.full_name,
+        row.username,
+        row.patient_id,
+        row.session_id,
+        row.password_temporary,
+    )
+
+
+def resolve_access(token: str) -> Actor:
+    """Who is behind an access token now. Its session is looked up each time and counts as active.
+
+    For the API, on every request. Raises ``TokenRefused`` for a token that is forged, too old or of another
+    kind, and when its session has ended, its account is turned off or its role has changed.
+    """
+    claims, now = _claims(token), clock.now()
+    with db.reading() as session:
+        row = session.execute(_BEHIND, {"wanted": int(claims["sid"])}).one_or_none()
+    if row is None or not _alive(row, claims["role"], now) or str(row.account_id) != claims["sub"]:
+        raise TokenRefused
+    if row.last_seen_at < now - sessions.TOUCH_EVERY:
+        with db.transaction() as session:
+            _touch(session, row.session_id, now)
+    return _actor(row)
+
+
+def _touch(session: Session, session_id: int, now: dt.datetime) -> None:
+    session.execute(
+        update(_SESSIONS)
+        .where(_SESSIONS.c.id == session_id, _SESSIONS.c.ended_at.is_(None))
+        .values(last_seen_at=now)
+    )
+
+
+def _end(session: Session, session_id: int, reason: str) -> bool:
+    """End one session; whether it was open."""
+    ended = session.execute(
+        update(_SESSIONS)
+        .where(_SESSIONS.c.id == session_id, _SESSIONS.c.ended_at.is_(None))
+        .values(ended_at=clock.now(), end_reason=reason)
+        .returning(_SESSIONS.c.id)
+    )
+    return ended.one_or_none() is not None
+
+
+def _next_link(session: Session, session_id: int, role: str, ends: dt.datetime) -> str:
+    token = crypto.new_token()
+    session.execute(
+        insert(_REFRESH).values(
+            token_hash=crypto.digest(token), session_id=session_id, role=role, created_at=clock.now(), expires_at=ends
+        )
+    )
+    return token
+
+
+def _door(username: str) -> str:
+    """Which of the two doors this name belongs to. Both are tried in the same words and in the same time."""
+    with db.reading() as session:
+        role = session.execute(
+            select(_ACCOUNTS.c.role).where(_ACCOUNTS.c.username == normal_username(username))
+        ).scalar_one_or_none()
+    return PATIENT_DOOR if role == Role.PATIENT else STAFF_DOOR
+
+
+def issue_tokens(username: str, password: str) -> Tokens:
+    """Sign in for the API, with the account of a member of staff or of a patient.
+
+    Anybody may try. A temporary password opens nothing here. Raises ``InvalidCredentials``,
+    ``TemporaryPasswordExpired``, ``TooManyAttempts``; ``PermissionDenied`` for the right temporary password.
+    """
+    done = sign_in(_door(username), username, password, kind=KIND)
+    session_id = done.actor.session_id or 0
+    with db.transaction() as session:
+        session.execute(delete(_REFRESH).where(_REFRESH.c.expires_at <= clock.now()))
+        if done.actor.must_choose_password:
+            _end(session, session_id, "temporary password")
+            record(
+                session,
+                done.actor,
+                Action.ACCESS_DENIED,
+                outcome=Outcome.DENIED,
+                resource_type="account",
+                resource_id=done.actor.account_id,
+                details={"permission": "api:sign-in"},
+            )
+        else:
+            refresh = _next_link(session, session_id, done.actor.role, done.expires_at)
+    if done.actor.must_choose_password:
+        raise PermissionDenied(access.CHOOSE_PASSWORD_FIRST)
+    return Tokens(_access(done.actor.account_id or 0, session_id, done.actor.role, done.expires_at), refresh)
+
+
+def refresh_tokens(token: str) -> Tokens:
+    """Exchange a refresh token for the next pair. Of several at once with the same token exactly one succeeds.
+
+    For whoever holds it. A token used for the second time has been copied: its session ends, and that is
+    recorded. Raises ``TokenRefused``.
+    """
+    if not token or len(token) > _LONGEST:
+        raise TokenRefused
+    mark, now = crypto.digest(token.encode("utf-8", "replace").decode()), clock.now()
+    with db.transaction() as session:
+        link = session.execute(
+            update(_REFRESH)
+            .where(_REFRESH.c.token_hash == mark, _REFRESH.c.used_at.is_(None))
+            .values(used_at=now)
+            .returning(_REFRESH.c.session_id, _REFRESH.c.role)
+        ).one_or_none()
+        if link is None:
+            _note_reuse(session, mark)
+        else:
+            row = session.execute(_BEHIND, {"wanted": link.session_id}).one_or_none()
+            if row is None or not _alive(row, link.role, now):
+                link = None
+            else:
+                _touch(session, row.session_id, now)
+                following = _next_link(session, row.session_id, row.role, row.expires_at)
+                record(
+                    session,
+                    _actor(row),
+                    Action.TOKEN_REFRESHED,
+                    resource_type="account",
+                    resource_id=row.account_id,
+                )
+    if link is None:
+        raise TokenRefused
+    return Tokens(_access(row.account_id, row.session_id, row.role, row.expires_at), following)
+
+
+def _note_reuse(session: Session, mark: str) -> None:
+    """End the session of a token that was used before. An unknown token is nothing to write down."""
+    used = session.execute(
+        select(_REFRESH.c.session_id, _SESSIONS.c.account_id)
+        .join(_SESSIONS, _SESSIONS.c.id == _REFRESH.c.session_id)
+        .where(_REFRESH.c.token_hash == mark)
+    ).one_or_none()
+    if used is not None and _end(session, used.session_id, "refresh token reused"):
+        record(
+            session,
+            ANONYMOUS,
+            Action.TOKEN_REUSED,
+            outcome=Outcome.DENIED,
+            resource_type="account",
+            resource_id=used.account_id,
+        )
+
+
+def end_tokens(actor: Actor) -> None:
+    """Sign out: the session ends, and with it the access token and the whole chain. For whoever is signed in.
+
+    Raises ``AuthenticationRequired`` for nobody.
+    """
+    if actor.session_id is None:
+        raise AuthenticationRequired
+    with db.transaction() as session:
+        if _end(session, actor.session_id, "signed out"):
+            record(session, actor, Action.SIGNED_OUT, resource_type="account", resource_id=actor.account_id)

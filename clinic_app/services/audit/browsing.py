@@ -1,0 +1,117 @@
+"""Reading the whole trail: filtered, in pages, newest first. Reading it is recorded too."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, func, select
+
+from clinic_app.core import db
+from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
+from clinic_app.models.accounts import Account
+from clinic_app.models.audit import AuditEvent
+from clinic_app.models.patients import Patient
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.refusals import demand
+
+_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
+_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+_PATIENTS = Patient.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which events: from ``since`` (included) to ``until`` (not included), by whom, what, about which patient, how.
+
+    ``actor`` is a username, ``patient`` an id or a patient ID. What is None is not asked for.
+    """
+
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    actor: str | None = None
+    action: str | None = None
+    patient: int | str | None = None
+    outcome: str | None = None
+    page: int = 1
+    page_size: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TrailEvent:
+    """One event, whole. ``actor`` is account, anonymous or system; the names are empty for the latter two."""
+
+    seq: int
+    at: dt.datetime
+    actor: str
+    actor_id: int | None
+    actor_name: str
+    actor_username: str
+    role: str
+    action: str
+    outcome: str
+    resource_type: str | None
+    resource_id: int | None
+    address: str
+    user_agent: str
+    request_id: str
+    metadata: dict[str, Any]
+
+
+def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if query.since is not None:
+        found.append(_EVENTS.c.at >= query.since)
+    if query.until is not None:
+        found.append(_EVENTS.c.at < query.until)
+    if query.actor is not None:
+        wanted = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.username == query.actor.strip().lower()[:254])
+        found.append(_EVENTS.c.actor_id == wanted.scalar_subquery())
+    if query.action is not None:
+        found.append(_EVENTS.c.action == query.action)
+    if query.outcome is not None:
+        found.append(_EVENTS.c.outcome == query.outcome)
+    if query.patient is not None:
+        found.append(_EVENTS.c.resource_type == "patient")
+        if isinstance(query.patient, int):
+            # out of the column's range there is no such patient, and PostgreSQL would refuse to compare
+            found.append(_EVENTS.c.resource_id == (query.patient if 0 < query.patient < 2**31 else 0))
+        else:
+            wanted = select(_PATIENTS.c.id).where(_PATIENTS.c.patient_id == query.patient.upper()[:20])
+            found.append(_EVENTS.c.resource_id == wanted.scalar_subquery())
+    return found
+
+
+def _event(row: RowMapping) -> TrailEvent:
+    plain = {name: row[name] for name in TrailEvent.__slots__ if name not in ("actor_name", "actor_username")}
+    plain["metadata"] = dict(plain["metadata"])
+    return TrailEvent(**plain, actor_name=row["full_name"] or "", actor_username=row["username"] or "")
+
+
+def browse_audit(actor: Actor, query: AuditQuery) -> Page[TrailEvent]:
+    """One page of the trail, newest first. A page too far is the last one.
+
+    For administrators. The look is recorded, with the names of the filters used. Raises ``PermissionDenied``.
+    """
+    demand(actor, Permission.AUDIT_SEE)
+    size, where = clamp(query.page_size, 1, PAGE_SIZE_AT_MOST, 20), _conditions(query)
+    with db.reading() as session:
+        total = session.execute(select(func.count()).select_from(_EVENTS).where(*where)).scalar_one()
+        number = clamp(query.page, 1, max(1, -(-total // size)), 1)
+        rows = session.execute(
+            select(_EVENTS, _ACCOUNTS.c.full_name, _ACCOUNTS.c.username)
+            .join(_ACCOUNTS, _ACCOUNTS.c.id == _EVENTS.c.actor_id, isouter=True)
+            .where(*where)
+            .order_by(_EVENTS.c.seq.desc())
+            .limit(size)
+            .offset((number - 1) * size)
+        ).mappings()
+        page = Page(tuple(_event(row) for row in rows), number, size, total)
+    used = [name for name in AuditQuery.__slots__ if name not in ("page", "page_size") and getattr(query, name) is not None]
+    with db.transaction() as session:
+        details = {"filters": used, "page": number, "shown": len(page.items)}
+        record(session, actor, Action.AUDIT_READ, resource_type="audit", details=details)
+    return page

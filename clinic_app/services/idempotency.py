@@ -1,0 +1,205 @@
+"""Requests that must not happen twice, however often they are sent: at most once, and the same answer again.
+
+A key is reserved in a transaction of its own; the work marks it in the work's transaction; the answer follows.
+So after a crash in between it is known whether the work was done, and a late first try cannot add to a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import CursorResult, Row, delete, event, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
+
+from clinic_app.core import clock, crypto, db
+from clinic_app.core.errors import Conflict, InvalidInput
+from clinic_app.models.api import IdempotencyKey
+from clinic_app.services.access import Actor
+from clinic_app.services.audit.actions import Outcome
+
+_KEYS = IdempotencyKey.__table__  # type: ignore[attr-defined]
+LIFE = dt.timedelta(hours=24)
+#: Without a mark after so long the first try has died: another may begin.
+GIVEN_UP = dt.timedelta(minutes=2)
+PATIENCE = 10.0  # seconds a second request waits for the first one's answer
+LONGEST_KEY = 255
+_SECRET, _ISSUED = "temporary_password", "already_issued"
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class KeyReused(Conflict):
+    """The key belongs to another request."""
+
+    code = "idempotency_key_reused"
+    title = "Idempotency-Key already used"
+    detail = "This key was sent before with another request. Use a new key for a new request."
+
+
+class KeyInProgress(Conflict):
+    """The first request with this key is still being worked on."""
+
+    code = "idempotency_key_in_progress"
+    title = "Still in progress"
+    detail = "The first request with this key is still being worked on. Please try again in a moment."
+    retry_after = 5
+
+
+class AnswerLost(Conflict):
+    """The work was done, but the process ended before its answer was kept."""
+
+    code = "idempotency_answer_lost"
+    title = "Already done"
+    detail = "This request was carried out, but its answer was lost. Search for the patient instead of repeating it."
+
+
+@dataclass(frozen=True, slots=True)
+class _Reservation:
+    key: str
+    started_at: dt.datetime
+
+
+_current: ContextVar[_Reservation | None] = ContextVar("clinic_idempotency", default=None)
+
+
+@event.listens_for(Session, "before_commit")
+def _mark(session: Session) -> None:
+    """Note in the work's own transaction that it is done, if the work is done under a key."""
+    mine, recorded = _current.get(), session.info.pop("recorded", None)
+    if mine is None or recorded is None or recorded[1] != Outcome.SUCCESS:
+        return
+    session.flush()
+    marked = session.execute(
+        update(_KEYS)
+        .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
+        .values(done_seq=recorded[0])
+    )
+    if marked.rowcount != 1:  # another try has taken over: this one's work must not be kept
+        raise KeyInProgress
+
+
+@contextlib.contextmanager
+def _working_on(mine: _Reservation) -> Iterator[None]:
+    token = _current.set(mine)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _reserve(key: str, request: str) -> tuple[_Reservation | None, Row[Any] | None]:
+    """A reservation, or the row of the one that is there already. Rows past their day go."""
+    now = clock.now()
+    mine = _Reservation(key, now)
+    with db.transaction() as session:
+        session.execute(delete(_KEYS).where(_KEYS.c.expires_at <= now))
+        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        statement = insert(_KEYS).values(key=key, request=request, started_at=now, expires_at=now + LIFE)
+        if _changed(session.execute(statement.on_conflict_do_nothing(index_elements=[_KEYS.c.key]))):
+            return mine, None
+        found = session.execute(select(_KEYS).where(_KEYS.c.key == key).with_for_update()).one()
+        dead = found.status is None and found.done_seq is None and found.started_at <= now - GIVEN_UP
+        if found.request == request and dead:
+            session.execute(update(_KEYS).where(_KEYS.c.key == key).values(started_at=now))
+            return mine, None
+        return None, found
+
+
+def _changed(result: CursorResult[Any]) -> bool:
+    return result.rowcount == 1
+
+
+def _read(key: str) -> Row[Any] | None:
+    with db.reading() as session:
+        return session.execute(select(_KEYS).where(_KEYS.c.key == key)).one_or_none()
+
+
+def without_secret(value: Any) -> Any:
+    """``value`` as it may be kept: every temporary password is None, and beside it says that it was issued."""
+    if isinstance(value, Mapping):
+        plain = {name: without_secret(item) for name, item in value.items()}
+        return {**plain, _SECRET: None, _ISSUED: True} if value.get(_SECRET) else plain
+    if isinstance(value, list | tuple):
+        return [without_secret(item) for item in value]
+    return value
+
+
+def _keep(mine: _Reservation, answer: Answer) -> None:
+    with db.transaction() as session:
+        session.execute(
+            update(_KEYS)
+            .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
+            .values(status=answer[0], answer=without_secret(answer[1]))
+        )
+
+
+def _release(mine: _Reservation) -> None:
+    """Nothing was done: the same key may try again."""
+    with db.transaction() as session:
+        session.execute(
+            delete(_KEYS).where(
+                _KEYS.c.key == mine.key,
+                _KEYS.c.started_at == mine.started_at,
+                _KEYS.c.done_seq.is_(None),
+                _KEYS.c.status.is_(None),
+            )
+        )
+
+
+def _kept(key: str, request: str, found: Row[Any]) -> Answer | None:
+    """The answer of the first request, waiting for it if need be; None when that one has failed meanwhile."""
+    until, pause = time.monotonic() + PATIENCE, 0.02
+    row: Row[Any] | None = found
+    while row is not None:
+        if row.request != request:
+            raise KeyReused
+        if row.status is not None:
+            return row.status, dict(row.answer)
+        if time.monotonic() > until:
+            raise AnswerLost if row.done_seq is not None else KeyInProgress
+        if row.done_seq is not None and row.started_at <= clock.now() - GIVEN_UP:
+            raise AnswerLost
+        time.sleep(pause)
+        pause = min(0.2, pause * 1.5)
+        row = _read(key)
+    return None
+
+
+def once(actor: Actor, route: str, key: str, body: Mapping[str, Any], work: Callable[[], Answer]) -> Answer:
+    """Do ``work`` at most once for this account, route and ``key``; repeat its answer, without the password, after.
+
+    For whoever may do ``work``, which checks that itself. An answer is kept for a day; work that raises keeps
+    nothing. Takes a few milliseconds on top, and waits up to ten seconds for a first request that is under way.
+
+    Raises ``InvalidInput`` for a key that is too long, ``KeyReused`` when the body is another one,
+    ``KeyInProgress``, ``AnswerLost``, and whatever ``work`` raises.
+    """
+    if not 1 <= len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        raise InvalidInput({"Idempotency-Key": f"Idempotency-Key must be 1 to {LONGEST_KEY} printable characters."})
+    name = hashlib.sha256(f"{actor.account_id}\n{route}\n{key}".encode()).hexdigest()
+    request = crypto.keyed_digest(json.dumps(body, sort_keys=True, ensure_ascii=True), "idempotency")
+    while True:
+        mine, found = _reserve(name, request)
+        if mine is None and found is not None:
+            answer = _kept(name, request, found)
+            if answer is None:
+                continue
+            return answer
+        assert mine is not None  # noqa: S101  for the reader: one of the two is there
+        try:
+            with _working_on(mine):
+                answer = work()
+        except BaseException:
+            _release(mine)
+            raise
+        _keep(mine, answer)
+        return answer

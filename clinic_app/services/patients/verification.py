@@ -1,0 +1,63 @@
+"""Self-registrations waiting for the desk: the queue, and saying that the person was seen."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from clinic_app.core import clock, db
+from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
+from clinic_app.models.patients import VerificationStatus
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.refusals import demand
+from clinic_app.services.patients import rows
+from clinic_app.services.patients.rows import PATIENTS
+from clinic_app.services.patients.views import PatientProfile, PatientSummary
+
+
+def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[PatientSummary]:
+    """Patients waiting to be verified, the longest waiting first. A page too far is the last one.
+
+    For receptionists and administrators. Raises ``PermissionDenied``.
+    """
+    demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
+    size, now = clamp(page_size, 1, PAGE_SIZE_AT_MOST, 20), clock.now()
+    waiting = [PATIENTS.c.is_active, PATIENTS.c.verification_status == VerificationStatus.PENDING]
+    with db.reading() as session:
+        total = session.execute(select(func.count()).select_from(PATIENTS).where(*waiting)).scalar_one()
+        number = clamp(page, 1, max(1, -(-total // size)), 1)
+        found = session.execute(
+            rows.summaries()
+            .where(*waiting)
+            .order_by(PATIENTS.c.created_at, PATIENTS.c.id)
+            .limit(size)
+            .offset((number - 1) * size)
+        ).mappings()
+        return Page(tuple(rows.summary(row, now) for row in found), number, size, total)
+
+
+def verify_patient(actor: Actor, key: int | str) -> PatientProfile:
+    """Say that the desk has seen this person. Doing it twice changes nothing.
+
+    For receptionists and administrators. ``key`` is the id or the patient ID. Raises ``PatientNotFound``,
+    ``PermissionDenied``.
+    """
+    demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
+    with db.transaction() as session:
+        patient = rows.find(session, key, lock=True)
+        if patient.verification_status != VerificationStatus.VERIFIED:
+            patient.verification_status = VerificationStatus.VERIFIED
+            patient.updated_at = clock.now()
+            patient.version += 1
+            session.flush()
+            record(
+                session,
+                actor,
+                Action.PATIENT_VERIFIED,
+                resource_type="patient",
+                resource_id=patient.id,
+                details={"patient_id": patient.patient_id},
+                changes_lists=True,
+            )
+        return rows.profile_of(session, patient)

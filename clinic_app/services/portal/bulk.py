@@ -1,0 +1,77 @@
+"""Portal accounts for many patients at once: each one succeeds or fails by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clinic_app.core import db
+from clinic_app.core.errors import ClinicError, InvalidInput
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.refusals import demand
+from clinic_app.services.patients import rows
+from clinic_app.services.portal.forms import PortalAccountRequest
+from clinic_app.services.portal.provisioning import create_portal_account
+from clinic_app.services.portal.views import PortalPatient
+
+#: A hash takes a quarter of a second: more than this would keep a caller waiting too long for one answer.
+AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class BulkOutcome:
+    """What became of one patient: who it is (unless there is no such patient), and credentials or the error."""
+
+    key: int | str
+    patient: PortalPatient | None
+    credentials: Credentials | None = None
+    error: ClinicError | None = None
+
+
+def _request(key: int | str) -> tuple[PortalPatient, PortalAccountRequest | ClinicError]:
+    """Whom ``key`` names, and the request that the record's own email and phone make."""
+    with db.reading() as session:
+        found = rows.find(session, key)
+    patient = PortalPatient(
+        found.id or 0, found.patient_id, f"{found.first_name} {found.last_name}", found.portal_enabled
+    )
+    try:
+        return patient, PortalAccountRequest.parse({"email": found.email, "phone": found.phone})
+    except ClinicError as error:
+        return patient, error
+
+
+def _one(actor: Actor, key: int | str) -> BulkOutcome:
+    patient = None
+    try:
+        patient, form = _request(key)
+        if isinstance(form, ClinicError):
+            return BulkOutcome(key, patient, error=form)
+        # The one use case made of another: each account is given, refused and recorded as a single one is.
+        done = create_portal_account(actor, key, form)
+    except ClinicError as error:
+        return BulkOutcome(key, patient, error=error)
+    return BulkOutcome(key, done.patient, done.credentials)
+
+
+def create_portal_accounts(actor: Actor, keys: Sequence[int | str]) -> tuple[BulkOutcome, ...]:
+    """Give portal access to each of the patients named by id or patient ID, with the email of their record.
+
+    For administrators. One transaction a patient: what is done stays done, and running it again only tells that
+    the account exists. At most ``AT_MOST`` patients, each named once. Raises ``InvalidInput`` (field
+    ``patient_ids``), ``PermissionDenied``.
+    """
+    demand(actor, Permission.PORTAL_BULK, resource_type="patient")
+    if not keys:
+        raise InvalidInput({"patient_ids": "Patient ids is required: a list of ids or patient IDs."})
+    if len(keys) > AT_MOST:
+        raise InvalidInput({"patient_ids": f"At most {AT_MOST} patients can be given at once."})
+    outcomes = tuple(_one(actor, key) for key in dict.fromkeys(keys))
+    created = sum(outcome.credentials is not None for outcome in outcomes)
+    with db.transaction() as session:
+        details = {"created": created, "failed": len(outcomes) - created}
+        record(session, actor, Action.PORTAL_BULK_RUN, resource_type="patient", details=details)
+    return outcomes

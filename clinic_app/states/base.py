@@ -1,0 +1,96 @@
+"""What all states share: asking a use case, and never raising."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reflex.istate.proxy import StateProxy
+
+from clinic_app.core import context, logs
+from clinic_app.core.errors import ClinicError, ErrorKind, Unexpected
+from clinic_app.services.accounts import sessions
+from clinic_app.states import guard
+
+Answer = TypeVar("Answer")
+
+
+class Asking:
+    """Mixed into states: the one way from a handler to a use case."""
+
+    async def _ask(self, use_case: Callable[..., Answer], *args: Any, touch: bool = True, **kwargs: Any) -> Answer:
+        """Call ``use_case(actor, …)`` off the event loop, as whoever the session says it is at this moment."""
+        token_hash, request = guard.session_hash(self), guard.request_of(self)
+
+        def work() -> Answer:
+            with context.use(request):
+                return use_case(sessions.resolve(token_hash, touch=touch), *args, **kwargs)
+
+        return await asyncio.to_thread(work)
+
+    def _fail(self, error: ClinicError) -> Any:
+        """Show ``error`` and end the loading state. May return an event."""
+        raise NotImplementedError
+
+
+def _known(error: Exception, handler: str) -> ClinicError:
+    return error if isinstance(error, ClinicError) else Unexpected(logs.failure(error, handler))
+
+
+async def _tell(state: Any, error: Exception, handler: str) -> Any:
+    request = guard.request_of(state)
+    with context.use(request):
+        told = _known(error, handler)
+    if isinstance(state, StateProxy):  # a background handler may write under its lock only
+        async with state:
+            answer = state._fail(told)
+    else:
+        answer = state._fail(told)
+    if told.kind == ErrorKind.UNAUTHENTICATED:
+        return guard.way_out(state, await guard.actor_of(state, touch=False))
+    return answer
+
+
+def safe(handler: Any) -> Any:
+    """A handler never raises: browser and server would disagree about the state from then on.
+
+    Errors of ours are shown by ``_fail``; of others the page gets a reference and the log what failed where,
+    without values. ``CancelledError`` passes, so that superseded handlers and closed tabs end.
+    """
+    name = handler.__qualname__
+    if inspect.isasyncgenfunction(handler):
+
+        @functools.wraps(handler)
+        async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                async with contextlib.aclosing(handler(self, *args, **kwargs)) as events:
+                    async for event in events:
+                        yield event
+            except Exception as error:  # noqa: BLE001
+                if (answer := await _tell(self, error, name)) is not None:
+                    yield answer
+
+    else:
+
+        @functools.wraps(handler)
+        async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return await handler(self, *args, **kwargs)
+            except Exception as error:  # noqa: BLE001
+                return await _tell(self, error, name)
+
+    return wrapped
+
+
+def text(value: Any, longest: int = 1000) -> str:
+    """A handler's argument as text: clients send what they like."""
+    return value[:longest] if isinstance(value, str) else ""
+
+
+def fields(form: Any, names: tuple[str, ...]) -> dict[str, str]:
+    """The fields of a submitted form that were asked for, as text; others are dropped."""
+    return {name: text(form.get(name)) for name in names if name in form} if isinstance(form, dict) else {}

@@ -1,0 +1,48 @@
+"""*My record*: the signed-in patient's own, decided by the session alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from clinic_app.core.errors import ClinicError
+from clinic_app.services.access import Permission
+from clinic_app.services.patients import wording
+from clinic_app.services.portal.own_record import own_record
+from clinic_app.states import guard, show
+from clinic_app.states.base import Asking, safe
+from clinic_app.states.shown import Fact, Happening
+
+
+class OwnRecordState(Asking, rx.State):
+    """A patient's own details and who has looked at them."""
+
+    first_name: str = ""
+    details: list[Fact] = []
+    contact: list[Fact] = []
+    viewers: list[Happening] = []
+    failure: str = ""
+    loaded: bool = False
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.failure = error.detail
+
+    @rx.event
+    @guard.require(Permission.OWN_RECORD)
+    @safe
+    async def load(self):
+        """Ask for the record. A temporary password is sent to choose one's own first."""
+        self.failure = ""
+        view = await self._ask(own_record)
+        self.first_name = view.first_name
+        born = wording.date_words(view.date_of_birth)
+        self.details = [
+            Fact("Name", f"{view.first_name} {view.last_name}"),
+            Fact("Patient ID", view.patient_id),
+            Fact("Date of birth", born),
+            Fact("Gender", wording.GENDER_WORDS.get(view.gender, "Unknown")),
+        ]
+        self.contact = show.contact(view)
+        self.viewers = [show.viewing(look) for look in view.viewings]
+        self.loaded = True

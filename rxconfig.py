@@ -1,0 +1,26 @@
+"""What Reflex is told. Everything a clinic may change is read from ``CLINIC_…`` (clinic_app/core/settings.py)."""
+
+import reflex as rx
+
+from clinic_app.components.theme import SlimRadixThemes, radix_theme
+from clinic_app.core.addresses import allowed_origins
+from clinic_app.core.settings import get_settings
+
+settings = get_settings()
+
+config = rx.Config(
+    app_name="clinic_app",
+    plugins=[SlimRadixThemes(theme=radix_theme())],
+    disable_plugins=[rx.plugins.SitemapPlugin],  # it would list internal addresses
+    cors_allowed_origins=list(allowed_origins(settings)),
+    trusted_proxy_hops=settings.trusted_proxy_hops,
+    transport="websocket",
+    # Page state is in memory, or in Redis for several workers; Reflex's own default writes it to disk.
+    state_manager_mode=rx.constants.StateManagerMode.REDIS if settings.redis_url else rx.constants.StateManagerMode.MEMORY,
+    redis_url=settings.redis_url or None,
+    redis_token_expiration=900,  # seconds a closed tab's state is kept
+    frontend_compression_formats=["brotli", "gzip"],
+    show_built_with_reflex=False,
+    telemetry_enabled=False,
+    env_file=None,  # the environment is the operator's; no file may change it quietly
+)

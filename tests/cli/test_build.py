@@ -1,0 +1,235 @@
+"""One build a source and settings, for any host and port, without touching the lock."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+
+import pytest
+
+from clinic_app.cli import build
+from clinic_app.cli.failure import CommandFailed
+from clinic_app.core.settings import load_settings
+
+REFLEX_ENV = (
+    "var e={PING:`https://HOST/ping`,EVENT:`wss://HOST/_event`,UPLOAD:\"https://HOST/_upload\","
+    "TRANSPORT:`websocket`};export{e as t};"
+).replace("HOST", build.PLACEHOLDER)
+
+
+@pytest.fixture
+def client(tmp_path):
+    """A built client as Reflex leaves it."""
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    script = assets / "reflex-env-abc.js"
+    script.write_text(REFLEX_ENV)
+    for suffix in (".gz", ".br"):
+        script.with_name(script.name + suffix).write_bytes(b"old")
+    (assets / "root-abc.js").write_text("export const a = 1;")
+    return tmp_path
+
+
+def test_the_pages_talk_to_wherever_they_came_from(client):
+    build.make_portable(client)
+    script = client / "assets" / "reflex-env-abc.js"
+    text = script.read_text()
+    assert build.PLACEHOLDER not in text
+    assert 'EVENT:(location.origin.replace(/^http/,"ws")+"/_event")' in text
+    assert 'PING:(location.origin+"/ping")' in text
+    assert "TRANSPORT:`websocket`" in text
+    assert gzip.decompress(script.with_name(script.name + ".gz").read_bytes()).decode() == text
+    assert not script.with_name(script.name + ".br").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("wss://", "ws://"),
+        ("/_event", "/events"),
+        ("`wss://", "`x wss://"),
+        (f"EVENT:`wss://{build.PLACEHOLDER}/_event`,", ""),
+        ("export", f"a=`wss://{build.PLACEHOLDER}/_event`;export"),
+        ("export", f"/* {build.PLACEHOLDER} */export"),
+        (build.PLACEHOLDER, "localhost:3000"),
+    ],
+)
+def test_a_changed_reflex_is_noticed_not_guessed_at(client, old, new):
+    script = client / "assets" / "reflex-env-abc.js"
+    script.write_text(REFLEX_ENV.replace(old, new))
+    with pytest.raises(CommandFailed):
+        build.make_portable(client)
+
+
+@pytest.mark.parametrize("name", ["index.html", "assets/reflex-env-def.js"])
+def test_an_address_in_a_second_file_is_noticed(client, name):
+    (client / name).write_text(REFLEX_ENV)
+    with pytest.raises(CommandFailed):
+        build.make_portable(client)
+
+
+# --- fingerprints ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A small checkout of its own."""
+    for name in ("clinic_app/pages/login.py", "clinic_app/api/app.py", "assets/look.css", "reflex.lock/package.json"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("first")
+    (tmp_path / "requirements.txt").write_text("reflex==0.10.1")
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "BUILDS", tmp_path / ".build")
+    monkeypatch.setattr(build, "LOG", tmp_path / ".build" / "last-build.log")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["clinic_app/pages/login.py", "clinic_app/pages/new.py", "assets/look.css", "reflex.lock/package.json", "requirements.txt"],
+)
+def test_what_pages_are_made_of_changes_the_build(checkout, name):
+    before = build.fingerprint(load_settings())
+    (checkout / name).write_text("second")
+    assert build.fingerprint(load_settings()) != before
+
+
+def test_a_renamed_file_changes_the_build(checkout):
+    before = build.fingerprint(load_settings())
+    (checkout / "assets/look.css").rename(checkout / "assets/book.css")
+    assert build.fingerprint(load_settings()) != before
+
+
+def test_what_pages_never_see_does_not(checkout):
+    before = build.fingerprint(load_settings())
+    (checkout / "clinic_app/api/app.py").write_text("second")
+    (checkout / "clinic_app/pages/__pycache__").mkdir()
+    (checkout / "clinic_app/pages/__pycache__/x.py").write_text("second")
+    other = load_settings(
+        port=4444, host="0.0.0.0", data_dir="/elsewhere", public_url="https://desk.example.org", log_level="ERROR"
+    )
+    assert build.fingerprint(other) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "Hilltop"}, {"telephone": "0700"}, {"opening_hours": "always"}, {"mode": "demo"}, {"staff_idle_minutes": 9}],
+)
+def test_settings_that_pages_show_change_the_build(checkout, change):
+    assert build.fingerprint(load_settings(**change)) != build.fingerprint(load_settings())
+
+
+def test_only_known_settings_are_left_out():
+    assert set(load_settings().model_dump()) >= build.RUN_TIME_ONLY
+
+
+# --- building -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exported(checkout, monkeypatch):
+    """``reflex export`` replaced by something quick; counts how often it ran."""
+    runs = []
+
+    def export(env):
+        runs.append(env)
+        client = checkout / ".web/build/client/assets"
+        client.mkdir(parents=True, exist_ok=True)
+        (client / "reflex-env-abc.js").write_text(REFLEX_ENV)
+        (client.parent / "index.html").write_text("<script>1</script>")
+        (checkout / ".web/backend").mkdir(exist_ok=True)
+        (checkout / ".web/backend/stateful_pages.json").write_text("[]")
+        (checkout / "reflex.lock/package.json").write_text('{"changed": "by npm"}')
+
+    monkeypatch.setattr(build, "_export", export)
+    return runs
+
+
+def test_a_second_build_is_not_needed(exported):
+    first = build.build(load_settings())
+    second = build.build(load_settings())
+    assert first == second
+    assert len(exported) == 1
+    assert build.finished(load_settings()) == first
+    assert (first / "backend/stateful_pages.json").is_file()
+
+
+def test_two_clinics_on_one_checkout_keep_their_own_pages(exported):
+    one, two = load_settings(name="Lakeside"), load_settings(name="Hilltop")
+    assert build.build(one) != build.build(two)
+    assert build.finished(one) is not None
+    assert build.finished(two) is not None
+    build.build(one)
+    assert len(exported) == 2
+
+
+def test_a_build_leaves_the_lock_as_it_was(exported, checkout):
+    build.build(load_settings())
+    assert (checkout / "reflex.lock/package.json").read_text() == "first"
+
+
+def test_a_failed_build_leaves_nothing_that_could_be_served(exported, checkout, monkeypatch):
+    monkeypatch.setattr(build, "PLACEHOLDER", "something.else.invalid")
+    with pytest.raises(CommandFailed):
+        build.build(load_settings())
+    assert build.finished(load_settings()) is None
+    assert not list((checkout / ".build").glob("draft-*"))
+    assert (checkout / "reflex.lock/package.json").read_text() == "first"
+
+
+def test_old_builds_are_forgotten(exported, monkeypatch):
+    monkeypatch.setattr(build, "KEPT", 2)
+    folders = [build.build(load_settings(name=name)) for name in ("a", "b", "c", "d")]
+    assert [folder.exists() for folder in folders].count(True) == 2
+    assert folders[-1].exists()
+
+
+def test_a_missing_node_is_one_sentence(checkout, monkeypatch):
+    monkeypatch.setattr(build, "node_version", lambda path=None: (20, 1, 0))
+    (checkout / ".build").mkdir()
+    with pytest.raises(CommandFailed, match=r"^Node 22\.22 or newer is missing: .*\.$"):
+        build._export(build._environment())
+
+
+def test_a_failing_export_names_the_log(checkout, monkeypatch):
+    (checkout / ".build").mkdir()
+    left = checkout / ".web/build/client/index.html"  # of an earlier build
+    left.parent.mkdir(parents=True)
+    left.touch()
+
+    def fails(command, **options):
+        options["stdout"].write(b"\x1b[31mno such page\x1b[0m\n\n")
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(build, "node_version", lambda path=None: (24, 0, 0))
+    monkeypatch.setattr(build, "_registry", lambda: "https://registry.npmjs.org/")
+    env = build._environment()
+    monkeypatch.setattr(build.subprocess, "run", fails)
+    with pytest.raises(CommandFailed, match=r"no such page\): see \.build/last-build\.log\."):
+        build._export(env)
+
+
+# --- the lock that is committed -------------------------------------------------------------------
+
+LOCK = build.ROOT / "reflex.lock"
+
+
+def test_the_lock_names_no_registry():
+    text = "".join((LOCK / name).read_text() for name in build.LOCK_FILES)
+    packages = json.loads((LOCK / "package-lock.json").read_text())["packages"]
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    hosts = set(re.findall(r"https?://([^/\"]+)", text))
+    assert not [host for host in hosts if "registry" in host or re.match(r"[\d.]+(:\d+)?$", host)]
+
+
+def test_every_locked_package_has_its_hash():
+    packages = json.loads((LOCK / "package-lock.json").read_text())["packages"]
+    without = [name for name, package in packages.items() if name and "integrity" not in package]
+    assert without == []
+
+
+def test_only_the_npm_lock_is_there_so_that_reflex_takes_npm():
+    assert sorted(file.name for file in LOCK.iterdir()) == sorted(build.LOCK_FILES)

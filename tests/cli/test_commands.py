@@ -1,0 +1,242 @@
+"""What a person at a terminal sees: help, sentences, exit codes, JSON."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from clinic_app.cli import errors
+from clinic_app.cli.app import app
+from clinic_app.cli.failure import CommandFailed
+from clinic_app.core import context
+from clinic_app.core import errors as core_errors
+from clinic_app.core.errors import ErrorKind
+from clinic_app.services.accounts.errors import UsernameTaken
+
+PASSPHRASE = "green lorry quiet tuesday"
+
+
+def _commands(group, path=()):
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+ALL = dict(_commands(get_command(app)))
+
+
+def test_only_what_exists_is_offered():
+    built = {"serve", "build", "migrate", "demo", "doctor", "staff create", "audit verify"}
+    assert {" ".join(path) for path in ALL} == built
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_each_command_explains_itself(path):
+    done = CliRunner().invoke(app, [*path, "--help"])
+    assert done.exit_code == 0
+    assert ALL[path].help.split(".")[0].split("\n")[0][:30] in done.output
+    for parameter in ALL[path].params:
+        assert parameter.name == "help" or parameter.help, f"{parameter.name} is not explained"
+
+
+def test_no_command_takes_a_password_as_an_argument():
+    options = [option for command in ALL.values() for p in command.params for option in p.opts]
+    assert not [option for option in options if "pass" in option]
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+def test_each_kind_of_error_has_an_exit_code():
+    assert set(errors.EXIT_CODES) == set(ErrorKind)
+    assert 0 not in errors.EXIT_CODES.values()
+    assert errors.UNEXPECTED == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "sentence"),
+    [
+        (core_errors.InvalidInput({"role": "Role must be ADMIN."}), 2, "Role must be ADMIN."),
+        (core_errors.PermissionDenied(), 3, "Your role does not allow this."),
+        (core_errors.NotFound(), 4, "Not found."),
+        (core_errors.Conflict("Taken already."), 5, "Taken already."),
+        (core_errors.TooManyAttempts(61), 75, "Too many attempts. Please try again in 2 minutes."),
+        (core_errors.Unavailable(), 75, "The system is busy. Please try again in a moment."),
+        (core_errors.AuthenticationRequired(), 77, "Please sign in."),
+        (CommandFailed("No.", 9), 9, "No."),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_a_sentence_and_an_exit_code(clinic, raised, code, sentence, capsys):
+    with pytest.raises(typer.Exit) as left:
+        errors.command(lambda: (_ for _ in ()).throw(raised))()
+    assert left.value.exit_code == code
+    assert capsys.readouterr().err == sentence + "\n"
+
+
+def test_an_unexpected_failure_shows_no_values(clinic, capsys):
+    @errors.command
+    def broken():
+        raise ValueError("patient Achieng")
+
+    with pytest.raises(typer.Exit) as left:
+        broken()
+    said = capsys.readouterr().err
+    assert left.value.exit_code == 1
+    assert "Reference: " in said
+    assert "ValueError" in said
+    assert "Achieng" not in said
+    logged = json.loads(said.splitlines()[0])
+    assert said.splitlines()[-1].endswith(logged["request_id"])  # the reference finds the line in the log
+
+
+def test_commands_are_known_as_such_to_audit_and_logs(clinic):
+    assert errors.command(lambda: context.current().source)() == "cli"
+
+
+def test_a_wrong_setting_is_named(clinic, monkeypatch):
+    monkeypatch.setenv("CLINIC_REGION", "Kenya")
+    done = clinic("migrate")
+    assert done.exit_code == 2
+    assert done.stderr == "CLINIC_REGION: must be a two-letter region, such as KE.\n"
+    assert not clinic.folder.exists()
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def test_migrate_makes_the_database_and_repeats_quietly(clinic):
+    assert clinic("migrate", "--check").exit_code == 1
+    first = json.loads(clinic("migrate", "--json").stdout)
+    second = clinic("migrate", "--json")
+    assert first["before"] == ""
+    assert first["after"] == json.loads(second.stdout)["before"] == json.loads(second.stdout)["after"]
+    assert second.stderr == ""
+    assert clinic("migrate", "--check").exit_code == 0
+    assert stat.S_IMODE(clinic.folder.stat().st_mode) == 0o700
+
+
+def test_staff_create_reads_the_password_from_standard_input(clinic):
+    clinic("migrate")
+    arguments = ("staff", "create", "--username", "ana", "--name", "Ana Njeri", "--role", "admin", "--json")
+    made = clinic(*arguments, stdin=PASSPHRASE + "\n")
+    assert made.exit_code == 0, made.stderr
+    assert json.loads(made.stdout)["role"] == "ADMIN"
+    again = clinic(*arguments, stdin=PASSPHRASE + "\n")
+    assert again.exit_code == errors.EXIT_CODES[UsernameTaken.kind]
+    assert again.stderr.startswith(UsernameTaken.title)
+    assert PASSPHRASE not in made.output + again.output
+
+
+def test_staff_create_refuses_a_weak_password_and_a_wrong_role(clinic):
+    clinic("migrate")
+    weak = clinic("staff", "create", "--username", "ana", "--name", "Ana", "--role", "ADMIN", stdin="password\n")
+    assert (weak.exit_code, weak.stdout) == (2, "")
+    assert weak.stderr.count("\n") == 1
+    wrong = clinic("staff", "create", "--username", "ana", "--name", "Ana", "--role", "BOSS", stdin=PASSPHRASE)
+    assert (wrong.exit_code, wrong.stderr) == (2, "Role must be ADMIN, RECEPTIONIST or CLINICIAN.\n")
+
+
+def test_before_migrating_a_command_says_what_to_run(clinic):
+    done = clinic("audit", "verify")
+    assert done.exit_code == 1
+    assert done.stderr == "The database is not up to date: run `python -m clinic_app migrate`.\n"
+
+
+def test_audit_verify_counts_the_rows_and_finds_a_changed_one(clinic):
+    clinic("migrate")
+    clinic("staff", "create", "--username", "ana", "--name", "Ana", "--role", "ADMIN", stdin=PASSPHRASE)
+    whole = clinic("audit", "verify", "--json")
+    assert whole.exit_code == 0
+    assert json.loads(whole.stdout)["ok"] is True
+    assert json.loads(whole.stdout)["count"] >= 1
+    with bootstrap_engine().begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_no_update")
+        connection.exec_driver_sql("UPDATE audit_events SET role = 'PATIENT' WHERE seq = 1")
+    broken = clinic("audit", "verify", "--json")
+    assert broken.exit_code == 1
+    assert json.loads(broken.stdout)["first_bad"] == 1
+
+
+def bootstrap_engine():
+    """The database that the commands of this test use."""
+    from clinic_app.core import bootstrap
+
+    return bootstrap.start()
+
+
+def test_demo_data_is_refused_outside_demo_mode(clinic):
+    clinic("migrate")
+    done = clinic("demo")
+    assert done.exit_code == 2
+    assert "CLINIC_MODE=demo" in done.stderr
+
+
+# --- doctor ---------------------------------------------------------------------------------------
+
+
+def _findings(done):
+    return {finding["name"]: finding for finding in json.loads(done.stdout)}
+
+
+def test_the_doctor_says_what_is_missing_and_what_to_do(clinic):
+    done = clinic("doctor", "--json")
+    found = _findings(done)
+    assert done.exit_code == 1
+    assert found["python"]["state"] == "ok"
+    assert found["database"]["state"] == "missing"
+    assert found["database"]["text"].endswith("python -m clinic_app migrate")
+    assert found["redis"]["state"] == "skipped"
+    assert not clinic.folder.exists(), "looking changes nothing"
+
+
+def test_the_doctor_finds_an_open_data_directory(clinic):
+    clinic("migrate")
+    assert _findings(clinic("doctor", "--json"))["database"]["state"] == "ok"
+    clinic.folder.chmod(0o755)
+    found = _findings(clinic("doctor", "--json"))["data directory"]
+    assert found["state"] == "missing"
+    assert "chmod 700" in found["text"]
+
+
+def test_the_doctor_never_repeats_a_password(clinic, monkeypatch):
+    monkeypatch.setenv("CLINIC_DATABASE_URL", "postgresql+psycopg://clinic:hunter2@127.0.0.1:1/clinic")
+    monkeypatch.setenv("CLINIC_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
+    clinic.folder.mkdir(mode=0o700)
+    done = clinic("doctor", "--json")
+    found = _findings(done)
+    assert found["database"]["state"] == found["redis"]["state"] == "missing"
+    assert "hunter2" not in done.output
+
+
+def test_the_doctor_names_a_wrong_setting(clinic, monkeypatch):
+    monkeypatch.setenv("CLINIC_TIMEZONE", "Nairobi")
+    found = _findings(clinic("doctor", "--json"))
+    assert found["settings"]["text"].startswith("CLINIC_TIMEZONE")
+
+
+# --- serve ----------------------------------------------------------------------------------------
+
+
+def test_serve_says_that_a_port_is_taken(clinic):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = clinic("serve", "--port", str(port))
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"Port {port} on 127.0.0.1 cannot be used (")
+
+
+def test_serve_never_migrates_outside_demo_mode(clinic):
+    done = clinic("serve", "--port", "4449")
+    assert (done.exit_code, done.stderr) == (1, "The database is not up to date: run `python -m clinic_app migrate`.\n")

@@ -1,0 +1,177 @@
+"""Tokens, temporary passwords and password hashes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import string
+import threading
+
+import bcrypt
+import pytest
+
+from clinic_app.core import crypto, keys
+from clinic_app.core.errors import Unavailable
+from clinic_app.core.settings import get_settings
+from clinic_app.services.access import ANONYMOUS
+from clinic_app.services.accounts.views import Credentials, SignedIn
+
+
+@pytest.fixture
+def changed(settings):
+    """Change a setting in the middle of a test."""
+
+    def change(name: str, value: str) -> None:
+        settings.setenv(name, value)
+        get_settings.cache_clear()
+        keys.key.cache_clear()
+
+    yield change
+    keys.key.cache_clear()
+
+
+@pytest.fixture
+def checks(monkeypatch):
+    """The threads on which bcrypt checked."""
+    seen: list[str] = []
+    real = bcrypt.checkpw
+
+    def spy(password: bytes, hashed: bytes) -> bool:
+        done = real(password, hashed)
+        seen.append(threading.current_thread().name)
+        return done
+
+    crypto.prepare_dummy()
+    monkeypatch.setattr(bcrypt, "checkpw", spy)
+    return seen
+
+
+def test_temporary_passwords_are_12_symbols_that_nobody_mixes_up():
+    made = [crypto.temporary_password() for _ in range(500)]
+    assert {len(password) for password in made} == {12}
+    assert set("".join(made)) == set(crypto.UNAMBIGUOUS)
+    assert not set("".join(made)) & set("0Oo1lI")
+    assert len(set(made)) == 500
+    assert all(set(password) & set(string.digits) and set(password) & set(string.ascii_letters) for password in made)
+    assert len(set(crypto.UNAMBIGUOUS)) == len(crypto.UNAMBIGUOUS) == 54
+
+
+def test_temporary_passwords_come_from_the_systems_random_source(monkeypatch):
+    ends = itertools.cycle([0, -1])
+    monkeypatch.setattr("secrets.choice", lambda symbols: symbols[next(ends)])
+    assert crypto.temporary_password() == "A9" * 6
+
+
+def test_tokens_have_256_bits_and_only_their_digest_is_kept():
+    one, other = crypto.new_token(), crypto.new_token()
+    assert one != other
+    assert len(one) == 43
+    assert len(crypto.digest(one)) == 64
+    assert crypto.digest(one) not in (one, crypto.digest(other))
+
+
+def test_keyed_digests_differ_by_key_purpose_and_value(changed):
+    one = crypto.keyed_digest("amina", "search")
+    assert one == crypto.keyed_digest("amina", "search")
+    assert len(one) == 32
+    assert one != crypto.keyed_digest("amina", "limit")
+    assert one != crypto.keyed_digest("amino", "search")
+    changed("CLINIC_TOKEN_KEY", "u" * 40)
+    assert one != crypto.keyed_digest("amina", "search")
+
+
+def test_a_hash_tells_its_scheme_key_and_cost_and_nothing_of_the_password():
+    one, other = crypto.hash_password("seven amber kettles"), crypto.hash_password("seven amber kettles")
+    assert one != other
+    assert one.startswith("v1$k1$$2b$04$")
+    assert len(one) <= 120
+    assert "amber" not in one
+
+
+def test_only_the_right_password_fits_its_hash(checks):
+    kept = crypto.hash_password("seven amber kettles")
+    assert crypto.verify_password("seven amber kettles", kept)
+    assert not crypto.verify_password("seven amber kettleS", kept)
+    assert not crypto.verify_password("", kept)
+    assert len(checks) == 3
+
+
+def test_a_password_is_the_same_however_the_keyboard_composes_it():
+    assert crypto.verify_password("Jose\u0301 ﬁfty", crypto.hash_password("Jos\u00e9 fifty"))
+
+
+def test_every_character_of_a_long_password_counts_also_after_a_nul_byte():
+    kept = crypto.hash_password("x" * 127 + "a")
+    assert crypto.verify_password("x" * 127 + "a", kept)
+    assert not crypto.verify_password("x" * 127 + "b", kept)
+    assert not crypto.verify_password("a\x00b", crypto.hash_password("a\x00c"))
+    assert crypto.verify_password("\ud800", crypto.hash_password("\ud800"))
+
+
+def test_a_hash_is_worth_nothing_without_the_pepper(changed):
+    kept = crypto.hash_password("seven amber kettles")
+    changed("CLINIC_PEPPER", "q" * 40)
+    assert not crypto.verify_password("seven amber kettles", kept)
+
+
+@pytest.mark.parametrize(
+    "kept", [None, "", "plain", "v1$k1$", "v1$k1$broken", "v1$k1$$2b$04$tooshort", "$2b$04$" + "a" * 53]
+)
+def test_what_is_no_hash_costs_one_check_all_the_same(checks, kept):
+    assert not crypto.verify_password("nobody", kept)
+    assert len(checks) == 1
+
+
+def test_the_dummy_fits_no_password(checks):
+    assert not crypto.verify_password("nobody", None)
+    assert not crypto.verify_password("", None)
+
+
+def test_hashes_are_made_and_checked_on_their_own_threads(checks, monkeypatch):
+    made: list[str] = []
+    real = bcrypt.hashpw
+    monkeypatch.setattr(bcrypt, "hashpw", lambda *a: (made.append(threading.current_thread().name), real(*a))[1])
+    crypto.verify_password("x", crypto.hash_password("x"))
+    assert all(name.startswith("hash") for name in [*made, *checks])
+    assert len(made) == len(checks) == 1
+
+
+def test_too_many_waiting_hashes_are_refused_and_room_comes_back(monkeypatch):
+    monkeypatch.setattr(crypto, "_places", threading.BoundedSemaphore(2))
+    go, entered = threading.Event(), threading.Semaphore(0)
+
+    def slow(*_):
+        entered.release()
+        go.wait(5)
+        return b"$2b$04$x"
+
+    monkeypatch.setattr(bcrypt, "hashpw", slow)
+    busy = [threading.Thread(target=crypto.hash_password, args=("x",)) for _ in range(2)]
+    for thread in busy:
+        thread.start()
+    assert entered.acquire(timeout=5)
+    while crypto._places._value:  # the second may wait for a thread of the pool
+        pass
+    with pytest.raises(Unavailable):
+        crypto.hash_password("x")
+    with pytest.raises(Unavailable):
+        crypto.verify_password("x", None)
+    go.set()
+    for thread in busy:
+        thread.join(5)
+    assert crypto.hash_password("x")
+
+
+def test_another_cost_or_scheme_asks_for_a_new_hash(changed):
+    kept = crypto.hash_password("seven amber kettles")
+    assert not crypto.needs_rehash(kept)
+    changed("CLINIC_BCRYPT_COST", "5")
+    assert crypto.needs_rehash(kept)
+    assert crypto.needs_rehash("v0$k1$$2b$05$" + "a" * 53)
+    assert crypto.verify_password("seven amber kettles", kept)
+
+
+def test_secrets_are_not_in_what_python_prints_of_them():
+    now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    assert "hunter2" not in repr(Credentials("a@example.com", "hunter2", now))
+    assert "hunter2" not in repr(SignedIn("hunter2", ANONYMOUS, now))

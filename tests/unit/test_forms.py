@@ -1,0 +1,213 @@
+"""Untrusted input becomes a form, or a sentence for each wrong field."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clinic_app.core.errors import InvalidInput
+from clinic_app.models.patients import Gender
+from clinic_app.services.patients.forms import LABELS, PatientDetails, PatientRegistration, PatientUpdate
+from clinic_app.services.portal.errors import EmailInvalid, EmailRequired
+from clinic_app.services.portal.forms import PortalAccountRequest
+from tests import factories
+
+
+def _problems(parse, data) -> InvalidInput:
+    with pytest.raises(InvalidInput) as caught:
+        parse(data)
+    return caught.value
+
+
+def test_a_registration_is_kept_in_its_normal_form():
+    form = PatientRegistration.parse(factories.registration(first_name=" Amina ", email="A@Example.ORG"))
+    assert form.first_name == "Amina"
+    assert form.date_of_birth == dt.date(1988, 3, 14)
+    assert form.gender is Gender.FEMALE
+    assert form.phone == "+254712445901"
+    assert form.next_of_kin_phone == "+254722910448"
+    assert form.email == "A@example.org"
+    assert not form.create_portal_account
+
+
+def test_names_are_all_that_must_be_given():
+    form = PatientRegistration.parse({"first_name": "Amina", "last_name": "Odhiambo"})
+    assert form.gender is Gender.UNKNOWN
+    assert form.model_dump(exclude={"first_name", "last_name", "gender", "create_portal_account"}) == dict.fromkeys(
+        ["date_of_birth", "phone", "email", "national_id", "address", "next_of_kin_name", "next_of_kin_phone"]
+        + ["portal_email", "portal_phone"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "sentence"),
+    [
+        ("first_name", "", "First name is required."),
+        ("first_name", None, "First name is required."),
+        ("last_name", "x" * 101, "Last name must be at most 100 characters."),
+        ("last_name", "a\x00b", "Last name must not contain control characters."),
+        ("date_of_birth", "31/2/1990", "Date of birth must be a real date, for example 31 3 1980."),
+        ("gender", "M", "Gender must be MALE, FEMALE, OTHER or UNKNOWN."),
+        ("phone", "12", "Phone must be a valid phone number, for example 0712 123456."),
+        ("email", "amina", "Email must be an email address, for example name@example.com."),
+        ("national_id", "--", "National ID must contain letters or digits."),
+        ("national_id", "1" * 51, "National ID must be at most 50 characters."),
+        ("address", "x" * 501, "Address must be at most 500 characters."),
+        ("address", 5, "Address must be text."),
+        ("next_of_kin_name", "x" * 201, "Next of kin must be at most 200 characters."),
+        ("next_of_kin_phone", "12", "Next of kin phone must be a valid phone number, for example 0712 123456."),
+        ("create_portal_account", "no", "Create portal account must be true or false."),
+        ("create_portal_account", 1, "Create portal account must be true or false."),
+        ("create_portal_account", ["on"], "Create portal account must be true or false."),
+        ("role", "ADMIN", "role is not a known field."),
+        ("portal_enabled", True, "portal_enabled is not a known field."),
+        ("patient_id", "LMC000001", "patient_id is not a known field."),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_rule(field, wrong, sentence):
+    error = _problems(PatientRegistration.parse, factories.registration(**{field: wrong}))
+    assert error.title == "Validation failed"
+    assert error.detail == sentence
+    assert error.fields == {field: sentence}
+
+
+def test_a_field_that_is_left_out_is_required_by_its_label():
+    assert _problems(PatientRegistration.parse, {"first_name": "Amina"}).fields == {
+        "last_name": "Last name is required."
+    }
+
+
+def test_every_wrong_field_has_its_sentence():
+    data = factories.registration(
+        first_name="", phone="x", create_portal_account=True, portal_email="", portal_phone="y"
+    )
+    assert _problems(PatientRegistration.parse, data).fields == {
+        "first_name": "First name is required.",
+        "phone": "Phone must be a valid phone number, for example 0712 123456.",
+        "portal_email": "Email is required when creating a patient portal account.",
+        "portal_phone": "Portal phone must be a valid phone number, for example 0712 123456.",
+    }
+
+
+def test_an_unknown_field_with_a_strange_name_is_not_repeated():
+    for name in ("<script>", "a b", ""):
+        error = _problems(PatientRegistration.parse, factories.registration(**{name: "x"}))
+        assert error.fields == {"form": "There is an unknown field."}
+    assert set(_problems(PatientRegistration.parse, factories.registration(**{"\ud800": "x"})).fields) == {"form"}
+
+
+@pytest.mark.parametrize("missing", [{}, {"portal_email": None}, {"portal_email": ""}, {"portal_email": "  "}])
+@pytest.mark.parametrize("ticked", [True, "on", "true"])
+def test_a_ticked_box_needs_a_portal_email(ticked, missing):
+    error = _problems(PatientRegistration.parse, factories.registration(create_portal_account=ticked, **missing))
+    assert error.title == "Validation failed"
+    assert error.detail == "Email is required when creating a patient portal account."
+    assert error.fields == {"portal_email": error.detail}
+
+
+@pytest.mark.parametrize("wrong", ["amina", "a@b", "a b@example.com", 5, ["a@example.com"], "a\x00@example.com"])
+def test_a_portal_email_is_an_email(wrong):
+    error = _problems(PatientRegistration.parse, factories.registration(create_portal_account=True, portal_email=wrong))
+    assert error.title == "Validation failed"
+    assert error.detail == "Invalid email format for patient portal account."
+    assert error.fields == {"portal_email": error.detail}
+
+
+@pytest.mark.parametrize("open_", [None, False, "", "false"])
+def test_with_the_box_not_ticked_the_portal_fields_are_not_looked_at(open_):
+    form = PatientRegistration.parse(
+        factories.registration(create_portal_account=open_, portal_email="nonsense", portal_phone="nonsense")
+    )
+    assert (form.create_portal_account, form.portal_email, form.portal_phone) == (False, None, None)
+
+
+def test_one_field_is_checked_while_typing():
+    assert PatientRegistration.problem("email", "amina@") == (
+        "Email must be an email address, for example name@example.com."
+    )
+    assert PatientRegistration.problem("email", "amina@example.com") == ""
+    assert PatientRegistration.problem("portal_email", "x") == "Invalid email format for patient portal account."
+    assert PatientDetails.problem("first_name", "") == "First name is required."
+    assert PatientDetails.problem("date_of_birth", "15 Jan 1990") == ""
+
+
+def test_every_field_of_a_patient_has_a_label():
+    assert set(LABELS) == set(PatientDetails.model_fields)
+
+
+def test_a_form_cannot_be_changed_after_it_was_checked():
+    form = PatientRegistration.parse(factories.registration())
+    with pytest.raises(ValueError, match="frozen"):
+        form.first_name = ""  # type: ignore[misc]
+
+
+_anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*PatientRegistration.model_fields, "role"]), _anything, max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_any_json_is_a_form_or_is_refused_by_field(changes):
+    try:
+        PatientRegistration.parse(factories.registration(**changes))
+    except InvalidInput as error:
+        assert error.fields
+        assert set(error.fields) <= {*changes, "portal_email"}
+
+
+# --- edits --------------------------------------------------------------------------------------
+
+
+def test_an_edit_holds_the_given_fields_only():
+    form = PatientUpdate.parse({"phone": "0712 445 902", "address": " "}, version=3)
+    assert form.changes == {"phone": "+254712445902", "address": None}
+    assert form.version == 3
+
+
+def test_an_edit_cannot_take_a_name_away_nor_touch_what_the_system_sets():
+    assert _problems(PatientUpdate.parse, {"last_name": " "}).fields == {"last_name": "Last name is required."}
+    for field in ("patient_id", "portal_enabled", "is_active", "registered_by_id", "version", "create_portal_account"):
+        assert _problems(PatientUpdate.parse, {field: "1"}).fields == {field: f"{field} is not a known field."}
+
+
+# --- portal access ------------------------------------------------------------------------------
+
+
+def test_a_portal_request_is_an_email_and_perhaps_a_phone():
+    assert PortalAccountRequest.parse({"email": " A@Example.com ", "phone": "0712445901"}) == PortalAccountRequest(
+        "A@example.com", "+254712445901"
+    )
+    assert PortalAccountRequest.parse({"email": "a@example.com", "phone": ""}).phone is None
+
+
+@pytest.mark.parametrize("data", [{}, {"email": None}, {"email": ""}, {"email": " \t "}])
+def test_a_portal_request_needs_an_email(data):
+    with pytest.raises(EmailRequired) as caught:
+        PortalAccountRequest.parse(data)
+    assert caught.value.title == "Email is required"
+    assert caught.value.detail == "Please provide a valid email address for the portal account."
+    assert caught.value.fields == {"email": f"{caught.value.title}. {caught.value.detail}"}
+
+
+@pytest.mark.parametrize("email", ["amina", "a@b", 5, ["a@example.com"], {"a": 1}, "a@example.com\x00"])
+def test_a_portal_request_needs_a_valid_email(email):
+    with pytest.raises(EmailInvalid) as caught:
+        PortalAccountRequest.parse({"email": email})
+    assert caught.value.title == "Invalid email format"
+    assert caught.value.detail == "Please provide a valid email address."
+    assert caught.value.fields == {"email": f"{caught.value.title}. {caught.value.detail}"}
+
+
+def test_a_portal_request_names_other_mistakes():
+    error = _problems(PortalAccountRequest.parse, {"email": "a@example.com", "phone": "12"})
+    assert error.fields == {"phone": "Phone must be a valid phone number, for example 0712 123456."}
+    error = _problems(PortalAccountRequest.parse, {"email": "a@example.com", "role": "ADMIN"})
+    assert error.fields == {"role": "role is not a known field."}
+    error = _problems(PortalAccountRequest.parse, {"email": "a@example.com", "a b": 1})
+    assert error.fields == {"form": "There is an unknown field."}
