@@ -2,6 +2,8 @@
 //   - after navigation inside the app: the new page's h1, as a full page load would start there
 //     (not on the first load: there the browser starts at the top, with the skip link first)
 //   - [data-takes-focus="…"] that appears, or whose value changes to something: that element
+//   - when a form[aria-busy] has finished and nothing has the focus (what had it was switched off
+//     meanwhile): the first wrong field, else the submit button
 //   - when a dialog has gone: what opened it; if that is gone too, the nearest [data-focus-home]
 //     of its row or section; else the h1
 //   - a link to #something: that element, without a new address (an address would load the page's data again)
@@ -16,6 +18,7 @@
   let around = [];
   let wasOpen = false;
   let returned = 0; // when the focus went back: the opener may still be replaced by a badge
+  const busy = new WeakSet(); // forms that are at work
   const taken = new WeakMap(); // element -> the value it took the focus with
 
   function focus(element) {
@@ -64,6 +67,16 @@
     }
   }
 
+  function lookAtForms() {
+    for (const form of document.querySelectorAll("form[aria-busy]")) {
+      if (form.getAttribute("aria-busy") === "true") { busy.add(form); continue; }
+      if (!busy.delete(form)) continue;
+      const now = document.activeElement;
+      if (now && now !== document.body && !now.matches(":disabled")) continue;
+      focus(form.querySelector("[aria-invalid=true]") ?? form.querySelector("[type=submit]"));
+    }
+  }
+
   function lookAtTitle() {
     const wrong = document.getElementById("error-summary") !== null;
     const said = document.title.startsWith("Error: ");
@@ -75,6 +88,7 @@
     scheduled = false;
     lookAtPage();
     lookAtDialog();
+    lookAtForms();
     lookAtTakers();
     lookAtTitle();
   }
@@ -84,7 +98,7 @@
     scheduled = true;
     requestAnimationFrame(look);
   }).observe(document.documentElement, {
-    childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["data-takes-focus"],
+    childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["data-takes-focus", "aria-busy"],
   });
 
   // A press beside an open dialog must not take the focus out of it (the dialog decides whether it closes).

@@ -5,7 +5,8 @@ import contextlib
 import reflex as rx
 from fastapi import FastAPI
 
-from clinic_app.api import browser
+from clinic_app.api import browser, health
+from clinic_app.api.app import create_api
 from clinic_app.api.edge import harden
 from clinic_app.components.theme import STYLESHEETS, head_components
 from clinic_app.core import bootstrap, context, logs
@@ -35,6 +36,8 @@ async def watch_changes():
 bootstrap.start()
 web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 web.include_router(browser.router)
+web.include_router(health.router)
+web.mount("/api", create_api())
 
 app = rx.App(
     html_lang="en",

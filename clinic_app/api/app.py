@@ -86,11 +86,14 @@ def _deny_by_default(app: FastAPI) -> None:
 
 
 def create_api(*routers: Any) -> Api:
-    """The API with all its routes, and ``routers`` besides. Raises ``RuntimeError`` for a route without a permission."""
+    """The API with all its routes, and ``routers`` besides.
+
+    Raises ``RuntimeError`` for a route that does not say what permission it needs.
+    """
     app = Api(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.router.redirect_slashes = False
     for router in (*ROUTERS, *routers):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # one flat list: include_router would keep routers within routers
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _failed)

@@ -73,6 +73,7 @@ _INSTANT = {"type": "string", "format": "date-time"}
 
 @router.get(
     "/",
+    operation_id="browse_audit",
     response_model=schemas.Listing[schemas.Event],
     openapi_extra=takes(
         parameters=(

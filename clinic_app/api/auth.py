@@ -51,7 +51,7 @@ def _logout(ask: Ask) -> Answer:
 
 
 @router.post(
-    "/login/",
+    "/login/", operation_id="sign_in",
     response_model=schemas.Tokens,
     responses={
         401: {"content": {"application/json": {
@@ -75,14 +75,23 @@ async def sign_in(call: Annotated[Call, Depends(Anyone("this is where one gets a
     return await call.answer(_login)
 
 
-@router.post("/refresh/", response_model=schemas.Tokens, responses={401: {}}, openapi_extra=takes(schemas.Refresh))
+@router.post(
+    "/refresh/",
+    operation_id="refresh_tokens",
+    response_model=schemas.Tokens,
+    responses={401: {}},
+    openapi_extra=takes(schemas.Refresh),
+)
 async def refresh(call: Annotated[Call, Depends(Anyone("the refresh token is the proof"))]) -> Response:
     """Exchange a refresh token for the next pair. Used a second time, it ends the session: it has been copied."""
     return await call.answer(_refresh)
 
 
 @router.post(
-    "/logout/", response_model=schemas.Done, openapi_extra=takes(schemas.SignOut, optional=True)
+    "/logout/",
+    operation_id="sign_out",
+    response_model=schemas.Done,
+    openapi_extra=takes(schemas.SignOut, optional=True),
 )
 async def sign_out(call: Annotated[Call, Depends(Needs(Permission.OWN_SESSION))]) -> Response:
     """End the session: its access and refresh tokens open nothing from now on."""

@@ -73,14 +73,18 @@ class Ask:
         """The full address of this path with other parameters, on the origin people use."""
         path = self._request.scope["path"]
         path = path if path.startswith(PREFIX + "/") else PREFIX + path
-        return f"{get_settings().origin}{path}?{urlencode({k: v for k, v in parameters.items() if v not in (None, '')})}"
+        return (
+            f"{get_settings().origin}{path}?{urlencode({k: v for k, v in parameters.items() if v not in (None, '')})}"
+        )
 
 
 def _refuse_unknown(found: Mapping[str, Any], allowed: tuple[str, ...], what: str) -> None:
     for name in found:
         if name not in allowed:
             known = name[:60] if name.isidentifier() and name.isascii() else ""
-            raise InvalidInput({known or what: f"{known} is not a known {what}." if known else f"There is an unknown {what}."})
+            raise InvalidInput(
+                {known or what: f"{known} is not a known {what}." if known else f"There is an unknown {what}."}
+            )
 
 
 def number(found: Mapping[str, Any], name: str, default: int, most: int) -> int:

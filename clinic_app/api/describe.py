@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fastapi import APIRouter
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -194,9 +194,9 @@ def _version() -> str:
         return "1"
 
 
-def describe(router: APIRouter) -> dict[str, Any]:
-    """The description of every route that is part of the API."""
-    routes = [route for route in router.routes if isinstance(route, APIRoute) and route.include_in_schema]
+def describe(given: Iterable[object]) -> dict[str, Any]:
+    """The description of every one of these routes that is part of the API."""
+    routes = [route for route in given if isinstance(route, APIRoute) and route.include_in_schema]
     found = get_openapi(
         title=f"{get_settings().name}: {TITLE.lower()[0]}{TITLE[1:]}",
         version=_version(),
@@ -206,14 +206,13 @@ def describe(router: APIRouter) -> dict[str, Any]:
     )
     paths = found.pop("paths")
     for route in routes:
-        for method in route.methods:
+        for method in route.methods or ():
             need = needed(route)
             assert need is not None  # noqa: S101  create_api has checked it
             operation = paths[route.path][method.lower()]
-            for given in operation.get("parameters", ()):
-                if given["name"] == "id":
-                    given["schema"] = {"type": "string", "minLength": 1}
-                    given["example"] = "123"
+            for item in operation.get("parameters", ()):
+                if item["name"] == "id":
+                    item |= {"schema": {"type": "string", "minLength": 1}, "example": "123"}
             _complete(operation, route, need)
     components = found.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):

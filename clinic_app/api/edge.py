@@ -82,9 +82,7 @@ async def _refuse_socket(receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": 1008})
 
 
-async def _socket(
-    app: App, scope: Scope, receive: Receive, send: Send, origins: frozenset[bytes], hops: int
-) -> None:
+async def _socket(app: App, scope: Scope, receive: Receive, send: Send, origins: frozenset[bytes], hops: int) -> None:
     """Let in pages of ours only: Reflex refuses a foreign ``Origin``, but not a missing one."""
     sent = [value for key, value in scope["headers"] if key == b"origin"]
     here = scope["path"] == SOCKET or scope["path"].startswith(SOCKET + "/")

@@ -135,6 +135,7 @@ _REFUSED = {
 
 @router.post(
     "/",
+    operation_id="register_patient",
     status_code=201,
     response_model=schemas.Registered,
     responses=_REFUSED,
@@ -150,6 +151,7 @@ async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGIST
 
 @router.get(
     "/",
+    operation_id="list_patients",
     response_model=schemas.Listing[schemas.PatientListed],
     openapi_extra=takes(
         parameters=(
@@ -166,6 +168,7 @@ async def list_all(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]
 
 @router.get(
     "/search/",
+    operation_id="search_patients",
     response_model=schemas.Listing[schemas.PatientListed],
     openapi_extra=takes(
         parameters=(parameter("q", "What to find.", {"type": "string", "maxLength": _TERM_AT_MOST}, "wanj"), *PAGING)
@@ -178,6 +181,7 @@ async def search(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "se
 
 @router.post(
     "/search/",
+    operation_id="search_patients_privately",
     response_model=schemas.Listing[schemas.PatientListed],
     openapi_extra=takes(schemas.Search, parameters=PAGING),
 )
@@ -188,6 +192,7 @@ async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_
 
 @router.get(
     "/pending-verification/",
+    operation_id="list_pending_verification",
     response_model=schemas.Listing[schemas.PatientListed],
     openapi_extra=takes(parameters=PAGING),
 )
@@ -196,24 +201,30 @@ async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VE
     return await call.answer(_pending)
 
 
-@router.get("/{id}/", response_model=schemas.Patient)
-async def retrieve(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:  # noqa: A002, ARG001
+@router.get("/{id}/", operation_id="get_patient", response_model=schemas.Patient)
+async def retrieve(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:  # noqa: ARG001
     """One patient. That you looked is recorded."""
     return await call.answer(_retrieve)
 
 
 @router.patch(
     "/{id}/",
+    operation_id="update_patient",
     response_model=schemas.Patient,
     responses={409: {}},
     openapi_extra=takes(schemas.Edit),
 )
-async def edit(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_EDIT))]) -> Response:  # noqa: A002, ARG001
+async def edit(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_EDIT))]) -> Response:  # noqa: ARG001
     """Change some fields. With `version` only if nobody else has changed the record since you read it."""
     return await call.answer(_edit)
 
 
-@router.post("/{id}/verify/", response_model=schemas.Verified, openapi_extra=takes(repeatable=True))
-async def verify(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:  # noqa: A002, ARG001
+@router.post(
+    "/{id}/verify/",
+    operation_id="verify_patient",
+    response_model=schemas.Verified,
+    openapi_extra=takes(repeatable=True),
+)
+async def verify(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:  # noqa: ARG001
     """Say that the desk has seen this person. Doing it twice changes nothing."""
     return await call.answer(_verify, repeatable=True)

@@ -127,6 +127,7 @@ _NO_ACCOUNT = {
 
 @router.post(
     "/bulk-create-portal/",
+    operation_id="create_portal_accounts",
     response_model=schemas.BulkAnswer,
     openapi_extra=takes(schemas.BulkRequest, repeatable=True),
     description=f"Give portal access to up to {AT_MOST} patients, each by itself: what fails for one does not stop the "
@@ -139,44 +140,48 @@ async def create_many(call: Annotated[Call, Depends(Needs(Permission.PORTAL_BULK
 
 @router.post(
     "/{id}/create-portal/",
+    operation_id="create_portal_account",
     status_code=201,
     response_model=schemas.PortalCreated,
     responses=_REFUSED,
     openapi_extra=takes(schemas.PortalRequest, repeatable=True),
 )
-async def create(id: PatientKey, call: Managing) -> Response:  # noqa: A002, ARG001
+async def create(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
     """Give a registered patient portal access. The temporary password is in this answer and nowhere else."""
     return await call.answer(_create, repeatable=True)
 
 
 @router.post(
     "/{id}/reset-portal-password/",
+    operation_id="reset_portal_password",
     response_model=schemas.PortalCreated,
     responses=_NO_ACCOUNT,
     openapi_extra=takes(repeatable=True),
 )
-async def reset(id: PatientKey, call: Managing) -> Response:  # noqa: A002, ARG001
+async def reset(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
     """Issue a new temporary password. The old one and all sessions of the account end."""
     return await call.answer(_reset, repeatable=True)
 
 
 @router.post(
     "/{id}/disable-portal/",
+    operation_id="disable_portal",
     response_model=schemas.PortalSwitched,
     responses=_NO_ACCOUNT,
     openapi_extra=takes(repeatable=True),
 )
-async def disable(id: PatientKey, call: Managing) -> Response:  # noqa: A002, ARG001
+async def disable(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
     """Turn portal access off; its sessions end. Doing it twice changes nothing."""
     return await call.answer(_disable, repeatable=True)
 
 
 @router.post(
     "/{id}/enable-portal/",
+    operation_id="enable_portal",
     response_model=schemas.PortalSwitched,
     responses=_NO_ACCOUNT,
     openapi_extra=takes(repeatable=True),
 )
-async def enable(id: PatientKey, call: Managing) -> Response:  # noqa: A002, ARG001
+async def enable(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
     """Turn portal access on again, with the password it had."""
     return await call.answer(_enable, repeatable=True)

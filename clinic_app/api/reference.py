@@ -31,14 +31,11 @@ a{color:var(--accent)}section{break-inside:avoid-page}
 
 
 @functools.lru_cache(maxsize=2)
-def _described(origin: str, name: str) -> tuple[bytes, str]:
-    """The description as JSON and as a page; made once for a set of settings."""
+def _described(origin: str, _: str) -> tuple[bytes, str]:
+    """The description as JSON and as a page; made once for an origin and a clinic's name."""
     from clinic_app.api.app import ROUTERS
 
-    whole = APIRouter()
-    for part in ROUTERS:
-        whole.include_router(part)
-    found = describe.describe(whole)
+    found = describe.describe([route for part in ROUTERS for route in part.routes])
     return json.dumps(found, indent=1).encode(), _page(found, origin)
 
 
@@ -129,7 +126,9 @@ class _Page:
         found = ""
         for title, item in given.items():
             label = f"{name}: {title}" if title else name
-            found += f"<p>{escape(label)}</p><pre>{escape(json.dumps(item['value'], indent=2, ensure_ascii=False))}</pre>"
+            found += (
+                f"<p>{escape(label)}</p><pre>{escape(json.dumps(item['value'], indent=2, ensure_ascii=False))}</pre>"
+            )
         return found
 
     def operation(self, method: str, path: str, what: dict[str, Any]) -> str:
@@ -189,5 +188,3 @@ def _page(found: dict[str, Any], origin: str) -> str:
         f'<p>Server: <code>{escape(origin)}</code>. For machines: <a href="openapi.json">openapi.json</a>.</p>'
         f'<nav aria-label="Operations"><ul>{index}</ul></nav>{body}</main></body></html>'
     )
-
-

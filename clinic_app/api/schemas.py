@@ -106,7 +106,10 @@ class Edit(PatientFields):
     first_name: str = Field("", min_length=1, max_length=100, examples=["John"])
     last_name: str = Field("", min_length=1, max_length=100, examples=["Doe"])
     version: int | None = Field(
-        None, ge=1, description="The version you read. If the record has changed since, nothing is saved: 409.", examples=[1]
+        None,
+        ge=1,
+        description="The version you read. If the record has changed since, nothing is saved: 409.",
+        examples=[1],
     )
 
 

@@ -17,12 +17,30 @@ from clinic_app.services.patients.views import PatientProfile, PatientSummary
 from clinic_app.services.portal.views import PortalPatient
 
 _SUMMARY = (
-    "id patient_id name first_name last_name date_of_birth gender phone email portal_enabled verification_status created_at"
-).split()
+    "id",
+    "patient_id",
+    "name",
+    "first_name",
+    "last_name",
+    "date_of_birth",
+    "gender",
+    "phone",
+    "email",
+    "portal_enabled",
+    "verification_status",
+    "created_at",
+)
 _PROFILE = (
-    "id patient_id name first_name last_name date_of_birth gender phone email national_id address next_of_kin_name "
-    "next_of_kin_phone portal_enabled is_active verification_status created_at updated_at registered_by version"
-).split()
+    *_SUMMARY,
+    "national_id",
+    "address",
+    "next_of_kin_name",
+    "next_of_kin_phone",
+    "is_active",
+    "updated_at",
+    "registered_by",
+    "version",
+)
 _TRAIL = TrailEvent.__slots__
 
 

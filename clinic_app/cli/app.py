@@ -34,7 +34,9 @@ def _answer(as_json: bool, words: str, data: dict[str, Any]) -> None:
 @command
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on instead of CLINIC_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on instead of CLINIC_PORT.", min=1, max=65535)] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on instead of CLINIC_PORT.", min=1, max=65535)
+    ] = None,
 ) -> None:
     """Run the server (by default for this machine only). In demo mode, make whatever is missing first."""
     from clinic_app.cli import server
@@ -67,7 +69,9 @@ def build(
 @app.command()
 @command
 def migrate(
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 if it is not up to date.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit code 1 if it is not up to date.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring the database (SQLite or PostgreSQL, as set) to the shape this program needs."""

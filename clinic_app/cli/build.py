@@ -64,6 +64,7 @@ RUN_TIME_ONLY = frozenset(
         "token_key",
         "bcrypt_cost",
         "log_level",
+        "api_rate_factor",
     }
 )
 
@@ -80,7 +81,9 @@ def fingerprint(settings: Settings | None = None) -> str:
     digest.update(json.dumps([versions, compiled], sort_keys=True).encode())
     for file in sorted({file for pattern in SOURCES for file in ROOT.glob(pattern)}):
         if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"\0{file.relative_to(ROOT).as_posix()}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+            digest.update(
+                f"\0{file.relative_to(ROOT).as_posix()}\0".encode() + hashlib.sha256(file.read_bytes()).digest()
+            )
     return digest.hexdigest()[:16]
 
 
@@ -112,7 +115,7 @@ def build(settings: Settings | None = None, *, force: bool = False, update_lock:
         try:
             _export(_environment())
             if not update_lock:
-                _require_locked()
+                _require_locked(before)
         finally:
             if not update_lock:
                 _restore(before)
@@ -203,10 +206,18 @@ def _export(env: dict[str, str]) -> None:
     with LOG.open("wb") as log:
         try:
             done = subprocess.run(  # noqa: S603
-                command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=TIMEOUT
+                command,
+                cwd=ROOT,
+                env=env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                timeout=TIMEOUT,
             )
         except subprocess.TimeoutExpired:
-            raise CommandFailed(f"Building the pages took longer than {TIMEOUT // 60} minutes: see {_log_name()}.") from None
+            raise CommandFailed(
+                f"Building the pages took longer than {TIMEOUT // 60} minutes: see {_log_name()}."
+            ) from None
     if done.returncode or not (ROOT / ".web" / "build" / "client" / "index.html").is_file():
         raise CommandFailed(f"The pages could not be built ({_last_words()}): see {_log_name()}.")
 
@@ -242,7 +253,9 @@ def make_portable(client: Path) -> None:
     compressed copies beside it are made anew. Raises ``CommandFailed`` when the script is not as expected:
     then Reflex has changed, and this function has to follow.
     """
-    marked = [file for file in client.rglob("*") if file.suffix in {".js", ".html", ".css", ".json"} and _mentions(file)]
+    marked = [
+        file for file in client.rglob("*") if file.suffix in {".js", ".html", ".css", ".json"} and _mentions(file)
+    ]
     if len(marked) != 1 or marked[0].suffix != ".js":
         raise CommandFailed(f"Reflex writes its address into {len(marked)} files of the build, not into one script.")
     script = marked[0]
@@ -278,6 +291,28 @@ def _own_origin(found: re.Match[str]) -> str:
 def _locks() -> dict[Path, bytes]:
     files = (ROOT / "reflex.lock" / name for name in LOCK_FILES)
     return {file: file.read_bytes() for file in files if file.exists()}
+
+
+def _versions(content: bytes) -> dict[str, str]:
+    packages = json.loads(content).get("packages", {})
+    return {
+        name.removeprefix("node_modules/"): package.get("version", "") for name, package in packages.items() if name
+    }
+
+
+def _require_locked(before: dict[Path, bytes]) -> None:
+    """Refuse pages made of JavaScript packages that the lock does not hold in exactly that version.
+
+    Reflex adds what a new component needs by itself, in whatever version is newest on that day.
+    """
+    name = "package-lock.json"
+    held = _versions(before.get(ROOT / "reflex.lock" / name, b"{}"))
+    used = _versions((ROOT / ".web" / name).read_bytes())
+    moved = sorted(package for package in held.keys() | used.keys() if held.get(package) != used.get(package))
+    if moved:
+        raise CommandFailed(
+            f"reflex.lock does not hold {', '.join(moved[:5])} as used: run `python -m clinic_app build --update-lock`."
+        )
 
 
 def _restore(before: dict[Path, bytes]) -> None:

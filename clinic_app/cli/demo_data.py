@@ -14,8 +14,12 @@ from clinic_app.services.accounts.staff import has_staff
 from clinic_app.services.demo import DemoPatient, seed_demo
 
 PASSWORD = "demo-clinic-passphrase"  # noqa: S105  said on the screen, refused in production
-_FEMALE = "Amina Beatrice Esther Fatuma Lucy Mercy Grace Wanjiku Achieng Zawadi Halima Nyambura Chebet Salome Joyce".split()
-_MALE = "Abdi Daniel Joseph Konstantinos Peter Otieno Kamau Kiptoo Hassan Brian Samuel Mwangi Juma Elijah Tobias".split()
+_FEMALE = (
+    "Amina Beatrice Esther Fatuma Lucy Mercy Grace Wanjiku Achieng Zawadi Halima Nyambura Chebet Salome Joyce".split()
+)
+_MALE = (
+    "Abdi Daniel Joseph Konstantinos Peter Otieno Kamau Kiptoo Hassan Brian Samuel Mwangi Juma Elijah Tobias".split()
+)
 _LAST = (
     "Odhiambo|Hassan Noor|Chebet|Akinyi|Kiprotich|Wangari Kamau|Ali|Mwangi|Papadopoulos-Wanyama|Atieno|Otieno|Wanjiru|"
     "Mutua|Njoroge|Omondi|Barasa|Cheruiyot|Nyong'o|Maina|Wekesa|Kariuki|Abdullahi|Kilonzo|Ouma|Muthoni|Sang"
@@ -29,14 +33,24 @@ def _phone(dice: random.Random) -> str:
 
 
 def _born(dice: random.Random, today: dt.date) -> str:
-    days = dice.choice((dice.randint(3, 50), dice.randint(400, 6000), dice.randint(6500, 29000), dice.randint(6500, 29000)))
+    days = dice.choice(
+        (dice.randint(3, 50), dice.randint(400, 6000), dice.randint(6500, 29000), dice.randint(6500, 29000))
+    )
     return (today - dt.timedelta(days=days)).isoformat()
 
 
 def patients(today: dt.date) -> list[DemoPatient]:
     """68 invented patients, the same every time but for their ages, which follow ``today``."""
     dice = random.Random(20260616)  # noqa: S311  invented people, not secrets
-    states = ["none"] * 34 + ["active"] * 18 + ["temporary"] * 5 + ["expired"] * 3 + ["off"] * 3 + ["locked"] * 2 + ["pending"] * 3
+    states = (
+        ["none"] * 34
+        + ["active"] * 18
+        + ["temporary"] * 5
+        + ["expired"] * 3
+        + ["off"] * 3
+        + ["locked"] * 2
+        + ["pending"] * 3
+    )
     dice.shuffle(states)
     made = []
     for number, state in enumerate(states):
@@ -49,7 +63,9 @@ def patients(today: dt.date) -> list[DemoPatient]:
             "date_of_birth": _born(dice, today) if dice.random() < 0.95 else "",
             "phone": _phone(dice) if dice.random() < 0.9 else "",
             "national_id": f"{dice.randint(10, 39)}{dice.randint(100000, 999999)}" if dice.random() < 0.7 else "",
-            "address": f"{dice.randint(1, 240)} {dice.choice(_STREETS)}, {dice.choice(_TOWNS)}" if dice.random() < 0.6 else "",
+            "address": f"{dice.randint(1, 240)} {dice.choice(_STREETS)}, {dice.choice(_TOWNS)}"
+            if dice.random() < 0.6
+            else "",
             "next_of_kin_name": f"{dice.choice(_FEMALE + _MALE)} {last}" if dice.random() < 0.6 else "",
             "next_of_kin_phone": _phone(dice) if dice.random() < 0.5 else "",
         }
@@ -59,7 +75,15 @@ def patients(today: dt.date) -> list[DemoPatient]:
             given["email"] = email
         if state not in ("none", "pending"):
             given |= {"create_portal_account": "on", "portal_email": email}
-        days_ago = number % 2 if state == "pending" else 0 if number > 61 else int(dice.triangular(0, 14, 2)) if number > 20 else dice.randint(15, 400)
+        days_ago = (
+            number % 2
+            if state == "pending"
+            else 0
+            if number > 61
+            else int(dice.triangular(0, 14, 2))
+            if number > 20
+            else dice.randint(15, 400)
+        )
         made.append(DemoPatient(given, state, days_ago, dice.randint(8 * 60, 17 * 60)))
     return sorted(made, key=lambda patient: (-patient.days_ago, patient.minute))
 
@@ -73,5 +97,9 @@ def seed() -> int:
         raise RuntimeError("Demo data are for CLINIC_MODE=demo only.")
     if has_staff():
         return 0
-    staff = (("admin", "Daniel Otieno", "ADMIN"), ("receptionist", "Grace Wanjiru", "RECEPTIONIST"), ("clinician", "Dr Ruth Achieng", "CLINICIAN"))
+    staff = (
+        ("admin", "Daniel Otieno", "ADMIN"),
+        ("receptionist", "Grace Wanjiru", "RECEPTIONIST"),
+        ("clinician", "Dr Ruth Achieng", "CLINICIAN"),
+    )
     return seed_demo(access.SYSTEM, staff, PASSWORD, patients)

@@ -53,7 +53,9 @@ def _node(_: Settings) -> Finding:
     found = build.node_version()
     wanted = ".".join(map(str, build.MIN_NODE))
     if found is None or found < build.MIN_NODE:
-        return Finding("node", "missing", f"Node {wanted} or newer, for building pages: pip install -r requirements.txt")
+        return Finding(
+            "node", "missing", f"Node {wanted} or newer, for building pages: pip install -r requirements.txt"
+        )
     return Finding("node", "ok", ".".join(map(str, found)) + " (needed for building pages only)")
 
 
@@ -75,7 +77,9 @@ def _database(settings: Settings) -> Finding:
         connect(migrated=False)
         present = migrations.present(bootstrap.start(settings))
     except Exception as error:  # noqa: BLE001  the driver's text may hold the URL
-        return Finding("database", "missing", f"{kind} cannot be reached ({type(error).__name__}): see CLINIC_DATABASE_URL")
+        return Finding(
+            "database", "missing", f"{kind} cannot be reached ({type(error).__name__}): see CLINIC_DATABASE_URL"
+        )
     if present != migrations.wanted():
         return Finding("database", "missing", f"{kind} has revision {present or 'none'}: python -m clinic_app migrate")
     return Finding("database", "ok", f"{kind}, revision {present}")

@@ -109,7 +109,7 @@ def credentials_box(username: Any, password: Any) -> rx.Component:
 
 
 def credentials(
-    *, clinic: Clinic, name: Any, username: Any, password: Any, until: Any, sent: Any, qr: Any = ""
+    *, clinic: Clinic, name: Any, username: Any, password: Any, until: Any, sent: Any, address: Any, qr: Any = ""
 ) -> rx.Component:
     """All that is shown with the credentials, and the slip that only paper shows.
 
@@ -124,7 +124,15 @@ def credentials(
         ),
         when(sent, row(icon("mail", 16), rx.el.p(sent), cls="muted top", gap=2)),
         rx.el.div(
-            slip(clinic=clinic, name=name, username=username, password=password, until=until, qr=qr),
+            slip(
+                clinic=clinic,
+                name=name,
+                username=username,
+                password=password,
+                until=until,
+                address=address,
+                qr=qr,
+            ),
             class_name="for-print",
             custom_attrs={"id": "credential-slip"},
         ),
@@ -267,6 +275,7 @@ def success_step(
     password: Any,
     until: Any,
     sent: Any,
+    address: Any,
     qr: Any = "",
     title: Any = "Portal Account Created!",
     on_print: Any = None,
@@ -281,7 +290,16 @@ def success_step(
             tab_index=-1,
             custom_attrs={"id": "portal-done", "data-takes-focus": "1", "data-quiet": ""},
         ),
-        credentials(clinic=clinic, name=name, username=username, password=password, until=until, sent=sent, qr=qr),
+        credentials(
+            clinic=clinic,
+            name=name,
+            username=username,
+            password=password,
+            until=until,
+            sent=sent,
+            address=address,
+            qr=qr,
+        ),
         credentials_buttons(rx.button("Close", type="button", size="3", **given(on_click=on_close)), on_print=on_print),
     )
 
@@ -302,7 +320,14 @@ def portal_dialog(
 
 
 def question_dialog(
-    *, title: str, question: Any, yes: str, open: Any, on_open_change: Any, on_yes: Any, on_no: Any  # noqa: A002
+    *,
+    title: str,
+    question: Any,
+    yes: str,
+    open: Any,
+    on_open_change: Any,
+    on_yes: Any,
+    on_no: Any,  # noqa: A002
 ) -> rx.Component:
     """Asks before something that is hard to take back. The answer that does nothing comes first."""
     return rx.dialog.root(

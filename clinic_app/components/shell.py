@@ -25,7 +25,6 @@ class Clinic:
     telephone: str  # as people write it
     telephone_uri: str  # tel:+254207123456
     hours: str
-    portal_address: str  # host and path as one types them, without https://
     demo: bool = False
 
 

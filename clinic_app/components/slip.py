@@ -16,9 +16,20 @@ def _groups(password: Any) -> list[rx.Component]:
 
 
 def slip(
-    *, clinic: Clinic, name: Any, username: Any, password: Any, until: Any, qr: Any = "", paper: str = "a5"
+    *,
+    clinic: Clinic,
+    name: Any,
+    username: Any,
+    password: Any,
+    until: Any,
+    address: Any,
+    qr: Any = "",
+    paper: str = "a5",
 ) -> rx.Component:
-    """One slip. ``until`` is the expiry in words, ``qr`` an image's address, ``paper`` ``a5`` or ``roll``."""
+    """One slip. ``until`` is the expiry in words, ``address`` where to sign in, ``qr`` an image of it.
+
+    ``paper`` is ``a5`` or ``roll``.
+    """
     code = rx.el.div(
         rx.el.img(src=qr, alt="QR code of the sign-in address", class_name="qr"),
         rx.el.p("Scan with your phone", class_name="qr-note"),
@@ -40,7 +51,7 @@ def slip(
             when(qr, code),
             class_name="slip-grid",
         ),
-        rx.el.dl(rx.el.dt("Sign in at"), rx.el.dd(clinic.portal_address), class_name="address"),
+        rx.el.dl(rx.el.dt("Sign in at"), rx.el.dd(address), class_name="address"),
         rx.el.ol(
             rx.el.li("Open the address above", when(qr, ", or scan the square", ""), "."),
             rx.el.li("Type your username and the temporary password. The gaps are only there to help you read."),

@@ -37,6 +37,8 @@ def portal_dialog() -> rx.Component:
         password=State.password,
         until=State.until,
         sent=State.sent,
+        address=State.address,
+        qr=State.qr,
         on_print=State.printed,
         on_close=State.close,
     )

@@ -14,14 +14,10 @@ from clinic_app.states.own_record import OwnRecordState
 def my_record() -> rx.Component:
     """The signed-in patient's own record."""
     here = OwnRecordState
-    body = my_record_body(
-        first_name=here.first_name, details=here.details, contact=here.contact, viewers=here.viewers
-    )
+    body = my_record_body(first_name=here.first_name, details=here.details, contact=here.contact, viewers=here.viewers)
     failed = feedback.note("bad", rx.el.p(here.failure), role="alert")
     waiting = rx.el.div(rx.el.h1("My record"), rx.el.p("Loading your record", role="status", class_name="muted"))
-    return shell.portal_shell(
-        rx.cond(here.failure, failed, rx.cond(here.loaded, body, waiting)), clinic=clinic()
-    )
+    return shell.portal_shell(rx.cond(here.failure, failed, rx.cond(here.loaded, body, waiting)), clinic=clinic())
 
 
 def add(app: rx.App) -> None:

@@ -26,9 +26,7 @@ def _action(row: Any) -> rx.Component:
 def patients() -> rx.Component:
     """Search, table, paging, and what is shown instead of rows."""
     here = PatientListState
-    search = forms.search_field(
-        default_value=here.typed, key=here.box, on_change=here.search.debounce(120)
-    )
+    search = forms.search_field(default_value=here.typed, key=here.box, on_change=here.search.debounce(120))
     body = patients_body(
         mode=here.mode,
         search=search,

@@ -33,13 +33,13 @@ CLINIC = shell.Clinic(
     telephone="020 712 3456",
     telephone_uri="tel:+254207123456",
     hours="Monday to Saturday, 07:00 to 18:00",
-    portal_address="portal.lakeside.example/patient-portal/login",
     demo=True,
 )
 PLACES = (
     shell.Place("Reception", routes.RECEPTION, "house"),
     shell.Place("Patients", routes.PATIENTS, "users"),
 )
+ADDRESS = "portal.lakeside.example/patient-portal/login"
 WRONG = "Incorrect username or password."
 USERNAME = "amina.odhiambo@example.org"
 PASSWORD = "hR7mWq4NxT9b"  # noqa: S105  nobody's
@@ -134,7 +134,7 @@ GRACE = _var(Who("Grace Wanjiru", "GW", "Receptionist", may_register=True))
 
 def _qr() -> str:
     """The sign-in address as an SVG data URI: sharp on every printer, no request."""
-    return segno.make("https://" + CLINIC.portal_address, error="m").svg_data_uri(border=0, dark="#111", omitsize=True)
+    return segno.make("https://" + ADDRESS, error="m").svg_data_uri(border=0, dark="#111", omitsize=True)
 
 
 def _desk(*children: Any, current: str = "", who: Any = GRACE, **props: Any) -> rx.Component:
@@ -269,6 +269,7 @@ def _success() -> rx.Component:
         username=USERNAME,
         password=_var(PASSWORD),
         until=UNTIL,
+        address=ADDRESS,
         sent=SENT,
         qr=_qr(),
     )
@@ -283,7 +284,14 @@ def dialog_success() -> rx.Component:
 def slip_preview(paper: str = "a5") -> rx.Component:
     """One slip as it leaves the printer."""
     one = slip.slip(
-        clinic=CLINIC, name=AMINA.name, username=USERNAME, password=PASSWORD, until=UNTIL, qr=_qr(), paper=paper
+        clinic=CLINIC,
+        name=AMINA.name,
+        username=USERNAME,
+        password=PASSWORD,
+        until=UNTIL,
+        address=ADDRESS,
+        qr=_qr(),
+        paper=paper,
     )
     head = rx.el.h1("Credential slip", class_name="sr no-print")
     return rx.el.div(rx.el.main(head, one, class_name="paper"), class_name="app")

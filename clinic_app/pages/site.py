@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 import reflex as rx
 
@@ -30,7 +29,6 @@ def clinic() -> Clinic:
         telephone=settings.telephone,
         telephone_uri=settings.telephone_uri,
         hours=settings.opening_hours,
-        portal_address=urlsplit(settings.origin).netloc + routes.PORTAL_SIGN_IN,
         demo=settings.mode == "demo",
     )
 

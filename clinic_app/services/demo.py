@@ -50,7 +50,11 @@ def _backdate(patient_id: int, wanted: DemoPatient, username: str) -> None:
         at = today + (clock.now() - today) * (wanted.minute / (24 * 60))
     account: dict[str, object] = {"created_at": at, "updated_at": at}
     if wanted.state in ("active", "off", "locked"):
-        account |= {"password_temporary": False, "password_expires_at": None, "last_sign_in_at": at + dt.timedelta(hours=5)}
+        account |= {
+            "password_temporary": False,
+            "password_expires_at": None,
+            "last_sign_in_at": at + dt.timedelta(hours=5),
+        }
     if wanted.state in ("active", "off", "locked") and wanted.days_ago == 0:
         account["last_sign_in_at"] = clock.now() - dt.timedelta(minutes=1)
     if wanted.state == "temporary":

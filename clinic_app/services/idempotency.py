@@ -79,9 +79,7 @@ def _mark(session: Session) -> None:
         return
     session.flush()
     marked = session.execute(
-        update(_KEYS)
-        .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
-        .values(done_seq=recorded[0])
+        update(_KEYS).where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at).values(done_seq=recorded[0])
     )
     if marked.rowcount != 1:  # another try has taken over: this one's work must not be kept
         raise KeyInProgress

@@ -155,7 +155,7 @@ class SessionBinding(rx.State):
 class SessionGuard(Middleware):
     """Runs before every event: what nobody marked is refused, and nobody inherits another session's state."""
 
-    async def preprocess(self, app: Any, state: Any, event: Event) -> StateUpdate | None:
+    async def preprocess(self, app: Any, state: Any, event: Event) -> StateUpdate | None:  # noqa: ARG002
         """None lets the event through; a ``StateUpdate`` cancels it."""
         await self._bind(state)
         if event.name in FRAMEWORK_EVENTS:
@@ -185,6 +185,6 @@ class SessionGuard(Middleware):
             binding = await state.get_state(SessionBinding)
             binding._bound_to = key
 
-    async def postprocess(self, app: Any, state: Any, event: Event, update: StateUpdate) -> StateUpdate:
+    async def postprocess(self, app: Any, state: Any, event: Event, update: StateUpdate) -> StateUpdate:  # noqa: ARG002
         """Nothing to add."""
         return update

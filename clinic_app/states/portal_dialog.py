@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import reflex as rx
+import segno
 
 from clinic_app.core.errors import ClinicError, InvalidInput
+from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.patients import wording
@@ -47,12 +50,14 @@ class PortalDialogState(Asking, rx.State):
     password: str = ""
     until: str = ""
     sent: str = ""
+    address: str = ""  # where to sign in, as one types it
+    qr: str = ""  # the same as a picture
     busy_id: str = ""  # the patient whose button shows the spinner
     _turn: int = 0
 
     def _wipe(self) -> None:
         self.open = self.done = self.busy = False
-        self.password = self.username = self.until = self.sent = ""
+        self.password = self.username = self.until = self.sent = self.address = self.qr = ""
         self.error = self.phone_error = self.failure = self.failure_detail = ""
         self.for_patient = self.name = self.email = self.phone = self.busy_id = ""
         self._turn += 1
@@ -75,6 +80,10 @@ class PortalDialogState(Asking, rx.State):
         left, at = wording.deadline_words(credentials.expires_at)
         self.until = f"{at} (in {left})"
         self.sent = IN_PERSON
+        origin = get_settings().origin
+        self.address = urlsplit(origin).netloc + credentials.login_url
+        code = segno.make(origin + credentials.login_url, error="m")
+        self.qr = code.svg_data_uri(border=0, dark="#111", omitsize=True)
         self.open = self.done = True
         return PortalDialogState.expire(self._turn)
 

@@ -123,7 +123,7 @@ class ProfileState(Asking, rx.State):
     async def edit(self, section: str):
         """Turn one section into a form, with the record as it is now."""
         if section not in SECTIONS:
-            return
+            return None
         patient = await self._ask(reread_patient, self.person.patient_id)
         self._close_form()
         self.notice = self.failure = ""
@@ -208,9 +208,7 @@ class ProfileState(Asking, rx.State):
         self.busy = False
         self._show(await self._ask(reread_patient, self.person.patient_id))
         dialog = await self.get_state(PortalDialogState)
-        yield dialog._succeed(
-            done.credentials, done.patient.patient_id, done.patient.name, "Temporary password reset"
-        )
+        yield dialog._succeed(done.credentials, done.patient.patient_id, done.patient.name, "Temporary password reset")
 
     @rx.event
     @guard.require(Permission.PORTAL_MANAGE)

@@ -79,7 +79,10 @@ class RegistrationState(Asking, rx.State):
             problem = PORTAL_EMAIL_REQUIRED if self.errors.get(name) else ""  # leaving it empty is said on submit
         if not value.strip() and name in ("first_name", "last_name") and not self.errors.get(name):
             problem = ""  # tabbing through an empty form is no mistake yet
-        self.errors = {**{key: words for key, words in self.errors.items() if key != name}, **({name: problem} if problem else {})}
+        self.errors = {
+            **{key: words for key, words in self.errors.items() if key != name},
+            **({name: problem} if problem else {}),
+        }
         if self.problems:
             self.problems = [Problem(key, self.errors[key]) for key in FIELDS if key in self.errors]
         if name == "date_of_birth":

@@ -212,7 +212,13 @@ def bars(view: Overview) -> list[DayBar]:
     """The chart of registrations per day; the last one is today."""
     top = max((count for _, count in view.days), default=0) or 1
     return [
-        DayBar(str(day.day), f"{day.day} {_MONTHS[day.month - 1]}", count, f"{count / top * 100:.0f}%", day == clock.today())
+        DayBar(
+            str(day.day),
+            f"{day.day} {_MONTHS[day.month - 1]}",
+            count,
+            f"{count / top * 100:.0f}%",
+            day == clock.today(),
+        )
         for day, count in view.days
     ]
 

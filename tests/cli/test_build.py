@@ -19,6 +19,9 @@ REFLEX_ENV = (
 ).replace("HOST", build.PLACEHOLDER)
 
 
+LOCKED = json.dumps({"packages": {"": {}, "node_modules/react": {"version": "19.3.1", "resolved": "https://x/"}}})
+
+
 @pytest.fixture
 def client(tmp_path):
     """A built client as Reflex leaves it."""
@@ -81,6 +84,7 @@ def checkout(tmp_path, monkeypatch):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("first")
     (tmp_path / "requirements.txt").write_text("reflex==0.10.1")
+    (tmp_path / "reflex.lock/package-lock.json").write_text(LOCKED)
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "BUILDS", tmp_path / ".build")
     monkeypatch.setattr(build, "LOG", tmp_path / ".build" / "last-build.log")
@@ -143,6 +147,7 @@ def exported(checkout, monkeypatch):
         (checkout / ".web/backend").mkdir(exist_ok=True)
         (checkout / ".web/backend/stateful_pages.json").write_text("[]")
         (checkout / "reflex.lock/package.json").write_text('{"changed": "by npm"}')
+        (checkout / ".web/package-lock.json").write_text(LOCKED)
 
     monkeypatch.setattr(build, "_export", export)
     return runs
@@ -169,6 +174,32 @@ def test_two_clinics_on_one_checkout_keep_their_own_pages(exported):
 def test_a_build_leaves_the_lock_as_it_was(exported, checkout):
     build.build(load_settings())
     assert (checkout / "reflex.lock/package.json").read_text() == "first"
+
+
+@pytest.mark.parametrize(("old", "new"), [("19.3.1", "19.3.2"), ("/react", "/preact"), ("https://x/", "https://y/")])
+def test_pages_are_made_of_the_locked_packages_only(exported, checkout, monkeypatch, old, new):
+    (checkout / "reflex.lock/package-lock.json").write_text(LOCKED.replace(old, new))
+    if "https" in new:  # where a package came from does not matter: its hash is locked
+        build.build(load_settings())
+        return
+    with pytest.raises(CommandFailed, match=r"^reflex\.lock does not hold .*react.* as used: run .*--update-lock`\.$"):
+        build.build(load_settings())
+    assert build.finished(load_settings()) is None
+
+
+def test_updating_the_lock_takes_what_npm_chose_and_drops_addresses(exported, checkout, monkeypatch):
+    quick = build._export
+
+    def export(env):
+        quick(env)
+        (checkout / "reflex.lock").mkdir(exist_ok=True)
+        (checkout / "reflex.lock/package.json").write_text('{"dependencies": {}}')
+        (checkout / "reflex.lock/package-lock.json").write_text(LOCKED.replace("19.3.1", "20.0.0"))
+
+    monkeypatch.setattr(build, "_export", lambda env: ((checkout / "reflex.lock").mkdir(), export(env)))
+    build.build(load_settings(), update_lock=True)
+    packages = json.loads((checkout / "reflex.lock/package-lock.json").read_text())["packages"]
+    assert packages["node_modules/react"] == {"version": "20.0.0"}
 
 
 def test_a_failed_build_leaves_nothing_that_could_be_served(exported, checkout, monkeypatch):

@@ -158,9 +158,7 @@ def resolve_access(token: str) -> Actor:
 
 def _touch(session: Session, session_id: int, now: dt.datetime) -> None:
     session.execute(
-        update(_SESSIONS)
-        .where(_SESSIONS.c.id == session_id, _SESSIONS.c.ended_at.is_(None))
-        .values(last_seen_at=now)
+        update(_SESSIONS).where(_SESSIONS.c.id == session_id, _SESSIONS.c.ended_at.is_(None)).values(last_seen_at=now)
     )
 
 

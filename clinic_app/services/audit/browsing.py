@@ -110,7 +110,9 @@ def browse_audit(actor: Actor, query: AuditQuery) -> Page[TrailEvent]:
             .offset((number - 1) * size)
         ).mappings()
         page = Page(tuple(_event(row) for row in rows), number, size, total)
-    used = [name for name in AuditQuery.__slots__ if name not in ("page", "page_size") and getattr(query, name) is not None]
+    used = [
+        name for name in AuditQuery.__slots__ if name not in ("page", "page_size") and getattr(query, name) is not None
+    ]
     with db.transaction() as session:
         details = {"filters": used, "page": number, "shown": len(page.items)}
         record(session, actor, Action.AUDIT_READ, resource_type="audit", details=details)

@@ -1,0 +1,205 @@
+"""Who may do what: SPEC section 3, every use case with every kind of actor."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import clinic_app.services
+from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
+from clinic_app.services import access
+from clinic_app.services.access import Actor
+from clinic_app.services.accounts.passwords import assess_password, choose_password
+from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
+from clinic_app.services.accounts.staff import create_staff
+from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
+from clinic_app.services.patients.overview import overview
+from clinic_app.services.patients.profile import reread_patient, update_patient, view_patient
+from clinic_app.services.patients.registration import register_patient
+from clinic_app.services.patients.search import list_patients
+from clinic_app.services.portal import provisioning
+from clinic_app.services.portal.forms import PortalAccountRequest
+from clinic_app.services.portal.own_record import own_record
+from tests import factories
+from tests.db import tools
+
+_numbers = itertools.count(1)
+STAFF = {"ADMIN", "RECEPTIONIST", "CLINICIAN"}
+DESK = {"ADMIN", "RECEPTIONIST"}
+KINDS = ["ADMIN", "RECEPTIONIST", "CLINICIAN", "PATIENT", "TEMPORARY", "ANONYMOUS"]
+PORTAL_WORDS = "Only receptionists and administrators can create portal accounts."
+CHOOSE_FIRST = "Choose a password of your own first."
+
+
+@dataclass
+class World:
+    """What use cases are tried on: fresh for each try."""
+
+    plain: int
+    with_portal: int
+
+
+def _email() -> str:
+    return f"somebody{next(_numbers)}@example.org"
+
+
+#: Use case → (how it is called, who may, what the others are told, the permission in the trail).
+MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
+    "register_patient": (
+        lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration())),
+        DESK,
+        "Only receptionists and administrators can register patients.",
+        "patient:register",
+    ),
+    "register_patient with portal": (
+        lambda a, w: register_patient(
+            a,
+            PatientRegistration.parse(factories.registration(create_portal_account=True, portal_email=_email())),
+        ),
+        DESK,
+        "Only receptionists and administrators can register patients.",
+        "patient:register",
+    ),
+    "list_patients": (
+        lambda a, w: list_patients(a, PatientQuery(term="odhiambo")),
+        STAFF,
+        "Only staff can see patients.",
+        "patient:see",
+    ),
+    "overview": (lambda a, w: overview(a), STAFF, "Only staff can see patients.", "patient:see"),
+    "view_patient": (lambda a, w: view_patient(a, w.plain), STAFF, "Only staff can see patients.", "patient:see"),
+    "reread_patient": (lambda a, w: reread_patient(a, w.plain), STAFF, "Only staff can see patients.", "patient:see"),
+    "update_patient": (
+        lambda a, w: update_patient(a, w.plain, PatientUpdate.parse({"first_name": "Zed"})),
+        DESK,
+        "Only receptionists and administrators can edit patients.",
+        "patient:edit",
+    ),
+    "create_portal_account": (
+        lambda a, w: provisioning.create_portal_account(a, w.plain, PortalAccountRequest(_email())),
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
+    "reset_portal_password": (
+        lambda a, w: provisioning.reset_portal_password(a, w.with_portal),
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
+    "turn_off_portal": (
+        lambda a, w: provisioning.turn_off_portal(a, w.with_portal),
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
+    "turn_on_portal": (lambda a, w: provisioning.turn_on_portal(a, w.with_portal), DESK, PORTAL_WORDS, "portal:manage"),
+    "note_printed": (lambda a, w: provisioning.note_printed(a, w.with_portal), DESK, PORTAL_WORDS, "portal:manage"),
+    "create_staff": (
+        lambda a, w: create_staff(a, f"staff{next(_numbers)}", "New Person", "RECEPTIONIST", factories.PASSWORD),
+        {"ADMIN"},
+        "Only administrators can manage staff accounts.",
+        "staff:manage",
+    ),
+    "own_record": (
+        lambda a, w: own_record(a),
+        {"PATIENT"},
+        "Only patients have a record of their own here.",
+        "own:record",
+    ),
+    "assess_password": (
+        lambda a, w: assess_password(a, "seven amber kettles"),
+        {*STAFF, "PATIENT", "TEMPORARY"},
+        "",
+        "own:password",
+    ),
+}
+#: Checked by tests of their own, or no use cases: the check itself, and what edges note.
+ELSEWHERE = {"choose_password", "demand", "note_refusal"}
+
+
+@pytest.fixture
+def actors(people) -> dict[str, Actor]:
+    """An actor of each kind."""
+    made = factories.make_patient(people.receptionist, portal_email=_email())
+    assert made.credentials is not None
+    temporary = sign_in(PATIENT_DOOR, made.credentials.username, made.credentials.temporary_password).actor
+    return {
+        "ADMIN": people.admin,
+        "RECEPTIONIST": people.receptionist,
+        "CLINICIAN": people.clinician,
+        "PATIENT": people.patient,
+        "TEMPORARY": temporary,
+        "ANONYMOUS": people.anonymous,
+    }
+
+
+@pytest.mark.parametrize("use_case", MATRIX)
+def test_each_role_may_do_exactly_what_the_specification_says(actors, use_case):
+    call, allowed, words, permission = MATRIX[use_case]
+    for kind in KINDS:
+        desk, actor = actors["RECEPTIONIST"], actors[kind]
+        world = World(
+            factories.make_patient(desk).patient.id, factories.make_patient(desk, portal_email=_email()).patient.id
+        )
+        seq, before = tools.last_seq(), tools.dump(without=tools.TRAIL)
+        if kind in allowed:
+            call(actor, world)
+            assert not [row for row in tools.trail(after=seq) if row["action"] == "ACCESS_DENIED"], kind
+            continue
+        with pytest.raises(AuthenticationRequired if kind == "ANONYMOUS" else PermissionDenied) as caught:
+            call(actor, world)
+        told = {"ANONYMOUS": "Please sign in.", "TEMPORARY": CHOOSE_FIRST}.get(kind, words)
+        assert caught.value.detail == told, kind
+        assert tools.dump(without=tools.TRAIL) == before, kind
+        events = tools.trail(after=seq)
+        assert len(events) == 1, kind
+        event = events[0]
+        assert (event["action"], event["outcome"]) == ("ACCESS_DENIED", "denied")
+        assert event["metadata"] == {"permission": permission}
+        assert (event["actor"], event["actor_id"]) == (actor.kind, actor.account_id)
+        assert event["role"] == ("UNKNOWN" if kind == "ANONYMOUS" else actor.role)
+        assert (event["address"], event["user_agent"]) == ("203.0.113.7", "pytest")
+
+
+def test_choosing_a_password_is_for_somebody_signed_in(people):
+    with pytest.raises(AuthenticationRequired):
+        choose_password(people.anonymous, factories.OWN_PASSWORD, factories.OWN_PASSWORD, session_token_hash="")
+    assert tools.trail()[-1]["action"] == "ACCESS_DENIED"
+
+
+def test_every_use_case_with_an_actor_is_in_the_matrix():
+    found = set()
+    for module in pkgutil.walk_packages(clinic_app.services.__path__, "clinic_app.services."):
+        for name, function in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
+            own = function.__module__ == module.name and not name.startswith("_")
+            if own and next(iter(inspect.signature(function).parameters), "") == "actor":
+                found.add(name)
+    assert found == {name.split(" with ")[0] for name in MATRIX} | ELSEWHERE
+
+
+def test_a_role_nobody_knows_and_no_role_may_nothing(database):
+    for actor in (Actor("account", 1, "SUPERUSER"), Actor("account", 1), Actor("somebody", 1, "ADMIN"), Actor("")):
+        assert not any(actor.can(permission) for permission in access.Permission), actor
+
+
+def test_a_temporary_password_opens_nothing_but_choosing_ones_own():
+    for role in access.PERMISSIONS:
+        actor = Actor("account", 1, role, must_choose_password=True)
+        assert {p for p in access.Permission if actor.can(p)} == {
+            access.Permission.OWN_PASSWORD,
+            access.Permission.OWN_SESSION,
+        }
+
+
+def test_the_command_line_may_everything_and_is_recorded_as_the_system(database):
+    create_staff(access.SYSTEM, "first.admin", "First Admin", "ADMIN", factories.PASSWORD)
+    event = tools.trail("STAFF_CREATED")[-1]
+    assert (event["actor"], event["actor_id"], event["role"]) == ("system", None, "UNKNOWN")
