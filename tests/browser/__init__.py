@@ -1,0 +1,1 @@
+"""Tests that drive Chromium. A package, so that its fixtures end before other tests begin."""
