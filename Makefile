@@ -30,11 +30,7 @@ format: venv-dev ## Format the code
 	@$(PY) -m ruff check --fix --quiet .
 
 dev: venv-dev ## Run the demo clinic with hot reload while working on pages
-	@CLINIC_MODE=demo CLINIC_PORT=$(PORT) $(PY) -m clinic_app migrate
-	@CLINIC_MODE=demo CLINIC_PORT=$(PORT) $(PY) -m clinic_app demo
-	@CLINIC_MODE=demo CLINIC_PORT=$(PORT) REFLEX_DIR=$(CURDIR)/.reflex REFLEX_SSR=false REFLEX_USE_NPM=1 \
-	  REFLEX_TELEMETRY_ENABLED=false REFLEX_CHECK_LATEST_VERSION=false \
-	  $(PY) -m reflex run --env preview --frontend-port $(PORT) --backend-host 127.0.0.1
+	@CLINIC_MODE=demo CLINIC_PORT=$(PORT) exec $(PY) -m clinic_app.cli.develop
 
 build: venv ## Build the pages for the settings in the environment
 	@$(PY) -m clinic_app build

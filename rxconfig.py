@@ -7,6 +7,7 @@ from clinic_app.core.addresses import allowed_origins
 from clinic_app.core.settings import get_settings
 
 settings = get_settings()
+state_manager = rx.constants.StateManagerMode.REDIS if settings.redis_url else rx.constants.StateManagerMode.MEMORY
 
 config = rx.Config(
     app_name="clinic_app",
@@ -16,7 +17,7 @@ config = rx.Config(
     trusted_proxy_hops=settings.trusted_proxy_hops,
     transport="websocket",
     # Page state is in memory, or in Redis for several workers; Reflex's own default writes it to disk.
-    state_manager_mode=rx.constants.StateManagerMode.REDIS if settings.redis_url else rx.constants.StateManagerMode.MEMORY,
+    state_manager_mode=state_manager,
     redis_url=settings.redis_url or None,
     redis_token_expiration=900,  # seconds a closed tab's state is kept
     frontend_compression_formats=["brotli", "gzip"],

@@ -1,6 +1,6 @@
 // Leaves the page when the session is over, and tells the other tabs.
 // The server decides when a session is over; this script reports activity and asks.
-// Active on pages with the sign-out form (#sign-out), so not on the sign-in page.
+// Active on pages with the sign-out form (#sign-out); on the others it only sees to a fresh start.
 "use strict";
 (() => {
   const BEAT_MS = 30_000; // ask this often; also the longest time the page stays after the end
@@ -47,6 +47,8 @@
   }, true);
   tabs.onmessage = (event) => { if (event.data === "signed-out" && form()) leave(); };
   document.addEventListener("visibilitychange", () => { if (!document.hidden) beat(); });
+  // Where nobody is signed in, leaving or reloading the page forgets what it said: a name, a refusal.
+  addEventListener("pagehide", () => { if (!form()) sessionStorage.removeItem("token"); });
   addEventListener("pageshow", (event) => {
     document.querySelectorAll("form[data-sent]").forEach((sent) => delete sent.dataset.sent);
     if (event.persisted) { leaving = false; beat(); } // Back out of the browser's page cache

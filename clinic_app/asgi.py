@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ def create() -> Any:
         engine = bootstrap.start()
     except SettingsError as error:
         _refuse(str(error))
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it only says which database it looks at
     if not migrations.up_to_date(engine):
         _refuse(migrations.BEHIND)
     crypto.prepare_dummy()

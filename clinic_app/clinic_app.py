@@ -5,12 +5,13 @@ import contextlib
 import reflex as rx
 from fastapi import FastAPI
 
-from clinic_app.api import browser, health
+from clinic_app.api import browser, downloads, health
 from clinic_app.api.app import create_api
 from clinic_app.api.edge import harden
 from clinic_app.components.theme import STYLESHEETS, head_components
 from clinic_app.core import bootstrap, context, logs
 from clinic_app.pages import dead_ends, own_record, patients, profile, reception, registration, signing_in
+from clinic_app.services.audit.anchor import anchoring
 from clinic_app.states import live
 from clinic_app.states.guard import SessionGuard
 from clinic_app.states.shell import ShellState
@@ -33,9 +34,17 @@ async def watch_changes():
         yield
 
 
+@contextlib.asynccontextmanager
+async def anchor_audit_trail():
+    """The end of the trail is noted outside the database, again and again."""
+    async with anchoring():
+        yield
+
+
 bootstrap.start()
 web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 web.include_router(browser.router)
+web.include_router(downloads.router)
 web.include_router(health.router)
 web.mount("/api", create_api())
 
@@ -49,5 +58,6 @@ app = rx.App(
 )
 app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)
+app.register_lifespan_task(anchor_audit_trail)
 for page in (profile, registration, patients, reception, signing_in, own_record, dead_ends):
     page.add(app)

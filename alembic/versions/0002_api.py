@@ -36,10 +36,13 @@ def upgrade() -> None:
     )
     op.create_index('ix_refresh_tokens_expires_at', 'refresh_tokens', ['expires_at'])
     op.create_index('ix_refresh_tokens_session_id', 'refresh_tokens', ['session_id'])
+    op.create_index('ix_patients_inactive', 'patients', ['id'],
+                    sqlite_where=sa.text('is_active = 0'), postgresql_where=sa.text('NOT is_active'))
 
 
 def downgrade() -> None:
     """Back."""
+    op.drop_index('ix_patients_inactive', table_name='patients')
     op.drop_index('ix_refresh_tokens_session_id', table_name='refresh_tokens')
     op.drop_index('ix_refresh_tokens_expires_at', table_name='refresh_tokens')
     op.drop_table('refresh_tokens')

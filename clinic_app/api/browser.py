@@ -40,7 +40,7 @@ def from_our_pages(request: Request) -> bool:
     return normal_origin(origin) in allowed_origins(get_settings())
 
 
-async def _fields(request: Request) -> dict[str, str]:
+async def posted_fields(request: Request) -> dict[str, str]:
     """The fields of a posted form; nothing for what cannot be read."""
     body = await request.body()
     try:
@@ -55,7 +55,8 @@ def _token_hash(request: Request) -> str:
     return crypto.digest(token) if token else ""
 
 
-async def _actor(request: Request, *, touch: bool = False) -> Actor:
+async def who_asks(request: Request, *, touch: bool = False) -> Actor:
+    """Who is behind the request's cookie now."""
     return await asyncio.to_thread(sessions.resolve, _token_hash(request), touch=touch)
 
 
@@ -81,7 +82,7 @@ async def _back(path: str, **note: Any) -> Response:
 async def _sign_in(request: Request, door: str, name_field: str, page: str) -> Response:
     if not from_our_pages(request):
         return PlainTextResponse(FORBIDDEN, 403)
-    form = await _fields(request)
+    form = await posted_fields(request)
     name, password = form.get(name_field, ""), form.get("password", "")
     try:
         done = await asyncio.to_thread(sign_in, door, name, password[:1024], replaces=_token_hash(request))
@@ -122,7 +123,7 @@ async def choose_password(request: Request) -> Response:
     """*Save password*: for the account whose temporary password opened this session."""
     if not from_our_pages(request):
         return PlainTextResponse(FORBIDDEN, 403)
-    actor, form = await _actor(request, touch=True), await _fields(request)
+    actor, form = await who_asks(request, touch=True), await posted_fields(request)
     new, again = form.get("new_password", "")[:1024], form.get("confirm_password", "")[:1024]
     try:
         done = await asyncio.to_thread(
@@ -148,7 +149,7 @@ async def password_strength(request: Request) -> Response:
     if not isinstance(password, str):
         return JSONResponse({"detail": "password must be text."}, 400)
     try:
-        found = await asyncio.to_thread(passwords.assess_password, await _actor(request), password)
+        found = await asyncio.to_thread(passwords.assess_password, await who_asks(request), password)
     except ClinicError as error:
         return JSONResponse({"detail": error.detail}, 401)
     return JSONResponse({"score": found.score, "word": found.word, "why": found.why})
@@ -157,7 +158,7 @@ async def password_strength(request: Request) -> Response:
 @router.get(routes.SESSION_ALIVE)
 async def session_alive(request: Request) -> Response:
     """401 once the session is over. Asking is not activity."""
-    actor = await _actor(request)
+    actor = await who_asks(request)
     return JSONResponse({}, 200 if actor.kind == "account" else 401)
 
 
@@ -166,5 +167,5 @@ async def session_touch(request: Request) -> Response:
     """The person did something the server did not see, such as typing into a form."""
     if not from_our_pages(request):
         return PlainTextResponse(FORBIDDEN, 403)
-    actor = await _actor(request, touch=True)
+    actor = await who_asks(request, touch=True)
     return Response(status_code=204 if actor.kind == "account" else 401)

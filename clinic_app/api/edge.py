@@ -195,9 +195,7 @@ class _Exchange:
         """Hand an answer on, dressed; hold back a 500, and drop what follows an answer of our own."""
         if self._too_large and self.status == 0:
             return
-        if message["type"] == "http.response.start" and message["status"] == 500:
-            self._held.append(message)
-        elif self._held:
+        if self._held or (message["type"] == "http.response.start" and message["status"] == 500):
             self._held.append(message)
         else:
             await self._pass_on(message)
@@ -222,7 +220,11 @@ class _Exchange:
             (b"x-request-id", self.request_id.encode()),
         ]
         names = {name for name, _ in ours}
-        return [header for header in message.get("headers", ()) if header[0].lower() not in names] + ours
+        theirs = ((name.lower(), value) for name, value in message.get("headers", ()))
+        # Reflex invites its allowed origins to ask from elsewhere. Pages and API share one origin: nobody needs it.
+        return [
+            (name, value) for name, value in theirs if name not in names and not name.startswith(b"access-control-")
+        ] + ours
 
     async def _reply_too_large(self) -> None:
         detail = f"A request may hold at most {BODY_LIMIT // 1024} KiB."
@@ -235,7 +237,7 @@ class _Exchange:
 
     def _log(self, seconds: float) -> None:
         """One line a request: never its query, which may hold a search term. Files are left out."""
-        if self.path.startswith("/assets/") and self.status < 400:
+        if self.status < 400 and "." in self.path.rpartition("/")[2]:
             return
         method = self.scope["method"]
         _log.info(

@@ -76,7 +76,7 @@ def _search_by_body(ask: Ask) -> Answer:
 
 
 def _retrieve(ask: Ask) -> Answer:
-    return 200, shapes.patient(view_patient(ask.actor, ask.patient))
+    return 200, shapes.patient(view_patient(ask.actor, ask.patient, activity=0))
 
 
 def _edit(ask: Ask) -> Answer:

@@ -277,6 +277,7 @@ class Event(Shape):
     user_agent: str
     request_id: str
     metadata: dict[str, Any]
+    patient_id: str = Field(examples=["LMC000123"])
 
 
 # --- errors ---------------------------------------------------------------------------------------

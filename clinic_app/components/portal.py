@@ -211,7 +211,8 @@ def input_step(
 
     Field names of the submitted form: ``email`` and ``phone``. ``error`` belongs to the email,
     ``failure`` and ``failure_detail`` to no field. ``attempt`` changes with every failed submit: a
-    failure of no field takes the focus; for a wrong field the state sets it. ``key`` changes with the patient, so that new defaults count.
+    failure of no field takes the focus; for a wrong field the state sets it. ``key`` changes with the
+    patient, so that new defaults count.
     """
     form = {"on_submit": on_submit} if on_submit is not None else {}
     return rx.el.form(
@@ -327,7 +328,7 @@ def question_dialog(
     open: Any,
     on_open_change: Any,
     on_yes: Any,
-    on_no: Any,  # noqa: A002
+    on_no: Any,
 ) -> rx.Component:
     """Asks before something that is hard to take back. The answer that does nothing comes first."""
     return rx.dialog.root(

@@ -59,7 +59,7 @@ def patient_sign_in_body(*, error: Any = "", email: Any = "", key: Any = None) -
     )
 
 
-def expired_body(*, clinic: Clinic, hours: int = 48) -> rx.Component:
+def expired_body(*, clinic: Clinic, hours: int = 48, on_back: Any = None) -> rx.Component:
     """The right password, too late: what happened and what to do, without blame."""
     steps = rx.el.ol(
         rx.el.li("Call the reception, or come by. It takes a minute."),
@@ -83,7 +83,7 @@ def expired_body(*, clinic: Clinic, hours: int = 48) -> rx.Component:
         rx.el.h1("Your temporary password has expired"),
         note("warn", rx.el.p(EXPIRED), role="alert"),
         rx.el.div(rx.el.h2("What to do"), steps, call, class_name="sheet"),
-        rx.el.p(rx.el.a("Back to sign in", href=routes.PORTAL_SIGN_IN)),
+        rx.el.p(rx.el.a("Back to sign in", href=routes.PORTAL_SIGN_IN, **given(on_click=on_back))),
         gap=4,
     )
 

@@ -78,12 +78,14 @@ def _prehash(password: str) -> bytes:
     return base64.b64encode(hmac.new(keys.key("pepper"), normal, hashlib.sha384).digest())
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str, *, cost: int | None = None) -> str:
     """The hash to keep: scheme, key id, bcrypt. Takes about a quarter of a second; never call it in a transaction.
 
-    Raises ``Unavailable`` when too many hashes are already waiting.
+    ``cost``, at most the configured one, is for random secrets, which need less. Raises ``Unavailable`` when too
+    many hashes are already waiting.
     """
-    salt = bcrypt.gensalt(get_settings().bcrypt_cost)
+    configured = get_settings().bcrypt_cost
+    salt = bcrypt.gensalt(min(cost or configured, configured))
     return _SCHEME + _on_hash_thread(bcrypt.hashpw, _prehash(password), salt).decode()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,6 +45,8 @@ def make_engine(url: str) -> Engine:
 
 
 _sessions: Callable[[bool], Session] | None = None
+_queued = False
+_next_writer = threading.Lock()
 _after_change: list[Callable[[], None]] = []
 
 
@@ -53,12 +56,26 @@ def bind(engine: Engine) -> None:
     if engine.dialect.name == "postgresql":  # where else every statement would see another moment
         seeing = engine.execution_options(isolation_level="REPEATABLE READ")
     bind_sessions(lambda write: Session(writing if write else seeing, expire_on_commit=False))
+    global _queued
+    _queued = engine.dialect.name == "sqlite"
 
 
 def bind_sessions(factory: Callable[[bool], Session] | None) -> None:
     """Use ``factory(write)`` for sessions. Tests bind one that rolls everything back."""
-    global _sessions
-    _sessions = factory
+    global _sessions, _queued
+    _sessions, _queued = factory, False
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for this process's other writers. SQLite has one writer at a time and lets others look again after
+    growing pauses, up to a tenth of a second: a queue of our own wakes the next one at once."""
+    got = _queued and _next_writer.acquire(timeout=5)  # after that SQLite itself decides
+    try:
+        yield
+    finally:
+        if got:
+            _next_writer.release()
 
 
 def on_change(callback: Callable[[], None]) -> None:
@@ -84,7 +101,7 @@ def transaction() -> Iterator[Session]:
     Use cases own exactly one. Nothing slow belongs inside.
     """
     with _open(True) as session:
-        with session.begin():
+        with _turn(), session.begin():
             yield session
         if session.info.get("changed"):
             for callback in _after_change:

@@ -83,6 +83,15 @@ class PermissionDenied(ClinicError):
     detail = "Your role does not allow this."
 
 
+class ReauthenticationRequired(ClinicError):
+    """Something delicate, and whoever is signed in has not shown lately that it is still them."""
+
+    kind = ErrorKind.FORBIDDEN
+    code = "reauthentication_required"
+    title = "Confirm it is you"
+    detail = "This needs your password again. Please confirm that it is you, or sign in again."
+
+
 class NotFound(ClinicError):
     """It does not exist, or the caller may not know that it does."""
 

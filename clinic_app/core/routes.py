@@ -10,6 +10,7 @@ PROFILE = "/patients/[patient_id]"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
+AUDIT_TRAIL = "/admin/audit"
 
 SIGN_IN_STAFF = "/auth/login"
 SIGN_IN_PATIENT = "/auth/portal-login"
@@ -18,6 +19,7 @@ CHOOSE_PASSWORD = "/auth/password"  # noqa: S105  an address
 PASSWORD_STRENGTH = "/auth/password-strength"  # noqa: S105  an address
 SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
+AUDIT_EXPORT = "/auth/audit-export"
 
 
 def profile(patient_id: str) -> str:

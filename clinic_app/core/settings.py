@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     token_key: SecretStr | None = Field(
         None, description="Key of API tokens and search digests. Empty: generated likewise."
     )
+    audit_anchor_file: Path | None = Field(
+        None,
+        description="Where the end of the audit trail is noted. Empty: `audit-anchors.jsonl` in the data directory. "
+        "Another disk or machine is better.",
+    )
 
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes; below 10 in tests only.")
     temporary_password_hours: int = Field(48, ge=1, le=168, description="Life of a temporary password.")
@@ -65,6 +70,9 @@ class Settings(BaseSettings):
     staff_session_hours: int = Field(12, ge=1, le=24, description="A staff session ends after so long in any case.")
     patient_idle_minutes: int = Field(15, ge=1, le=240, description="The same for patients.")
     patient_session_hours: int = Field(1, ge=1, le=24, description="The same for patients.")
+    require_two_factor: Literal["nobody", "admins", "staff"] = Field(
+        "nobody", description="Who must set up two-factor sign-in before anything else; all staff may."
+    )
     api_rate_factor: int | None = Field(
         None,
         ge=0,
@@ -137,6 +145,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'clinic.sqlite3').resolve()}"
+
+    @property
+    def anchors(self) -> Path:
+        """The file of the audit trail's anchors."""
+        return self.audit_anchor_file or self.data_dir / "audit-anchors.jsonl"
 
     @property
     def zone(self) -> ZoneInfo:

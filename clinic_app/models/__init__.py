@@ -1,7 +1,17 @@
 """Tables only: columns, constraints, indexes. Importing this package makes Alembic see them all."""
 
 from clinic_app.models import base  # noqa: F401  naming convention first
-from clinic_app.models.accounts import Account, FlashNote, LoginSession, RefreshToken, Role, SignInLimit
+from clinic_app.models.accounts import (
+    Account,
+    Draft,
+    FlashNote,
+    LoginSession,
+    PendingSignIn,
+    RecoveryCode,
+    RefreshToken,
+    Role,
+    SignInLimit,
+)
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
@@ -11,11 +21,14 @@ __all__ = [
     "AuditEvent",
     "AuditHead",
     "Counter",
+    "Draft",
     "FlashNote",
     "Gender",
     "IdempotencyKey",
     "LoginSession",
     "Patient",
+    "PendingSignIn",
+    "RecoveryCode",
     "RefreshToken",
     "Role",
     "SignInLimit",

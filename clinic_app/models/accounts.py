@@ -6,7 +6,7 @@ import datetime as dt
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from clinic_app.models.base import UtcDateTime
@@ -48,7 +48,13 @@ class Account(SQLModel, table=True):
     created_by_id: int | None = Field(default=None, foreign_key="accounts.id")
     turned_off_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
     turned_off_by_id: int | None = Field(default=None, foreign_key="accounts.id")
-
+    failed_tries: int = 0  # since the last sign-in
+    last_failed_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+    told_tries: int = 0  # failed tries before the last sign-in, until the owner has been told
+    told_failed_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+    totp_secret: str | None = Field(default=None, max_length=200)  # sealed; see core.sealing
+    totp_enabled_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)  # empty while being set up
+    totp_counter: int | None = Field(default=None, sa_column=Column(BigInteger))  # of the last code used
 
 class LoginSession(SQLModel, table=True):
     """One sign-in. Only the token's hash is kept; a row with ``ended_at`` opens nothing."""
@@ -67,6 +73,45 @@ class LoginSession(SQLModel, table=True):
     end_reason: str | None = Field(default=None, max_length=30)
     address: str = Field(default="", max_length=64)
     user_agent: str = Field(default="", max_length=200)
+    proved_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)  # last gave all proofs of who it is
+    path: str = Field(default="", max_length=120)  # the page to come back to after an idle end
+
+
+class PendingSignIn(SQLModel, table=True):
+    """The right password of an account that asks for a code too: opens nothing but the second step, once."""
+
+    __tablename__ = "pending_sign_ins"
+
+    token_hash: str = Field(max_length=64, primary_key=True)
+    account_id: int = Field(foreign_key="accounts.id")
+    replaces: str = Field(max_length=64)  # hash of the session token this browser had
+    password_changed_at: dt.datetime = Field(sa_type=UtcDateTime)  # another password since: start again
+    tries: int = 0
+    expires_at: dt.datetime = Field(sa_type=UtcDateTime)
+
+
+class RecoveryCode(SQLModel, table=True):
+    """Stands in for a code of the authenticator, once. Hashed like a password; ``mark`` finds it."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = (UniqueConstraint("account_id", "mark", name="uq_recovery_codes_account_id_mark"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="accounts.id")
+    mark: str = Field(max_length=4)  # its first characters, which are no secret
+    code_hash: str = Field(max_length=120)
+    used_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Draft(SQLModel, table=True):
+    """What was typed into a form and not sent, by account and form. Sealed: it holds personal data."""
+
+    __tablename__ = "drafts"
+
+    account_id: int = Field(foreign_key="accounts.id", primary_key=True)
+    form: str = Field(max_length=40, primary_key=True)
+    body: str = Field(sa_type=Text)  # sealed; see core.sealing
+    expires_at: dt.datetime = Field(sa_type=UtcDateTime)
 
 
 class RefreshToken(SQLModel, table=True):

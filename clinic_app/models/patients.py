@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from enum import StrEnum
 
-from sqlalchemy import Index, String
+from sqlalchemy import Index, String, text
 from sqlmodel import Field, SQLModel
 
 from clinic_app.models.base import UtcDateTime
@@ -40,6 +40,8 @@ class Patient(SQLModel, table=True):
         Index("ix_patients_created_at", "created_at"),
         Index("ix_patients_verification_status", "verification_status", "created_at"),
         Index("ix_patients_phone", "phone"),
+        # counting the few that are left out is quicker than counting all that are not
+        Index("ix_patients_inactive", "id", sqlite_where=text("is_active = 0"), postgresql_where=text("NOT is_active")),
     )
 
     id: int | None = Field(default=None, primary_key=True)

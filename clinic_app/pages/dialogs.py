@@ -9,6 +9,7 @@ import reflex as rx
 from clinic_app.components import portal
 from clinic_app.pages.site import clinic
 from clinic_app.states.portal_dialog import PortalDialogState as State
+from clinic_app.states.shell import ShellState
 
 
 def portal_dialog() -> rx.Component:
@@ -47,13 +48,21 @@ def portal_dialog() -> rx.Component:
     )
 
 
-def portal_button(patient: Any, *, size: str = "sm", variant: str = "outline") -> rx.Component:
-    """The portal button of one patient, for the list and the profile."""
+def portal_button(patient: Any) -> rx.Component:
+    """The portal button of the profile, for a patient without an account."""
     return portal.portal_account_button(
-        has_access=(patient.portal != "none") & (patient.portal != "off"),
-        variant=variant,
-        size=size,
+        has_access=False,
+        variant="primary",
         busy=State.busy_id == patient.patient_id,
-        about="name-" + patient.patient_id,
+        on_click=State.ask_for(patient.patient_id),
+    )
+
+
+def portal_action(patient: Any) -> rx.Component:
+    """The last column of the list: the same button, the badge, or nothing to do here."""
+    return portal.portal_action(
+        patient,
+        may_create=ShellState.who.may_register,
+        busy=State.busy_id == patient.patient_id,
         on_click=State.ask_for(patient.patient_id),
     )

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.components import feedback, forms
 from clinic_app.components.screens_desk import patients_body
 from clinic_app.core import routes
-from clinic_app.pages.dialogs import portal_button, portal_dialog
+from clinic_app.pages.dialogs import portal_action, portal_dialog
 from clinic_app.pages.site import staff_page, title
 from clinic_app.states.patient_list import PatientListState
 from clinic_app.states.portal_dialog import PortalDialogState
 from clinic_app.states.shell import ShellState
-
-
-def _action(row: Any) -> rx.Component:
-    """The portal button; nothing where the person may not use it, or where access was turned off."""
-    active = (row.portal != "none") & (row.portal != "off")
-    usable = ShellState.who.may_register & (row.portal == "none")
-    return rx.cond(usable | active, portal_button(row), rx.el.span("–", class_name="muted", aria_hidden="true"))
 
 
 def patients() -> rx.Component:
@@ -31,7 +22,7 @@ def patients() -> rx.Component:
         mode=here.mode,
         search=search,
         rows=here.rows,
-        action=_action,
+        action=portal_action,
         sort=here.sort,
         descending=here.descending,
         summary=here.summary,

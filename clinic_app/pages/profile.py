@@ -47,7 +47,7 @@ def _access() -> rx.Component:
         ),
         portal.access_panel(
             here.access,
-            create=portal_button(here.row, size="md", variant="primary"),
+            create=portal_button(here.row),
             may_change=ShellState.who.may_register,
             on_reset=here.reset_password,
             on_turn_off=here.ask_turn_off(True),

@@ -26,7 +26,7 @@ def staff_sign_in() -> rx.Component:
 def patient_sign_in() -> rx.Component:
     """*Patient portal sign in*, or what to do when the temporary password has expired."""
     form = patient_sign_in_body(error=SignInState.message, email=SignInState.username, key=SignInState.username)
-    expired = expired_body(clinic=clinic(), hours=get_settings().temporary_password_hours)
+    expired = expired_body(clinic=clinic(), hours=get_settings().temporary_password_hours, on_back=SignInState.again)
     return shell.portal_shell(rx.cond(SignInState.expired, expired, form), clinic=clinic(), signed_in=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,10 +24,11 @@ class Permission(StrEnum):
     OWN_RECORD = "own:record"
     OWN_PASSWORD = "own:password"  # noqa: S105  a permission
     OWN_SESSION = "own:session"
+    OWN_SECOND_FACTOR = "own:second-factor"
 
 
 _OWN = frozenset({Permission.OWN_PASSWORD, Permission.OWN_SESSION})
-_CLINICIAN = _OWN | {Permission.PATIENT_SEE}
+_CLINICIAN = _OWN | {Permission.PATIENT_SEE, Permission.OWN_SECOND_FACTOR}
 _RECEPTIONIST = _CLINICIAN | {
     Permission.PATIENT_REGISTER,
     Permission.PATIENT_EDIT,
@@ -58,8 +60,10 @@ REFUSALS: dict[Permission, str] = {
     Permission.STAFF_MANAGE: "Only administrators can manage staff accounts.",
     Permission.AUDIT_SEE: "Only administrators can read the audit trail.",
     Permission.OWN_RECORD: "Only patients have a record of their own here.",
+    Permission.OWN_SECOND_FACTOR: "Two-factor sign-in is for staff.",
 }
 CHOOSE_PASSWORD_FIRST = "Choose a password of your own first."  # noqa: S105  a sentence
+SET_UP_FIRST = "Set up two-factor sign-in first: your clinic requires it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +78,34 @@ class Actor:
     patient_id: int | None = None
     session_id: int | None = None
     must_choose_password: bool = False
+    must_set_up_second_factor: bool = False
+    proved_at: dt.datetime | None = None  # when this session's person last gave all proofs of who they are
 
     @property
     def is_staff(self) -> bool:
         """Whether this is an account of the desk's side."""
         return self.kind == "account" and self.role != Role.PATIENT
 
+    @property
+    def held_back(self) -> str:
+        """What has to be done before anything else, as a sentence; empty where nothing has."""
+        if self.must_choose_password:
+            return CHOOSE_PASSWORD_FIRST
+        return SET_UP_FIRST if self.must_set_up_second_factor else ""
+
     def can(self, permission: Permission) -> bool:
-        """Whether the actor holds ``permission`` now. A temporary password opens nothing but choosing one's own."""
+        """Whether the actor holds ``permission`` now.
+
+        A temporary password opens nothing but choosing one's own; after that comes setting up the second factor,
+        where the clinic requires one.
+        """
         if self.kind == "system":
             return True
         if self.kind != "account":
             return False
         if self.must_choose_password and permission not in _OWN:
+            return False
+        if self.must_set_up_second_factor and permission not in _OWN | {Permission.OWN_SECOND_FACTOR}:
             return False
         return permission in PERMISSIONS.get(self.role, frozenset())
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Not imported by name, and why they are there.
@@ -66,11 +67,9 @@ def _needed(name, seen):
     if name in seen:
         return
     seen.add(name)
-    for line in metadata.requires(name) or []:
-        requirement, _, marker = line.partition(";")
-        if "extra" in marker or "platform" in marker.lower() or "python_version" in marker:
-            continue
-        _needed(_normal(re.split(r"[\s\[<>=!~(]", requirement.strip(), maxsplit=1)[0]), seen)
+    for requirement in map(Requirement, metadata.requires(name) or []):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            _needed(_normal(requirement.name), seen)
 
 
 def test_what_the_packages_need_is_pinned_too():
@@ -85,7 +84,7 @@ def test_nothing_is_pinned_that_nothing_uses():
     for name in {each for _, distributions, _ in _imported() for each in distributions} | BY_OTHER_MEANS.keys():
         if name in PINS:
             _needed(name, seen)
-    with_extras = {"psycopg-binary"}
+    with_extras = {"psycopg-binary", "watchfiles"}  # psycopg[binary], granian[reload]
     assert PINS.keys() - seen - with_extras == set()
 
 

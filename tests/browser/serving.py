@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -11,13 +12,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import select
 
 from clinic_app.core import context, crypto, db
+from clinic_app.models.accounts import Account
 from clinic_app.services.accounts import sessions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,10 +137,6 @@ class Server:
 
     def open_session(self, username: str) -> str:
         """The session token of somebody who has just signed in. Needs ``bound``."""
-        from sqlalchemy import select
-
-        from clinic_app.models.accounts import Account
-
         with context.use(context.RequestContext("page", "127.0.0.1", "tests")), db.transaction() as session:
             table = Account.__table__  # type: ignore[attr-defined]
             account = session.execute(select(Account).where(table.c.username == username)).scalar_one()
@@ -150,19 +148,14 @@ class Server:
         self.sql("UPDATE login_sessions SET ended_at = created_at WHERE token_hash = ?", digest)
 
 
-class bound:  # noqa: N801  used as ``with bound(server):``
+@contextlib.contextmanager
+def bound(server: Server) -> Iterator[None]:
     """The services of this process work on the server's database, with real commits."""
-
-    def __init__(self, server: Server) -> None:
-        self.engine: sa.Engine = db.make_engine(f"sqlite:///{server.database}")
-        self._context = context.use(context.RequestContext("page", "203.0.113.7", "pytest"))
-
-    def __enter__(self) -> bound:
-        db.bind(self.engine)
-        self._context.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._context.__exit__(None, None, None)
-        db.bind_sessions(None)
-        self.engine.dispose()
+    engine, before = db.make_engine(f"sqlite:///{server.database}"), db._sessions
+    db.bind(engine)
+    try:
+        with context.use(context.RequestContext("page", "203.0.113.7", "pytest")):
+            yield
+    finally:
+        db.bind_sessions(before)
+        engine.dispose()

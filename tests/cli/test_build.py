@@ -14,7 +14,7 @@ from clinic_app.cli.failure import CommandFailed
 from clinic_app.core.settings import load_settings
 
 REFLEX_ENV = (
-    "var e={PING:`https://HOST/ping`,EVENT:`wss://HOST/_event`,UPLOAD:\"https://HOST/_upload\","
+    'var e={PING:`https://HOST/ping`,EVENT:`wss://HOST/_event`,UPLOAD:"https://HOST/_upload",'
     "TRANSPORT:`websocket`};export{e as t};"
 ).replace("HOST", build.PLACEHOLDER)
 
@@ -93,7 +93,13 @@ def checkout(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["clinic_app/pages/login.py", "clinic_app/pages/new.py", "assets/look.css", "reflex.lock/package.json", "requirements.txt"],
+    [
+        "clinic_app/pages/login.py",
+        "clinic_app/pages/new.py",
+        "assets/look.css",
+        "reflex.lock/package.json",
+        "requirements.txt",
+    ],
 )
 def test_what_pages_are_made_of_changes_the_build(checkout, name):
     before = build.fingerprint(load_settings())
@@ -120,7 +126,13 @@ def test_what_pages_never_see_does_not(checkout):
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": "Hilltop"}, {"telephone": "0700"}, {"opening_hours": "always"}, {"mode": "demo"}, {"staff_idle_minutes": 9}],
+    [
+        {"name": "Hilltop"},
+        {"telephone": "0700"},
+        {"opening_hours": "always"},
+        {"mode": "demo"},
+        {"staff_idle_minutes": 9},
+    ],
 )
 def test_settings_that_pages_show_change_the_build(checkout, change):
     assert build.fingerprint(load_settings(**change)) != build.fingerprint(load_settings())
@@ -222,7 +234,7 @@ def test_a_missing_node_is_one_sentence(checkout, monkeypatch):
     monkeypatch.setattr(build, "node_version", lambda path=None: (20, 1, 0))
     (checkout / ".build").mkdir()
     with pytest.raises(CommandFailed, match=r"^Node 22\.22 or newer is missing: .*\.$"):
-        build._export(build._environment())
+        build._export(build.environment())
 
 
 def test_a_failing_export_names_the_log(checkout, monkeypatch):
@@ -237,7 +249,7 @@ def test_a_failing_export_names_the_log(checkout, monkeypatch):
 
     monkeypatch.setattr(build, "node_version", lambda path=None: (24, 0, 0))
     monkeypatch.setattr(build, "_registry", lambda: "https://registry.npmjs.org/")
-    env = build._environment()
+    env = build.environment()
     monkeypatch.setattr(build.subprocess, "run", fails)
     with pytest.raises(CommandFailed, match=r"no such page\): see \.build/last-build\.log\."):
         build._export(env)

@@ -154,9 +154,7 @@ def test_a_failed_registration_does_not_make_two_patients_share_a_number(desk, m
 
 @pytest.mark.parametrize("again", ["taken@example.com", "TAKEN@Example.COM"])
 @pytest.mark.parametrize("looked", [True, False])
-def test_a_portal_email_of_another_account_is_refused_by_a_look_and_by_the_constraint(
-    desk, monkeypatch, again, looked
-):
+def test_a_portal_email_of_another_account_is_refused_by_a_look_and_by_the_constraint(desk, monkeypatch, again, looked):
     factories.make_patient(desk, portal_email="taken@example.com")
     if not looked:  # as when the other registration commits after the look
         monkeypatch.setattr(
@@ -385,7 +383,9 @@ def test_without_a_portal_account_nothing_is_hashed(desk, hashing):
 
 def test_lists_are_told_after_the_commit_and_only_then(desk, monkeypatch):
     told: list[int] = []
-    monkeypatch.setattr("clinic_app.core.db._after_change", [lambda: told.append(tools.number("SELECT count(*) FROM patients"))])
+    monkeypatch.setattr(
+        "clinic_app.core.db._after_change", [lambda: told.append(tools.number("SELECT count(*) FROM patients"))]
+    )
     registration.register_patient(desk, _form())
     assert told == [1]
     _breaks(monkeypatch, "after the audit event")

@@ -157,9 +157,7 @@ def test_all_sessions_of_the_account_end_with_its_password_or_access(grace, how)
     tokens = [crypto.digest(one.token) for one in done]
     assert all(map(_alive, tokens))
     if how == "choose":
-        choose_password(
-            done[0].actor, factories.OWN_PASSWORD, factories.OWN_PASSWORD, session_token_hash=tokens[0]
-        )
+        choose_password(done[0].actor, factories.OWN_PASSWORD, factories.OWN_PASSWORD, session_token_hash=tokens[0])
     else:
         (reset_portal_password if how == "reset" else turn_off_portal)(grace, made.patient.id)
     assert not any(map(_alive, tokens))

@@ -62,7 +62,8 @@ def test_the_right_password_opens_a_session(grace, typed):
     assert done.actor.account_id == grace.account_id
     assert (done.actor.role, done.actor.must_choose_password) == ("RECEPTIONIST", False)
     assert done.expires_at == dt.datetime(2026, 6, 15, 21, tzinfo=dt.UTC)
-    assert sessions.resolve(crypto.digest(done.token)) == done.actor
+    found = sessions.resolve(crypto.digest(done.token))
+    assert (found.account_id, found.session_id) == (done.actor.account_id, done.actor.session_id)
     assert tools.number("SELECT count(*) FROM accounts WHERE last_sign_in_at IS NOT NULL") == 1
 
 
@@ -201,7 +202,9 @@ def test_ten_wrong_tries_kill_a_temporary_password(clock, grace, amina):
 
 def test_the_wrong_door_uses_no_tries_of_a_temporary_password_up(clock, grace, amina):
     for n in range(10):
-        assert _answer(STAFF_DOOR, "amina@example.com", amina.credentials.temporary_password, f"198.51.100.{n}") == WRONG
+        assert (
+            _answer(STAFF_DOOR, "amina@example.com", amina.credentials.temporary_password, f"198.51.100.{n}") == WRONG
+        )
     clock.shift(600)
     assert _answer(PATIENT_DOOR, "amina@example.com", amina.credentials.temporary_password) == "in"
 
@@ -370,7 +373,7 @@ def test_a_block_is_recorded_once_and_not_for_every_try(grace):
 def test_the_limits_table_holds_no_name_and_no_address(grace):
     _staff(name="somebody.else")
     kept = str(tools.raw("SELECT key FROM sign_in_limits"))
-    assert kept.count("'") == 6
+    assert "account:" in kept
     assert "somebody" not in kept
     assert "203.0.113" not in kept
 

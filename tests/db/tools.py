@@ -9,20 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
+from sqlmodel import SQLModel
 
+import clinic_app.models  # noqa: F401  makes the tables known
 from clinic_app.core import context, db
 from clinic_app.models.audit import AuditEvent
 
-TABLES = (
-    "patients",
-    "accounts",
-    "counters",
-    "login_sessions",
-    "sign_in_limits",
-    "flash_notes",
-    "audit_events",
-    "audit_head",
-)
+TABLES = tuple(sorted(SQLModel.metadata.tables))
 TRAIL = ("audit_events", "audit_head")
 
 

@@ -145,6 +145,12 @@ async def test_headers_of_the_application_are_replaced_not_doubled(built):
     assert headers["x-other"] == "kept"
 
 
+async def test_no_other_origin_is_invited(built):
+    loose = [(b"Access-Control-Allow-Origin", b"*"), (b"access-control-allow-credentials", b"true")]
+    _, headers, _ = await ask(answering(headers=loose))
+    assert not [name for name in headers if name.startswith("access-control-")]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "content_type", "expected"),
     [
@@ -180,7 +186,9 @@ async def test_any_other_request_id_is_replaced(built, given):
     assert len(headers["x-request-id"]) == 16
 
 
-@pytest.mark.parametrize(("path", "source"), [("/api/v1/patients/", "api"), ("/auth/login", "page"), ("/apiary", "page")])
+@pytest.mark.parametrize(
+    ("path", "source"), [("/api/v1/patients/", "api"), ("/auth/login", "page"), ("/apiary", "page")]
+)
 async def test_services_learn_where_a_request_came_from(built, path, source):
     seen = []
 
@@ -196,7 +204,9 @@ async def test_services_learn_where_a_request_came_from(built, path, source):
 # --- what is off, too large, or failing ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/_upload", "/_upload/x", "/ping", "/_health", "/_all_routes", "/auth-codespace", "/_event/"])
+@pytest.mark.parametrize(
+    "path", ["/_upload", "/_upload/x", "/ping", "/_health", "/_all_routes", "/auth-codespace", "/_event/"]
+)
 async def test_spare_endpoints_do_not_exist(built, path):
     status, headers, _ = await ask(answering(), path)
     assert status == 404
@@ -304,7 +314,8 @@ async def test_the_access_log_has_no_query(built, logged):
 
 
 async def test_files_are_not_logged_unless_they_are_missing(built, logged):
-    await ask(answering(200, "text/javascript"), "/assets/root-abc.js")
+    for path in ("/assets/root-abc.js", "/copy.js", "/fonts/atkinson-next-latin.woff2"):
+        await ask(answering(200, "text/javascript"), path)
     assert logged() == []
     await ask(answering(404, "text/html"), "/assets/gone.js")
     assert [line["status"] for line in logged()] == [404]
@@ -322,7 +333,7 @@ async def connect(headers, messages=(), path="/_event/", app=None, client=("203.
         seen.append(scope)
         assert (await receive())["type"] == "websocket.connect"
         await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] == "websocket.receive":
+        while (await receive())["type"] == "websocket.receive":
             await send({"type": "websocket.send", "text": "got it"})
         await send({"type": "websocket.send", "text": "too late"})
 

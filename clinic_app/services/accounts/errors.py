@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clinic_app.core.errors import AlreadyExists, AuthenticationRequired
+from clinic_app.core.errors import AlreadyExists, AuthenticationRequired, Conflict, NotFound, PermissionDenied
 
 
 class InvalidCredentials(AuthenticationRequired):
@@ -19,6 +19,90 @@ class TemporaryPasswordExpired(AuthenticationRequired):
     code = "temporary_password_expired"
     title = "Temporary password expired"
     detail = "This temporary password has expired. Please ask the reception for a new one."
+
+
+class SecondFactorRequired(AuthenticationRequired):
+    """The right password of an account that asks for a code too. ``token`` opens the second step, on pages only."""
+
+    code = "second_factor_required"
+    title = "Authentication code needed"
+    detail = "This account asks for an authentication code too."
+
+    def __init__(self, token: str = "") -> None:
+        self.token = token
+        super().__init__()
+
+
+class CodeRefused(AuthenticationRequired):
+    """A wrong, old or used code: the same words for all."""
+
+    code = "code_refused"
+    title = "Code not accepted"
+    detail = "This code is not right, or has been used. Please take the next one."
+
+
+class SignInOver(AuthenticationRequired):
+    """The second step took too long, had too many wrong codes, or has been done."""
+
+    code = "sign_in_over"
+    title = "Sign-in ended"
+    detail = "This took too long, or had too many wrong codes. Please sign in again."
+
+
+class WrongPassword(PermissionDenied):
+    """Whoever is signed in gave a password that is not theirs."""
+
+    code = "wrong_password"
+    title = "Wrong password"
+    detail = "This is not your password."
+
+
+class TwoFactorIsOn(Conflict):
+    """Setting it up again would replace what works: turn it off first."""
+
+    code = "two_factor_is_on"
+    title = "Two-factor sign-in is on already"
+    detail = "Turn it off first to set it up on another device."
+
+
+class TwoFactorIsOff(Conflict):
+    """There is nothing to turn off or to renew."""
+
+    code = "two_factor_is_off"
+    title = "Two-factor sign-in is off"
+    detail = "Set it up first."
+
+
+class TwoFactorIsRequired(PermissionDenied):
+    """The clinic's settings ask for it."""
+
+    code = "two_factor_is_required"
+    title = "Two-factor sign-in is required"
+    detail = "Your clinic requires two-factor sign-in for your role. An administrator can reset it."
+
+
+class StaffNotFound(NotFound):
+    """No staff account has this id."""
+
+    code = "staff_not_found"
+    title = "Staff account not found"
+    detail = "There is no such staff account."
+
+
+class OwnStaffAccount(PermissionDenied):
+    """Administrators leave their own account to another one, or use their account page."""
+
+    code = "own_staff_account"
+    title = "This is your own account"
+    detail = "Another administrator has to do this. Your own password and devices are on your account page."
+
+
+class LastAdministrator(Conflict):
+    """Without it nobody could manage accounts."""
+
+    code = "last_administrator"
+    title = "This is the last administrator"
+    detail = "Make somebody else an administrator first, or nobody could manage accounts."
 
 
 class UsernameTaken(AlreadyExists):

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from sqlalchemy import select
+from sqlmodel import Session
 from zxcvbn import zxcvbn
 
 from clinic_app.core import clock, crypto, db
@@ -18,11 +19,12 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Account, LoginSession
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import sessions
+from clinic_app.services.accounts import blocklist, reauthentication, sessions
+from clinic_app.services.accounts.errors import WrongPassword
 from clinic_app.services.accounts.views import SignedIn, Strength
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
+from clinic_app.services.audit.refusals import demand, demand_fresh
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 _SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
@@ -68,6 +70,10 @@ def _assess(password: str, words: list[str]) -> Strength:
         missing = SHORTEST - length
         more = f"{missing} more character{'' if missing == 1 else 's'} needed. Three or four words are easiest."
         return Strength(0 if length < SHORTEST // 2 else 1, _WORDS[0 if length < SHORTEST // 2 else 1], more, False)
+    if blocklist.is_common(password):
+        return Strength(0, _WORDS[0], "Many people use this one, so it is tried first. Take unrelated words.", False)
+    if blocklist.is_pattern(password):
+        return Strength(1, _WORDS[1], "It repeats itself or runs along the keyboard. Take unrelated words.", False)
     found = zxcvbn(password[:_READ], user_inputs=words)
     score = int(found["score"])
     rest, personal = _without(password, words)
@@ -122,7 +128,11 @@ def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: s
     if new != again:
         raise InvalidInput({"confirm_password": "The two passwords are not the same."})
     with db.reading() as session:
-        kept = session.execute(select(_ACCOUNTS.c.password_hash).where(_ACCOUNTS.c.id == actor.account_id)).scalar_one()
+        kept = session.execute(
+            select(_ACCOUNTS.c.password_hash).where(_ACCOUNTS.c.id == actor.account_id, _ACCOUNTS.c.password_temporary)
+        ).scalar_one_or_none()
+    if kept is None:  # before comparing: this must not tell whether a guess is one's own password
+        raise AuthenticationRequired
     if crypto.verify_password(new, kept):
         raise InvalidInput({"new_password": "Choose a password other than the temporary one."})
     fresh = crypto.hash_password(new)
@@ -150,14 +160,72 @@ def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: s
         account.password_changed_at = account.updated_at = now
         sessions.end_sessions(session, account.id or 0, "password changed")
         token, row = sessions.open_session(session, account)
-        own = sessions.actor_of(account, row.id)
-        record(
-            session,
-            own,
-            Action.PASSWORD_CHOSEN,
-            resource_type="account",
-            resource_id=account.id,
-            details={"was_temporary": True},
-            changes_lists=True,
-        )
+        own = sessions.actor_of(account, row.id, row.proved_at)
+        _note_chosen(session, own, was_temporary=True)
+    return SignedIn(token, own, row.expires_at)
+
+
+def _note_chosen(session: Session, actor: Actor, *, was_temporary: bool) -> None:
+    record(
+        session,
+        actor,
+        Action.PASSWORD_CHOSEN,
+        resource_type="account",
+        resource_id=actor.account_id,
+        details={"was_temporary": was_temporary},
+        changes_lists=True,
+    )
+
+
+def change_password(actor: Actor, current: str, new: str, again: str, *, session_token_hash: str) -> SignedIn:
+    """Replace one's own password by another one. All sessions of the account end and a new one is opened.
+
+    For whoever is signed in, from the session behind ``session_token_hash``; with a second factor, only if they
+    confirmed lately. A wrong ``current`` counts like a failed sign-in. Raises ``InvalidInput`` (fields
+    ``current_password``, ``new_password``, ``confirm_password``), ``TooManyAttempts``,
+    ``ReauthenticationRequired``, ``AuthenticationRequired``.
+    """
+    demand(actor, Permission.OWN_PASSWORD)
+    if not current:
+        raise InvalidInput({"current_password": "Current password is required."})
+    if not new:
+        raise InvalidInput({"new_password": "New password is required."})
+    strength = assess_password(actor, new)
+    if not strength.good_enough:
+        raise InvalidInput({"new_password": strength.why})
+    if new != again:
+        raise InvalidInput({"confirm_password": "The two passwords are not the same."})
+    with db.reading() as session:
+        second = session.execute(select(_ACCOUNTS.c.totp_enabled_at).where(_ACCOUNTS.c.id == actor.account_id)).scalar()
+    if second is not None:
+        demand_fresh(actor)
+    try:
+        checked = reauthentication.check_own_password(actor, current)
+    except WrongPassword as error:
+        raise InvalidInput({"current_password": error.detail}) from None
+    if current == new:
+        raise InvalidInput({"new_password": "Choose a password other than the one you have."})
+    fresh = crypto.hash_password(new)
+    with db.transaction() as session:
+        account = session.execute(
+            select(Account)
+            .join(LoginSession, _SESSIONS.c.account_id == _ACCOUNTS.c.id)
+            .where(_SESSIONS.c.token_hash == session_token_hash, _SESSIONS.c.ended_at.is_(None))
+            .with_for_update()
+        ).scalar_one_or_none()
+        if (
+            account is None
+            or not account.is_active
+            or account.id != checked.id
+            or account.password_temporary
+            or account.password_changed_at != checked.password_changed_at
+        ):
+            raise AuthenticationRequired
+        account.password_hash = fresh
+        account.password_changed_at = account.updated_at = clock.now()
+        reauthentication.forgive(session, account)
+        sessions.end_sessions(session, account.id or 0, "password changed")
+        token, row = sessions.open_session(session, account)
+        own = sessions.actor_of(account, row.id, row.proved_at)
+        _note_chosen(session, own, was_temporary=False)
     return SignedIn(token, own, row.expires_at)

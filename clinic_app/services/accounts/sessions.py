@@ -18,6 +18,9 @@ _SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 #: Activity is written down this coarsely, so that looking up a session is nearly always a read.
 TOUCH_EVERY = dt.timedelta(seconds=20)
+#: Open sessions of one account and kind; opening one more ends the oldest.
+AT_MOST = 10
+_LONGEST_PATH = 120
 
 
 def idle_limit(role: str) -> dt.timedelta:
@@ -32,7 +35,13 @@ def absolute_limit(role: str) -> dt.timedelta:
     return dt.timedelta(hours=settings.patient_session_hours if role == Role.PATIENT else settings.staff_session_hours)
 
 
-def actor_of(account: Account, session_id: int | None) -> Actor:
+def second_factor_required(role: str) -> bool:
+    """Whether the clinic's settings ask ``role`` for a second factor."""
+    who = get_settings().require_two_factor
+    return role != Role.PATIENT and (who == "staff" or (who == "admins" and role == Role.ADMIN))
+
+
+def actor_of(account: Account, session_id: int | None, proved_at: dt.datetime | None = None) -> Actor:
     """The actor an account is while signed in."""
     return Actor(
         "account",
@@ -43,11 +52,13 @@ def actor_of(account: Account, session_id: int | None) -> Actor:
         account.patient_id,
         session_id,
         account.password_temporary,
+        account.totp_enabled_at is None and second_factor_required(account.role),
+        proved_at,
     )
 
 
 def open_session(session: Session, account: Account, kind: str = "page") -> tuple[str, LoginSession]:
-    """Start a session for ``account`` and return its token; only the hash is kept."""
+    """Start a session for ``account`` and return its token; only the hash is kept. The oldest ones give way."""
     token, now, here = crypto.new_token(), clock.now(), context.current()
     row = LoginSession(
         token_hash=crypto.digest(token),
@@ -58,10 +69,33 @@ def open_session(session: Session, account: Account, kind: str = "page") -> tupl
         expires_at=now + absolute_limit(account.role),
         address=here.address[:64],
         user_agent="".join(c if c.isprintable() else "?" for c in here.user_agent)[:200],
+        proved_at=now,
     )
+    _make_room(session, account, kind, now)
     session.add(row)
     session.flush()
     return token, row
+
+
+def _make_room(session: Session, account: Account, kind: str, now: dt.datetime) -> None:
+    """End the oldest open sessions of this kind, so that with the next one there are ``AT_MOST``."""
+    kept = session.execute(
+        select(_SESSIONS.c.id)
+        .where(
+            _SESSIONS.c.account_id == account.id,
+            _SESSIONS.c.kind == kind,
+            _SESSIONS.c.ended_at.is_(None),
+            _SESSIONS.c.expires_at > now,
+            _SESSIONS.c.last_seen_at > now - idle_limit(account.role),
+        )
+        .order_by(_SESSIONS.c.id.desc())
+    )
+    surplus = list(kept.scalars())[AT_MOST - 1 :]
+    if surplus:
+        session.execute(
+            update(_SESSIONS).where(_SESSIONS.c.id.in_(surplus)).values(ended_at=now, end_reason="too many sessions")
+        )
+        db.changed(session)
 
 
 def _expired(row: LoginSession, role: str, now: dt.datetime) -> bool:
@@ -94,7 +128,45 @@ def resolve(token_hash: str, *, touch: bool = True) -> Actor:
                 .where(_SESSIONS.c.id == row.id, _SESSIONS.c.ended_at.is_(None))
                 .values(last_seen_at=now)
             )
-    return actor_of(account, row.id)
+    return actor_of(account, row.id, row.proved_at)
+
+
+def remember_path(token_hash: str, path: str) -> None:
+    """Keep which page the person behind a session is on, to bring them back to it after an idle end."""
+    with db.reading() as session:
+        kept = session.execute(select(_SESSIONS.c.path).where(_SESSIONS.c.token_hash == token_hash)).scalar_one_or_none()
+    if kept is None or kept == path or len(path) > _LONGEST_PATH:
+        return
+    with db.transaction() as session:
+        session.execute(update(_SESSIONS).where(_SESSIONS.c.token_hash == token_hash).values(path=path))
+
+
+def path_of(session: Session, token_hash: str, account_id: int) -> str:
+    """The page a session of this account was on when it went idle; empty where it was ended or somebody else's."""
+    found = session.execute(
+        select(_SESSIONS.c.path).where(
+            _SESSIONS.c.token_hash == token_hash,
+            _SESSIONS.c.account_id == account_id,
+            _SESSIONS.c.ended_at.is_(None),
+        )
+    )
+    return found.scalar_one_or_none() or ""
+
+
+def renew(session: Session, token_hash: str) -> tuple[str, LoginSession] | None:
+    """A new token for the session behind a token's hash, whose person has just given all proofs again.
+
+    The old token opens nothing any more. None where the session is over, or another request was quicker.
+    """
+    token, now = crypto.new_token(), clock.now()
+    changed = session.execute(
+        update(_SESSIONS)
+        .where(_SESSIONS.c.token_hash == token_hash, _SESSIONS.c.ended_at.is_(None))
+        .values(token_hash=crypto.digest(token), proved_at=now, last_seen_at=now)
+        .returning(_SESSIONS.c.id)
+    ).scalar_one_or_none()
+    row = session.get(LoginSession, changed, populate_existing=True) if changed is not None else None
+    return (token, row) if row is not None else None
 
 
 def end_sessions(session: Session, account_id: int, reason: str, *, keep: int | None = None) -> None:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import unicodedata
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, context, crypto, db
 from clinic_app.core.errors import ClinicError, TooManyAttempts
-from clinic_app.models.accounts import Account, Role
+from clinic_app.models.accounts import Account, PendingSignIn, Role
 from clinic_app.services.access import ANONYMOUS
-from clinic_app.services.accounts import limits, sessions
-from clinic_app.services.accounts.errors import InvalidCredentials, TemporaryPasswordExpired
+from clinic_app.services.accounts import codes, limits, sessions
+from clinic_app.services.accounts.errors import (
+    CodeRefused,
+    InvalidCredentials,
+    SecondFactorRequired,
+    SignInOver,
+    TemporaryPasswordExpired,
+)
 from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.recording import record
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+_PENDING = PendingSignIn.__table__  # type: ignore[attr-defined]
 #: A temporary password is dead after so many wrong tries (ASVS 5.0 6.4.1 asks for short-lived first secrets).
 TEMPORARY_TRIES = 10
 STAFF_DOOR, PATIENT_DOOR = "staff", "patient"
+#: The second step waits so long for a code, and takes so many wrong ones.
+SECOND_STEP = dt.timedelta(minutes=5)
+SECOND_STEP_TRIES = 5
+ASK_AN_ADMINISTRATOR = "This temporary password has expired. Please ask an administrator for a new one."
 
 
 def normal_username(text: str) -> str:
@@ -60,8 +72,19 @@ def _count(door: str, name: str) -> tuple[Account | None, limits.Verdict]:
     return account, verdict
 
 
+def note_failed_try(session: Session, account_id: int) -> None:
+    """Count a failed try, for its owner to be told at the next sign-in. Inside the caller's transaction."""
+    session.execute(
+        update(_ACCOUNTS)
+        .where(_ACCOUNTS.c.id == account_id)
+        .values(failed_tries=_ACCOUNTS.c.failed_tries + 1, last_failed_at=clock.now())
+    )
+
+
 def _note_wrong(door: str, account: Account | None) -> None:
     with db.transaction() as session:
+        if account is not None and account.id is not None and _opens(account, door):
+            note_failed_try(session, account.id)
         if account is not None and account.password_temporary and _opens(account, door):
             session.execute(
                 update(_ACCOUNTS)
@@ -79,18 +102,82 @@ def _refusal(current: Account, door: str, checked: Account) -> ClinicError | Non
     if current.password_temporary:
         expires = current.password_expires_at
         if current.temporary_failures >= TEMPORARY_TRIES or expires is None or expires <= clock.now():
-            return TemporaryPasswordExpired()
+            return TemporaryPasswordExpired(None if door == PATIENT_DOOR else ASK_AN_ADMINISTRATOR)
     return None
 
 
-def sign_in(door: str, username: str, password: str, *, replaces: str = "", kind: str = "page") -> SignedIn:
-    """Check a username and password and open a session.
+def _count_code(account: Account, code: str, door: str) -> tuple[limits.Verdict, tuple[int, str] | None]:
+    """Count one code before anything slow, and find the recovery code it may be."""
+    with db.transaction() as session:
+        verdict = limits.count_code(session, account.username)
+        if verdict.newly_blocked:
+            _note_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, step="code")
+        return verdict, codes.find_recovery_code(session, account.id or 0, code)
+
+
+def _prove(account: Account, code: str, door: str) -> codes.Proof | None:
+    """What there is to say for ``code`` before the transaction; None where no code is accepted at all.
+
+    Raises ``TooManyAttempts``.
+    """
+    verdict, found = _count_code(account, code, door)
+    if verdict.wait:
+        raise TooManyAttempts(verdict.wait)
+    return None if verdict.stopped else codes.look_at(found, code)
+
+
+def _welcome(
+    session: Session, account: Account, door: str, kind: str, replaces: str, proof: codes.Proof | None = None
+) -> SignedIn:
+    """Open the session, inside the caller's transaction with the account's row locked."""
+    back_to = sessions.path_of(session, replaces, account.id or 0) if replaces else ""
+    if replaces:
+        sessions.end_one(session, replaces, "signed in again")
+    account.last_sign_in_at = clock.now()
+    account.told_tries += account.failed_tries
+    account.told_failed_at = account.last_failed_at or account.told_failed_at
+    account.failed_tries, account.last_failed_at = 0, None
+    token, row = sessions.open_session(session, account, kind)
+    actor = sessions.actor_of(account, row.id, row.proved_at)
+    record(
+        session,
+        actor,
+        Action.SIGNED_IN,
+        resource_type="account",
+        resource_id=account.id,
+        details={"door": door, **({"second_factor": proof.kind} if proof else {})},
+        changes_lists=bool(session.info.get("changed")),  # an older session gave way: its lists must notice
+    )
+    return SignedIn(token, actor, row.expires_at, back_to)
+
+
+def _wait_for_code(session: Session, account: Account, replaces: str) -> str:
+    """Keep that the password was right, for the second step; returns the token for the cookie."""
+    token, now = crypto.new_token(), clock.now()
+    session.execute(delete(_PENDING).where(_PENDING.c.expires_at <= now))
+    session.add(
+        PendingSignIn(
+            token_hash=crypto.digest(token),
+            account_id=account.id or 0,
+            replaces=replaces,
+            password_changed_at=account.password_changed_at,
+            expires_at=now + SECOND_STEP,
+        )
+    )
+    return token
+
+
+def sign_in(
+    door: str, username: str, password: str, *, replaces: str = "", kind: str = "page", code: str = ""
+) -> SignedIn:
+    """Check a username and password, and a code where the account asks for one, and open a session.
 
     Anybody may try. ``door`` is ``staff`` or ``patient``; each refuses the other's accounts. ``replaces`` is
-    the hash of the session token this browser had: it ends. One bcrypt check in every case, outside of
-    transactions; the try is counted before it.
+    the hash of the session token this browser had: it ends. One bcrypt check of the password in every case,
+    outside of transactions; the try is counted before it.
 
-    Raises ``TooManyAttempts``, ``InvalidCredentials``, or ``TemporaryPasswordExpired`` (right password only).
+    Raises ``TooManyAttempts``, ``InvalidCredentials``; after the right password only ``TemporaryPasswordExpired``,
+    ``SecondFactorRequired`` (no code; on pages with the token of the second step) and ``CodeRefused``.
     """
     name = normal_username(username)
     account, verdict = _count(door, name)
@@ -100,29 +187,87 @@ def sign_in(door: str, username: str, password: str, *, replaces: str = "", kind
         _note_wrong(door, account)
         raise InvalidCredentials
     fresh_hash = crypto.hash_password(password) if crypto.needs_rehash(account.password_hash) else None
+    code = codes.normal(code)
+    proof = _prove(account, code, door) if code and account.totp_enabled_at is not None else None
 
     with db.transaction() as session:
         # Read again: it may have been turned off or reset while the hash was computed.
         current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         refusal = _refusal(current, door, account)
-        if refusal is not None:
-            _note_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
-        else:
-            if replaces:
-                sessions.end_one(session, replaces, "signed in again")
+        if refusal is None:
             limits.forgive(session, name, context.current().address)
-            current.last_sign_in_at = clock.now()
             current.password_hash = fresh_hash or current.password_hash
-            token, row = sessions.open_session(session, current, kind)
-            actor = sessions.actor_of(current, row.id)
-            record(
-                session,
-                actor,
-                Action.SIGNED_IN,
-                resource_type="account",
-                resource_id=current.id,
-                details={"door": door},
-            )
+            if current.totp_enabled_at is None:
+                done = _welcome(session, current, door, kind, replaces)
+            elif not code:
+                refusal = SecondFactorRequired(_wait_for_code(session, current, replaces) if kind == "page" else "")
+            elif proof is not None and codes.use(session, current, proof):
+                limits.forgive_codes(session, current.username)
+                done = _welcome(session, current, door, kind, replaces, proof)
+            else:
+                refusal = CodeRefused()
+                note_failed_try(session, current.id or 0)
+        if refusal is not None and not isinstance(refusal, SecondFactorRequired):
+            _note_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
     if refusal is not None:
         raise refusal
-    return SignedIn(token, actor, row.expires_at)
+    return done
+
+
+def finish_sign_in(token_hash: str, code: str) -> SignedIn:
+    """The second step: a code of the authenticator app, or a recovery code, opens the session.
+
+    For whoever holds the token of a first step (``SecondFactorRequired``); ``token_hash`` is its hash. It lasts
+    five minutes, takes five wrong codes and opens one session; a code opens one too. Counted before anything slow.
+    Raises ``SignInOver``, ``TooManyAttempts``, ``CodeRefused``.
+    """
+    code = codes.normal(code)
+    with db.transaction() as session:
+        step = session.execute(
+            update(_PENDING)
+            .where(
+                _PENDING.c.token_hash == token_hash,
+                _PENDING.c.tries < SECOND_STEP_TRIES,
+                _PENDING.c.expires_at > clock.now(),
+            )
+            .values(tries=_PENDING.c.tries + 1)
+            .returning(_PENDING.c.account_id, _PENDING.c.replaces, _PENDING.c.password_changed_at, _PENDING.c.tries)
+        ).one_or_none()
+        account = session.get(Account, step.account_id) if step is not None else None
+    if step is None or account is None:
+        raise SignInOver
+    door = PATIENT_DOOR if account.role == Role.PATIENT else STAFF_DOOR
+    proof = _prove(account, code, door)
+    with db.transaction() as session:
+        current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
+        outdated = current.password_changed_at != step.password_changed_at or current.totp_enabled_at is None
+        if outdated or not current.is_active:
+            refusal: ClinicError | None = SignInOver()
+        elif proof is None or not codes.use(session, current, proof):
+            refusal = CodeRefused() if step.tries < SECOND_STEP_TRIES else SignInOver()
+            note_failed_try(session, current.id or 0)
+        else:
+            refusal = None
+            taken = delete(_PENDING).where(_PENDING.c.token_hash == token_hash).returning(_PENDING.c.token_hash)
+            if session.execute(taken).one_or_none() is None:
+                raise SignInOver  # another request was quicker; the code stays unused
+            limits.forgive_codes(session, current.username)
+            done = _welcome(session, current, door, "page", step.replaces, proof)
+        if refusal is not None:
+            _note_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
+    if refusal is not None:
+        raise refusal
+    return done
+
+
+def second_step_open(token_hash: str) -> bool:
+    """Whether a second step waits for its code behind this token's hash. For the page that asks for it."""
+    with db.reading() as session:
+        found = session.execute(
+            select(_PENDING.c.tries).where(
+                _PENDING.c.token_hash == token_hash,
+                _PENDING.c.tries < SECOND_STEP_TRIES,
+                _PENDING.c.expires_at > clock.now(),
+            )
+        )
+        return found.one_or_none() is not None

@@ -1,7 +1,9 @@
-"""Staff accounts. For now: creating one, by the command line or an administrator."""
+"""Staff accounts: creating them, their role, turning off and on, new temporary passwords. For administrators."""
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import unicodedata
 
 from sqlalchemy import func, select
@@ -9,30 +11,35 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, db
-from clinic_app.core.errors import InvalidInput
+from clinic_app.core.errors import InvalidInput, PermissionDenied
 from clinic_app.models.accounts import Account, Role
+from clinic_app.services import access
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.errors import UsernameTaken
+from clinic_app.services.accounts import limits, sessions, two_factor
+from clinic_app.services.accounts.errors import LastAdministrator, OwnStaffAccount, StaffNotFound, UsernameTaken
 from clinic_app.services.accounts.passwords import assess_password
+from clinic_app.services.accounts.portal_accounts import prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
+from clinic_app.services.accounts.views import STAFF_LOGIN_URL, Credentials, StaffCredentials, StaffMember
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
+from clinic_app.services.audit.refusals import demand, demand_fresh
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 STAFF_ROLES = (Role.ADMIN, Role.RECEPTIONIST, Role.CLINICIAN)
 
 
-def create_staff(actor: Actor, username: str, full_name: str, role: str, password: str) -> int:
-    """Create a staff account and return its id.
-
-    For administrators, and the command line (how the first administrator comes to be). ``role`` is one of
-    ``ADMIN``, ``RECEPTIONIST``, ``CLINICIAN``. Raises ``InvalidInput`` (fields ``username``, ``name``, ``role``,
-    ``password``), ``UsernameTaken``, ``PermissionDenied``.
-    """
+def _demand(actor: Actor) -> None:
     demand(actor, Permission.STAFF_MANAGE)
-    name = normal_username(username)
-    shown = unicodedata.normalize("NFC", full_name).strip()
+    demand_fresh(actor)
+
+
+# --- creating -----------------------------------------------------------------------------------
+
+
+def _read(username: str, full_name: str, role: str) -> tuple[str, str, dict[str, str]]:
+    """Username and name as they are kept, and what is wrong with the three, by field."""
+    name, shown = normal_username(username), unicodedata.normalize("NFC", full_name).strip()
     problems: dict[str, str] = {}
     if not 3 <= len(name) <= 60 or not all(c.isascii() and (c.isalnum() or c in "._-@") for c in name):
         problems["username"] = "Username must be 3 to 60 letters, digits, dots, dashes or underscores."
@@ -40,16 +47,51 @@ def create_staff(actor: Actor, username: str, full_name: str, role: str, passwor
         problems["name"] = "Name must be 1 to 200 characters."
     if role not in STAFF_ROLES:
         problems["role"] = "Role must be ADMIN, RECEPTIONIST or CLINICIAN."
+    return name, shown, problems
+
+
+def create_staff(actor: Actor, username: str, full_name: str, role: str, password: str) -> int:
+    """Create a staff account with a password of its own, and return its id.
+
+    For the command line (how the first administrator comes to be), and administrators who confirmed lately. ``role``
+    is one of ``ADMIN``, ``RECEPTIONIST``, ``CLINICIAN``. Raises ``InvalidInput`` (fields ``username``, ``name``,
+    ``role``, ``password``), ``UsernameTaken``, ``ReauthenticationRequired``, ``PermissionDenied``.
+    """
+    _demand(actor)
+    name, shown, problems = _read(username, full_name, role)
     if not problems:
         strength = assess_password(Actor("system", name=shown, username=name), password)
         if not strength.good_enough:
             problems["password"] = strength.why
     if problems:
         raise InvalidInput(problems)
-    hashed = crypto.hash_password(password)
+    return _insert(actor, name, shown, role, crypto.hash_password(password), None)
+
+
+def create_staff_with_temporary_password(actor: Actor, username: str, full_name: str, role: str) -> StaffCredentials:
+    """Create a staff account and return its credentials, handed over once; its first sign-in asks for a password.
+
+    For administrators who confirmed lately, and the command line. Raises ``InvalidInput`` (fields ``username``,
+    ``name``, ``role``), ``UsernameTaken``, ``ReauthenticationRequired``, ``PermissionDenied``.
+    """
+    _demand(actor)
+    name, shown, problems = _read(username, full_name, role)
+    if problems:
+        raise InvalidInput(problems)
+    credentials, hashed = _prepare(name)
+    return StaffCredentials(_insert(actor, name, shown, role, hashed, credentials), shown, credentials)
+
+
+def _prepare(username: str) -> tuple[Credentials, str]:
+    credentials, hashed = prepare_credentials(username)
+    return dataclasses.replace(credentials, login_url=STAFF_LOGIN_URL), hashed
+
+
+def _insert(actor: Actor, name: str, shown: str, role: str, hashed: str, temporary: Credentials | None) -> int:
     try:
         with db.transaction() as session:
-            return add_staff_account(session, actor, name, shown, role, hashed).id or 0
+            expires = temporary.expires_at if temporary is not None else None
+            return add_staff_account(session, actor, name, shown, role, hashed, expires).id or 0
     except IntegrityError as error:
         if db.violated(error) == "uq_accounts_username":
             raise UsernameTaken from None
@@ -57,7 +99,13 @@ def create_staff(actor: Actor, username: str, full_name: str, role: str, passwor
 
 
 def add_staff_account(
-    session: Session, actor: Actor, username: str, full_name: str, role: str, password_hash: str
+    session: Session,
+    actor: Actor,
+    username: str,
+    full_name: str,
+    role: str,
+    password_hash: str,
+    temporary_until: dt.datetime | None = None,
 ) -> Account:
     """Building block: add a staff account and record it, inside the caller's transaction."""
     now = clock.now()
@@ -66,6 +114,8 @@ def add_staff_account(
         full_name=full_name,
         role=role,
         password_hash=password_hash,
+        password_temporary=temporary_until is not None,
+        password_expires_at=temporary_until,
         password_changed_at=now,
         created_at=now,
         updated_at=now,
@@ -78,6 +128,9 @@ def add_staff_account(
     return account
 
 
+# --- seeing -------------------------------------------------------------------------------------
+
+
 def has_staff() -> bool:
     """Whether anybody can sign in at the desk. For the start-up check and the command line."""
     with db.reading() as session:
@@ -85,3 +138,198 @@ def has_staff() -> bool:
             select(func.count()).select_from(Account).where(_ACCOUNTS.c.role != Role.PATIENT, _ACCOUNTS.c.is_active)
         )
         return found.scalar_one() > 0
+
+
+def list_staff(actor: Actor) -> tuple[StaffMember, ...]:
+    """All staff accounts, active ones first, by name. For administrators. Raises ``PermissionDenied``."""
+    demand(actor, Permission.STAFF_MANAGE)
+    with db.reading() as session:
+        found = session.execute(
+            select(Account)
+            .where(_ACCOUNTS.c.role != Role.PATIENT)
+            .order_by(_ACCOUNTS.c.is_active.desc(), func.lower(_ACCOUNTS.c.full_name), _ACCOUNTS.c.id)
+        ).scalars()
+        return tuple(
+            StaffMember(
+                one.id or 0,
+                one.username,
+                one.full_name,
+                one.role,
+                one.is_active,
+                one.password_expires_at if one.password_temporary else None,
+                one.totp_enabled_at is not None,
+                one.last_sign_in_at,
+                limits.locked_until(session, one.username),
+            )
+            for one in found
+        )
+
+
+def staff_id(actor: Actor, username: str) -> int:
+    """The id of the staff account with this username. For administrators and the command line.
+
+    Raises ``StaffNotFound``, ``PermissionDenied``.
+    """
+    demand(actor, Permission.STAFF_MANAGE)
+    with db.reading() as session:
+        found = session.execute(
+            select(_ACCOUNTS.c.id).where(
+                _ACCOUNTS.c.username == normal_username(username), _ACCOUNTS.c.role != Role.PATIENT
+            )
+        ).scalar_one_or_none()
+    if found is None:
+        raise StaffNotFound
+    return found
+
+
+# --- changing -----------------------------------------------------------------------------------
+
+
+def _lock(session: Session, actor: Actor, account_id: int, *, administrators: bool = False) -> Account:
+    """The staff account, locked, for an actor who still may at this moment and is somebody else.
+
+    ``administrators`` locks all active ones first, always in the same order: of two who take each other's role away
+    one is an administrator no more when the other's turn comes.
+    """
+    admins: list[int] = []
+    if administrators:
+        admins = list(
+            session.execute(
+                select(_ACCOUNTS.c.id)
+                .where(_ACCOUNTS.c.role == Role.ADMIN, _ACCOUNTS.c.is_active)
+                .order_by(_ACCOUNTS.c.id)
+                .with_for_update()
+            ).scalars()
+        )
+        if actor.kind == "account" and actor.account_id not in admins:
+            raise PermissionDenied(access.REFUSALS[Permission.STAFF_MANAGE])
+    account = session.execute(
+        select(Account)
+        .where(_ACCOUNTS.c.id == account_id, _ACCOUNTS.c.role != Role.PATIENT)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if account is None:
+        raise StaffNotFound
+    if account.id == actor.account_id:
+        raise OwnStaffAccount
+    if administrators and admins == [account.id]:
+        raise LastAdministrator
+    return account
+
+
+def _note(session: Session, actor: Actor, action: Action, account: Account, **details: str) -> None:
+    session.flush()
+    record(
+        session,
+        actor,
+        action,
+        resource_type="account",
+        resource_id=account.id,
+        details=details,
+        changes_lists=True,  # sessions that have ended leave, and other administrators' lists follow
+    )
+
+
+def change_role(actor: Actor, account_id: int, role: str) -> None:
+    """Give a staff account another role; its sessions end. The role it has already changes nothing.
+
+    For administrators who confirmed lately, about others, and the command line. Raises ``InvalidInput`` (field
+    ``role``), ``LastAdministrator``, ``OwnStaffAccount``, ``StaffNotFound``, ``ReauthenticationRequired``,
+    ``PermissionDenied``.
+    """
+    _demand(actor)
+    if role not in STAFF_ROLES:
+        raise InvalidInput({"role": "Role must be ADMIN, RECEPTIONIST or CLINICIAN."})
+    with db.transaction() as session:
+        account = _lock(session, actor, account_id, administrators=role != Role.ADMIN)
+        if account.role != role:
+            before, account.role, account.updated_at = account.role, role, clock.now()
+            sessions.end_sessions(session, account_id, "role changed")
+            _note(session, actor, Action.STAFF_ROLE_CHANGED, account, before=before, role=role)
+
+
+def disable_staff(actor: Actor, account_id: int) -> None:
+    """Turn a staff account off: its sessions end, it opens nothing any more, its history stays.
+
+    For administrators who confirmed lately, about others, and the command line. Doing it twice changes nothing.
+    Raises as ``change_role``.
+    """
+    _demand(actor)
+    with db.transaction() as session:
+        account = _lock(session, actor, account_id, administrators=True)
+        if account.is_active:
+            account.is_active = False
+            account.turned_off_at = account.updated_at = clock.now()
+            account.turned_off_by_id = actor.account_id
+            sessions.end_sessions(session, account_id, "turned off")
+            _note(session, actor, Action.STAFF_DISABLED, account)
+
+
+def enable_staff(actor: Actor, account_id: int) -> None:
+    """Turn a staff account on again, with the password it had. Who may, and what it raises: as ``disable_staff``."""
+    _demand(actor)
+    with db.transaction() as session:
+        account = _lock(session, actor, account_id)
+        if not account.is_active:
+            account.is_active, account.updated_at = True, clock.now()
+            account.turned_off_at = account.turned_off_by_id = None
+            _note(session, actor, Action.STAFF_ENABLED, account)
+
+
+def reset_staff_password(actor: Actor, account_id: int) -> StaffCredentials:
+    """Replace the password by a temporary one, handed over once; all sessions end, a lock is lifted.
+
+    The second factor stays: a stolen temporary password alone opens nothing. For administrators who confirmed
+    lately, about others, and the command line. Raises as ``change_role``.
+    """
+    _demand(actor)
+    with db.reading() as session:
+        found = session.get(Account, account_id)
+    if found is None or found.role == Role.PATIENT:
+        raise StaffNotFound
+    credentials, hashed = _prepare(found.username)
+    with db.transaction() as session:
+        account = _lock(session, actor, account_id)
+        account.password_hash, account.password_temporary = hashed, True
+        account.password_expires_at, account.temporary_failures = credentials.expires_at, 0
+        account.password_changed_at = account.updated_at = clock.now()
+        sessions.end_sessions(session, account_id, "password reset")
+        limits.unlock(session, account.username)
+        _note(session, actor, Action.STAFF_PASSWORD_RESET, account)
+    return StaffCredentials(account_id, account.full_name, credentials)
+
+
+def reset_two_factor(actor: Actor, account_id: int) -> None:
+    """Take the second factor off somebody else's account, who has lost it; all sessions end.
+
+    For administrators who confirmed lately, about others, and the command line. Raises as ``change_role``.
+    """
+    _demand(actor)
+    with db.transaction() as session:
+        account = _lock(session, actor, account_id)
+        two_factor.clear(session, account)
+        sessions.end_sessions(session, account_id, "second factor reset")
+        limits.unlock(session, account.username)
+        _note(session, actor, Action.TWO_FACTOR_RESET, account)
+
+
+def unlock_account(actor: Actor, account_id: int) -> None:
+    """Forget the failed tries of an account, staff's or a patient's, so that its owner can sign in at once.
+
+    For administrators, and the command line. Raises ``StaffNotFound``, ``PermissionDenied``.
+    """
+    demand(actor, Permission.STAFF_MANAGE)
+    with db.transaction() as session:
+        account = session.get(Account, account_id)
+        if account is None:
+            raise StaffNotFound
+        limits.unlock(session, account.username)
+        _note(session, actor, Action.ACCOUNT_UNLOCKED, account)
+
+
+def note_staff_printed(actor: Actor, account_id: int) -> None:
+    """Record that the credentials of a staff account were sent to a printer. For administrators."""
+    demand(actor, Permission.STAFF_MANAGE)
+    with db.transaction() as session:
+        record(session, actor, Action.CREDENTIALS_PRINTED, resource_type="account", resource_id=account_id)

@@ -147,7 +147,7 @@ def resolve_access(token: str) -> Actor:
     """
     claims, now = _claims(token), clock.now()
     with db.reading() as session:
-        row = session.execute(_BEHIND, {"wanted": int(claims["sid"])}).one_or_none()
+        row = session.connection().execute(_BEHIND, {"wanted": int(claims["sid"])}).one_or_none()
     if row is None or not _alive(row, claims["role"], now) or str(row.account_id) != claims["sub"]:
         raise TokenRefused
     if row.last_seen_at < now - sessions.TOUCH_EVERY:

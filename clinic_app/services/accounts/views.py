@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from clinic_app.services.access import Actor
 
 PORTAL_LOGIN_URL = "/patient-portal/login"
+STAFF_LOGIN_URL = "/login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class SignedIn:
     token: str = field(repr=False)
     actor: Actor
     expires_at: dt.datetime
+    back_to: str = ""  # the page this browser was on when the same account's session went idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +39,65 @@ class Strength:
     word: str
     why: str
     good_enough: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSession:
+    """One of a person's open sessions. ``kind`` is ``page`` or ``api``."""
+
+    id: int
+    kind: str
+    opened_at: dt.datetime
+    last_seen_at: dt.datetime
+    address: str
+    user_agent: str
+    this_one: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTries:
+    """How many tries to sign in failed before the last one that did not, and when the latest of them was."""
+
+    count: int
+    last_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TwoFactor:
+    """How somebody's second factor stands: since when it is on, recovery codes left, whether the clinic requires it."""
+
+    enabled_at: dt.datetime | None
+    codes_left: int
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A second factor being set up: the secret, in groups to type and as an address for the authenticator app."""
+
+    secret: str = field(repr=False)
+    address: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StaffMember:
+    """A staff account as administrators see it."""
+
+    id: int
+    username: str
+    name: str
+    role: str
+    is_active: bool
+    temporary_until: dt.datetime | None  # until when its temporary password opens; None where it has its own
+    two_factor: bool
+    last_sign_in_at: dt.datetime | None
+    locked_until: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StaffCredentials:
+    """A staff account's new credentials, handed over once."""
+
+    id: int
+    name: str
+    credentials: Credentials

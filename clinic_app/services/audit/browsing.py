@@ -42,7 +42,10 @@ class AuditQuery:
 
 @dataclass(frozen=True, slots=True)
 class TrailEvent:
-    """One event, whole. ``actor`` is account, anonymous or system; the names are empty for the latter two."""
+    """One event, whole. ``actor`` is account, anonymous or system; the names are empty for the latter two.
+
+    ``patient_id`` is the patient ID of an event about a patient, else empty.
+    """
 
     seq: int
     at: dt.datetime
@@ -59,9 +62,11 @@ class TrailEvent:
     user_agent: str
     request_id: str
     metadata: dict[str, Any]
+    patient_id: str = ""
 
 
-def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
+def conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
+    """What an event has to be, for this question."""
     found: list[ColumnElement[bool]] = []
     if query.since is not None:
         found.append(_EVENTS.c.at >= query.since)
@@ -85,10 +90,20 @@ def _conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
     return found
 
 
+def about_patient() -> ColumnElement[bool]:
+    """What joins an event to the patient it is about."""
+    return (_PATIENTS.c.id == _EVENTS.c.resource_id) & (_EVENTS.c.resource_type == "patient")
+
+
 def _event(row: RowMapping) -> TrailEvent:
-    plain = {name: row[name] for name in TrailEvent.__slots__ if name not in ("actor_name", "actor_username")}
+    joined = {
+        "actor_name": row["full_name"] or "",
+        "actor_username": row["username"] or "",
+        "patient_id": row["patient_id"] or "",
+    }
+    plain = {name: row[name] for name in TrailEvent.__slots__ if name not in joined}
     plain["metadata"] = dict(plain["metadata"])
-    return TrailEvent(**plain, actor_name=row["full_name"] or "", actor_username=row["username"] or "")
+    return TrailEvent(**plain, **joined)
 
 
 def browse_audit(actor: Actor, query: AuditQuery) -> Page[TrailEvent]:
@@ -97,13 +112,14 @@ def browse_audit(actor: Actor, query: AuditQuery) -> Page[TrailEvent]:
     For administrators. The look is recorded, with the names of the filters used. Raises ``PermissionDenied``.
     """
     demand(actor, Permission.AUDIT_SEE)
-    size, where = clamp(query.page_size, 1, PAGE_SIZE_AT_MOST, 20), _conditions(query)
+    size, where = clamp(query.page_size, 1, PAGE_SIZE_AT_MOST, 20), conditions(query)
     with db.reading() as session:
         total = session.execute(select(func.count()).select_from(_EVENTS).where(*where)).scalar_one()
         number = clamp(query.page, 1, max(1, -(-total // size)), 1)
         rows = session.execute(
-            select(_EVENTS, _ACCOUNTS.c.full_name, _ACCOUNTS.c.username)
+            select(_EVENTS, _ACCOUNTS.c.full_name, _ACCOUNTS.c.username, _PATIENTS.c.patient_id)
             .join(_ACCOUNTS, _ACCOUNTS.c.id == _EVENTS.c.actor_id, isouter=True)
+            .join(_PATIENTS, about_patient(), isouter=True)
             .where(*where)
             .order_by(_EVENTS.c.seq.desc())
             .limit(size)

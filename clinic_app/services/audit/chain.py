@@ -1,47 +1,132 @@
-"""Checking the chain: finds a changed, removed or inserted event."""
+"""Checking the trail: every link of its chain, and the anchors noted outside the database."""
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import select
 
-from clinic_app.core import db
+from clinic_app.core import clock, db
 from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.services.audit.anchor import Anchor, anchors
 from clinic_app.services.audit.recording import link
 
 _EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
 _HEAD = AuditHead.__table__  # type: ignore[attr-defined]
 
+NO_ANCHORS = "There are no anchors: a cut end or an older copy could not be noticed. See `audit anchor`."
+
+
+class Finding(StrEnum):
+    """What is wrong with a trail."""
+
+    NOTHING = ""
+    CHANGED = "changed"  # an event does not fit the one before: changed, put in, or swapped
+    MISSING = "missing"  # a number is left out
+    HEAD = "head"  # the head is gone, or does not match the last event
+    CUT = "cut"  # it ends before an anchor: its end was cut off, or an older copy was put back
+    REPLACED = "replaced"  # whole in itself, but not the trail that was anchored
+
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What ``verify`` found: ``ok``, how many events were read, the first bad ``seq`` and why it is bad."""
+    """What ``verify`` found.
+
+    ``count`` events were read; ``first_bad`` is the first bad ``seq``, ``why`` it is bad in words, ``finding``
+    in one. ``anchors`` agreed with the trail. ``warnings`` are sentences that do not make it bad.
+    """
 
     ok: bool
     count: int
     first_bad: int | None = None
     why: str = ""
+    finding: Finding = Finding.NOTHING
+    anchors: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def _bad(finding: Finding, count: int, seq: int, why: str) -> ChainReport:
+    return ChainReport(False, count, seq, why, finding)
 
 
 def verify() -> ChainReport:
-    """Read the whole trail in order and recompute every link.
+    """Read the whole trail in order, recompute every link, and compare with the anchors.
 
     For whoever runs the command line. Reads in one consistent view, a thousand rows at a time.
     """
+    noted, unreadable = anchors()  # before the trail: one noted meanwhile would lie beyond it
+    valid, warnings = _valid(noted)
+    if not noted:
+        warnings.append(NO_ANCHORS)
+    if unreadable:
+        warnings.append(f"{unreadable} lines of the anchors cannot be read.")
+    marks: dict[int, str] = {}
     with db.reading() as session:
         head = session.execute(select(_HEAD).where(_HEAD.c.id == 1)).one_or_none()
-        if head is None:
-            return ChainReport(False, 0, None, "The head of the trail is missing.")
-        count, previous = 0, ""
         rows = session.execute(select(_EVENTS).order_by(_EVENTS.c.seq).execution_options(yield_per=1000))
-        for row in rows.mappings():
-            if row["seq"] != count + 1:
-                return ChainReport(False, count, count + 1, "An event is missing here, or one was put in.")
-            if not hmac.compare_digest(link(previous, row), row["hash"]):
-                return ChainReport(False, count, row["seq"], "This event was changed or put in.")
-            count, previous = count + 1, row["hash"]
-        if head.seq != count or not hmac.compare_digest(head.hash, previous):
-            return ChainReport(False, count, count + 1, "The end of the trail does not match its head.")
-        return ChainReport(True, count)
+        found = _chain(rows.mappings(), head, {each.seq for each in valid}, marks)
+    if found.ok:
+        found = _anchored(valid, marks, found.count)
+    return ChainReport(found.ok, found.count, found.first_bad, found.why, found.finding, found.anchors, tuple(warnings))
+
+
+def _chain(rows: Iterable[Mapping[str, Any]], head: Any, wanted: set[int], marks: dict[int, str]) -> ChainReport:
+    """Whether the events follow from each other. Keeps the hashes of the ``wanted`` ones in ``marks``."""
+    count, previous = 0, ""
+    for row in rows:
+        if row["seq"] != count + 1:
+            return _bad(Finding.MISSING, count, count + 1, "An event is missing here, or one was put in.")
+        if not hmac.compare_digest(link(previous, row), row["hash"]):
+            return _bad(Finding.CHANGED, count, row["seq"], "This event was changed or put in.")
+        count, previous = count + 1, row["hash"]
+        if count in wanted:
+            marks[count] = previous
+    if head is None:
+        return ChainReport(False, count, None, "The head of the trail is missing.", Finding.HEAD)
+    if head.seq != count or not hmac.compare_digest(head.hash, previous):
+        return _bad(Finding.HEAD, count, count + 1, "The end of the trail does not match its head.")
+    return ChainReport(True, count)
+
+
+def _valid(noted: list[Anchor]) -> tuple[list[Anchor], list[str]]:
+    """The anchors that count: those before a restored backup only as far as they agreed with it."""
+    valid: list[Anchor] = []
+    warnings: list[str] = []
+    for each in noted:
+        if each.restored is not None:
+            lost = [earlier.seq for earlier in valid if earlier.seq > each.restored]
+            valid = [earlier for earlier in valid if earlier.seq <= each.restored]
+            words = f"A backup was put back, as said on {_when(each)}"
+            warnings.append(
+                f"{words}: events {each.restored + 1} to {max(lost)} are others now." if lost else f"{words}."
+            )
+        valid.append(each)
+    return valid, warnings
+
+
+def _when(anchor: Anchor) -> str:
+    return f"{clock.local(anchor.at):%Y-%m-%d %H:%M}"
+
+
+def _anchored(valid: list[Anchor], marks: dict[int, str], count: int) -> ChainReport:
+    """Whether this is the trail that was anchored, and all of it."""
+    good = 0
+    for each in sorted(valid, key=lambda anchor: anchor.seq):
+        if each.seq > count:
+            why = (
+                f"The trail ends at event {count}, but event {each.seq} was there on {_when(each)}: "
+                "its end was cut off, or an older copy was put back."
+            )
+            return _bad(Finding.CUT, count, count + 1, why)
+        if not hmac.compare_digest(each.hash, marks[each.seq]):
+            why = (
+                f"This is not the event that was anchored on {_when(each)}: the chain was made anew, "
+                f"or an older copy was put back and continued. Up to event {good} it agrees with the anchors."
+            )
+            return _bad(Finding.REPLACED, count, each.seq, why)
+        good = each.seq
+    return ChainReport(True, count, anchors=len(valid))

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, context, db, keys
@@ -19,6 +19,14 @@ from clinic_app.services.audit.actions import Action, Outcome
 
 _EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
 _HEAD = AuditHead.__table__  # type: ignore[attr-defined]
+#: Made once: putting a statement together takes longer than running it.
+_READ_HEAD = select(_HEAD).where(_HEAD.c.id == 1).with_for_update()
+_ADD = insert(_EVENTS)
+_ADVANCE = (
+    update(_HEAD)
+    .where(_HEAD.c.id == 1)
+    .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), changes=bindparam("new_changes"))
+)
 _COLUMNS = [
     "seq",
     "at",
@@ -70,7 +78,8 @@ def record(
     passwords, tokens or search terms. ``changes_lists`` wakes open lists after the commit. Call it last:
     from here to the commit nobody else can add an event.
     """
-    head = session.execute(select(_HEAD).where(_HEAD.c.id == 1).with_for_update()).one()
+    connection = session.connection()
+    head = connection.execute(_READ_HEAD).one()
     here = context.current()
     row = {
         "seq": head.seq + 1,
@@ -88,12 +97,9 @@ def record(
         "metadata": dict(details or {}),
     }
     mark = link(head.hash, row)
-    session.execute(insert(_EVENTS).values(**row, hash=mark))
-    session.execute(
-        update(_HEAD)
-        .where(_HEAD.c.id == 1)
-        .values(seq=row["seq"], hash=mark, changes=head.changes + (1 if changes_lists else 0))
-    )
+    connection.execute(_ADD, {**row, "hash": mark})
+    changes = head.changes + (1 if changes_lists else 0)
+    connection.execute(_ADVANCE, {"new_seq": row["seq"], "new_hash": mark, "new_changes": changes})
     session.info["recorded"] = (row["seq"], row["outcome"])  # for services.idempotency
     if changes_lists:
         db.changed(session)

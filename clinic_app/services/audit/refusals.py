@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from clinic_app.core import db
-from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
+import datetime as dt
+
+from clinic_app.core import clock, db
+from clinic_app.core.errors import AuthenticationRequired, PermissionDenied, ReauthenticationRequired
 from clinic_app.services import access
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.recording import record
+
+#: For so long after signing in or confirming, delicate things are allowed (ASVS 5.0 7.5.1, 7.5.3).
+FRESH = dt.timedelta(minutes=5)
 
 
 def demand(
@@ -23,8 +28,19 @@ def demand(
     note_refusal(actor, str(permission), resource_type=resource_type, resource_id=resource_id)
     if actor.kind == "anonymous":
         raise AuthenticationRequired
-    held_back = actor.must_choose_password
-    raise PermissionDenied(access.CHOOSE_PASSWORD_FIRST if held_back else access.REFUSALS.get(permission))
+    raise PermissionDenied(actor.held_back or access.REFUSALS.get(permission))
+
+
+def demand_fresh(actor: Actor) -> None:
+    """Return if ``actor`` signed in or confirmed within ``FRESH``, or is the command line.
+
+    For use cases that do something delicate, after ``demand``. Raises ``ReauthenticationRequired``.
+    """
+    if actor.kind == "system":
+        return
+    now = clock.now()
+    if actor.proved_at is None or not now - FRESH < actor.proved_at <= now:
+        raise ReauthenticationRequired
 
 
 def note_refusal(actor: Actor, what: str, *, resource_type: str | None = None, resource_id: int | None = None) -> None:

@@ -18,8 +18,8 @@ from clinic_app.services.patients.views import PatientProfile
 ACTIVITY = 12
 
 
-def view_patient(actor: Actor, key: int | str) -> PatientProfile:
-    """The record of one patient, with its latest activity. The look itself is recorded first.
+def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY) -> PatientProfile:
+    """The record of one patient, with its latest ``activity`` events. The look itself is recorded first.
 
     For staff. ``key`` is the id or the patient ID. Raises ``PatientNotFound``, ``PermissionDenied``.
     """
@@ -27,7 +27,7 @@ def view_patient(actor: Actor, key: int | str) -> PatientProfile:
     with db.transaction() as session:
         patient = rows.find(session, key)
         record(session, actor, Action.PATIENT_VIEWED, resource_type="patient", resource_id=patient.id)
-        return rows.profile_of(session, patient, activity=ACTIVITY)
+        return rows.profile_of(session, patient, activity=activity)
 
 
 def reread_patient(actor: Actor, key: int | str) -> PatientProfile:

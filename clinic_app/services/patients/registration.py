@@ -28,6 +28,12 @@ from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDet
 from clinic_app.services.patients.views import PortalStanding, Registered
 
 _COUNTERS = Counter.__table__  # type: ignore[attr-defined]
+_COUNT = (
+    update(_COUNTERS)
+    .where(_COUNTERS.c.name == "patient_id")
+    .values(value=_COUNTERS.c.value + 1)
+    .returning(_COUNTERS.c.value)
+)
 #: Constraint → what a person is told. Constraints decide; an earlier look only saves a hash.
 CLASHES: dict[str, type[ClinicError]] = {
     "uq_patients_national_id_key": NationalIdTaken,
@@ -46,12 +52,7 @@ def clash(error: IntegrityError) -> ClinicError:
 
 def _next_patient_id(session: Session) -> str:
     """The next number of this clinic: unique, growing, never given out twice."""
-    number = session.execute(
-        update(_COUNTERS)
-        .where(_COUNTERS.c.name == "patient_id")
-        .values(value=_COUNTERS.c.value + 1)
-        .returning(_COUNTERS.c.value)
-    ).scalar_one()
+    number = session.execute(_COUNT).scalar_one()
     return f"{get_settings().patient_id_prefix}{number:06d}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, select
+from sqlalchemy import RowMapping, Select, bindparam, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
@@ -22,6 +22,29 @@ from clinic_app.services.patients.wording import phone_words
 
 PATIENTS = Patient.__table__  # type: ignore[attr-defined]
 ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+_OFF_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS)
+#: Made once: putting a statement together takes longer than running it.
+_BY_ID = select(Patient).where(PATIENTS.c.id == bindparam("key"))
+_BY_PATIENT_ID = select(Patient).where(PATIENTS.c.patient_id == bindparam("key"))
+_ACCESS = (
+    select(
+        ACCOUNTS.c.username,
+        ACCOUNTS.c.is_active.label("account_active"),
+        ACCOUNTS.c.password_temporary,
+        ACCOUNTS.c.password_expires_at,
+        ACCOUNTS.c.temporary_failures,
+        ACCOUNTS.c.last_sign_in_at,
+        ACCOUNTS.c.turned_off_at,
+        _OFF_BY.c.full_name.label("turned_off_by"),
+        _DESK.c.full_name.label("registered_by"),
+    )
+    .select_from(PATIENTS)
+    .join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
+    .join(_OFF_BY, _OFF_BY.c.id == ACCOUNTS.c.turned_off_by_id, isouter=True)
+    .join(_DESK, _DESK.c.id == PATIENTS.c.registered_by_id, isouter=True)
+    .where(PATIENTS.c.id == bindparam("key"))
+)
+_LOCKED = {False: (_BY_ID, _BY_PATIENT_ID), True: (_BY_ID.with_for_update(), _BY_PATIENT_ID.with_for_update())}
 _SUMMARY = [
     "id",
     "patient_id",
@@ -93,12 +116,12 @@ def find(session: Session, key: int | str, *, lock: bool = False) -> Patient:
     if isinstance(key, int):
         if not 0 < key < 2**31:
             raise PatientNotFound
-        statement = select(Patient).where(PATIENTS.c.id == key)
+        statement, wanted = _LOCKED[lock][0], key
     else:
         if not key.isascii() or not key.isalnum() or len(key) > 20:
             raise PatientNotFound
-        statement = select(Patient).where(PATIENTS.c.patient_id == key.upper())
-    found = session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
+        statement, wanted = _LOCKED[lock][1], key.upper()
+    found = session.execute(statement, {"key": wanted}).scalar_one_or_none()
     if found is None:
         raise PatientNotFound
     return found
@@ -107,29 +130,7 @@ def find(session: Session, key: int | str, *, lock: bool = False) -> Patient:
 def profile_of(session: Session, patient: Patient, *, activity: int = 0) -> PatientProfile:
     """``patient`` whole, with its access and the latest ``activity`` events about it."""
     now = clock.now()
-    off_by, desk = aliased(ACCOUNTS), aliased(ACCOUNTS)
-    row = (
-        session.execute(
-            select(
-                ACCOUNTS.c.username,
-                ACCOUNTS.c.is_active.label("account_active"),
-                ACCOUNTS.c.password_temporary,
-                ACCOUNTS.c.password_expires_at,
-                ACCOUNTS.c.temporary_failures,
-                ACCOUNTS.c.last_sign_in_at,
-                ACCOUNTS.c.turned_off_at,
-                off_by.c.full_name.label("turned_off_by"),
-                desk.c.full_name.label("registered_by"),
-            )
-            .select_from(PATIENTS)
-            .join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
-            .join(off_by, off_by.c.id == ACCOUNTS.c.turned_off_by_id, isouter=True)
-            .join(desk, and_(desk.c.id == PATIENTS.c.registered_by_id), isouter=True)
-            .where(PATIENTS.c.id == patient.id)
-        )
-        .mappings()
-        .one()
-    )
+    row = session.connection().execute(_ACCESS, {"key": patient.id}).mappings().one()
     status = standing(row, now)
     locked = limits.locked_until(session, row["username"]) if status in {"active", "temporary"} else None
     access = PortalStanding(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
@@ -42,13 +43,13 @@ def _piece(word: str) -> str:
     return fields.national_id_key(word) or word
 
 
-def _matching(term: str) -> ColumnElement[bool]:
-    pieces = [PATIENTS.c.search_text.contains(token, autoescape=True) for token in tokens(term)]
-    return and_(PATIENTS.c.is_active, *pieces)
+def _anywhere(token: str) -> str:
+    """``token`` as a LIKE pattern that finds it anywhere, as it stands."""
+    return "%" + token.replace("/", "//").replace("%", "/%").replace("_", "/_") + "%"
 
 
 def _order(order: str) -> list[Any]:
-    column = ORDERS.get(order.removeprefix("-"), ORDERS["name"])
+    column = ORDERS[order.removeprefix("-")]
     if column is PATIENTS.c.id:
         return [PATIENTS.c.id.desc() if order.startswith("-") else PATIENTS.c.id]
     # an unknown birth date comes last, both ways, on both databases
@@ -58,15 +59,30 @@ def _order(order: str) -> list[Any]:
     return [*empty_last, column, PATIENTS.c.id]
 
 
+@lru_cache(maxsize=128)
+def _statements(pieces: int, order: str) -> tuple[Select[Any], Select[Any]]:
+    """Counting, and one page. Kept, since putting them together takes longer than running them."""
+    where = [
+        PATIENTS.c.is_active,
+        *[PATIENTS.c.search_text.like(bindparam(f"piece{i}"), escape="/") for i in range(pieces)],
+    ]
+    page = rows.summaries().where(*where).order_by(*_order(order)).limit(bindparam("size")).offset(bindparam("skip"))
+    if not pieces:  # all but those left out, by a partial index
+        inactive = select(func.count()).select_from(PATIENTS).where(~PATIENTS.c.is_active).scalar_subquery()
+        return select(select(func.count()).select_from(PATIENTS).scalar_subquery() - inactive), page
+    return select(func.count()).select_from(PATIENTS).where(*where), page
+
+
 def _page(query: PatientQuery) -> Page[PatientSummary]:
     size = clamp(query.page_size, 1, PAGE_SIZE_AT_MOST, 20)
-    now, where = clock.now(), _matching(query.term)
+    now, pieces = clock.now(), tokens(query.term)
+    order = query.order if query.order.removeprefix("-") in ORDERS else "name"
+    counting, page = _statements(len(pieces), order)
+    wanted: dict[str, Any] = {f"piece{i}": _anywhere(token) for i, token in enumerate(pieces)}
     with db.reading() as session:
-        total = session.execute(select(func.count()).select_from(PATIENTS).where(where)).scalar_one()
+        total = session.execute(counting, wanted).scalar_one()
         number = clamp(query.page, 1, max(1, -(-total // size)), 1)
-        found = session.execute(
-            rows.summaries().where(where).order_by(*_order(query.order)).limit(size).offset((number - 1) * size)
-        ).mappings()
+        found = session.execute(page, {**wanted, "size": size, "skip": (number - 1) * size}).mappings()
         return Page(tuple(rows.summary(row, now) for row in found), number, size, total)
 
 

@@ -1,0 +1,112 @@
+"""Half-filled forms, kept on the server for a day: by account and form, sealed, never in a browser's storage."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from clinic_app.core import clock, db, logs, sealing
+from clinic_app.core.errors import InvalidInput
+from clinic_app.models.accounts import Draft
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.audit.refusals import demand
+
+_DRAFTS = Draft.__table__  # type: ignore[attr-defined]
+_PURPOSE = "draft"
+LIFE = dt.timedelta(hours=24)
+FIELDS_AT_MOST, LONGEST_FIELD = 40, 2000
+#: Form → who may have a draft of it. A profile's names the patient and the section.
+_FORMS: tuple[tuple[re.Pattern[str], Permission], ...] = (
+    (re.compile(r"registration"), Permission.PATIENT_REGISTER),
+    (re.compile(r"profile-[A-Z]{1,8}[0-9]{6,12}-(details|contact)"), Permission.PATIENT_EDIT),
+)
+_NEVER = re.compile(r"passw|secret|code|token", re.I)
+
+
+def _demand(actor: Actor, form: str) -> None:
+    for pattern, permission in _FORMS:
+        if pattern.fullmatch(form):
+            demand(actor, permission)
+            return
+    raise InvalidInput({"form": "There is no such form."})
+
+
+def _clean(fields: Mapping[str, Any]) -> dict[str, str]:
+    """What is kept of ``fields``: texts that are not empty, of fields that hold no secret."""
+    kept = {
+        name[:60]: value[:LONGEST_FIELD]
+        for name, value in fields.items()
+        if isinstance(name, str) and isinstance(value, str) and value.strip() and not _NEVER.search(name)
+    }
+    return dict(list(kept.items())[:FIELDS_AT_MOST])
+
+
+def _place(actor: Actor, form: str) -> str:
+    return f"{actor.account_id}:{form}"
+
+
+def save_draft(actor: Actor, form: str, fields: Mapping[str, Any]) -> None:
+    """Keep what has been typed into ``form`` so far; nothing typed removes the draft.
+
+    For whoever may send that form. Drafts past their day go. Raises ``InvalidInput`` for an unknown form,
+    ``PermissionDenied``.
+    """
+    _demand(actor, form)
+    kept, now = _clean(fields), clock.now()
+    if not kept:
+        discard_draft(actor, form)
+        return
+    values = {
+        "account_id": actor.account_id,
+        "form": form,
+        "body": sealing.seal(json.dumps(kept), _PURPOSE, _place(actor, form)),
+        "expires_at": now + LIFE,
+    }
+    with db.transaction() as session:
+        session.execute(delete(_DRAFTS).where(_DRAFTS.c.expires_at <= now))
+        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        statement = insert(_DRAFTS).values(**values)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[_DRAFTS.c.account_id, _DRAFTS.c.form],
+                set_={"body": statement.excluded.body, "expires_at": statement.excluded.expires_at},
+            )
+        )
+
+
+def read_draft(actor: Actor, form: str) -> dict[str, str]:
+    """What was typed into ``form`` and not sent; empty where there is nothing, or not any more.
+
+    For whoever may send that form, and their own draft only. Raises as ``save_draft``.
+    """
+    _demand(actor, form)
+    with db.reading() as session:
+        body = session.execute(
+            select(_DRAFTS.c.body).where(
+                _DRAFTS.c.account_id == actor.account_id, _DRAFTS.c.form == form, _DRAFTS.c.expires_at > clock.now()
+            )
+        ).scalar_one_or_none()
+    if body is None:
+        return {}
+    try:
+        return json.loads(sealing.unseal(body, _PURPOSE, _place(actor, form)))
+    except sealing.Unreadable as error:
+        logs.failure(error, "draft")
+        return {}
+
+
+def discard_draft(actor: Actor, form: str) -> None:
+    """Forget the draft of ``form``: it was sent, or is not wanted. Raises as ``save_draft``."""
+    _demand(actor, form)
+    with db.reading() as session:
+        own = (_DRAFTS.c.account_id == actor.account_id, _DRAFTS.c.form == form)
+        there = session.execute(select(_DRAFTS.c.form).where(*own)).one_or_none()
+    if there is not None:
+        with db.transaction() as session:
+            session.execute(delete(_DRAFTS).where(*own))

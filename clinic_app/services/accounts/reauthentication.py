@@ -1,0 +1,106 @@
+"""*Confirm it is you*: whoever is signed in gives all proofs again before something delicate."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from clinic_app.core import context, crypto, db
+from clinic_app.core.errors import AuthenticationRequired, ClinicError, TooManyAttempts
+from clinic_app.models.accounts import Account
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts import codes, limits, sessions
+from clinic_app.services.accounts.errors import CodeRefused, WrongPassword
+from clinic_app.services.accounts.signing_in import note_failed_try
+from clinic_app.services.accounts.views import SignedIn
+from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.refusals import demand, demand_fresh
+
+_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
+
+
+def _refused(actor: Actor, error: ClinicError) -> ClinicError:
+    with db.transaction() as session:
+        note_failed_try(session, actor.account_id or 0)
+        record(
+            session,
+            actor,
+            Action.CONFIRM_FAILED,
+            outcome=Outcome.FAILURE,
+            resource_type="account",
+            resource_id=actor.account_id,
+            details={"reason": error.code},
+        )
+    return error
+
+
+def check_own_password(actor: Actor, password: str) -> Account:
+    """Building block: the account behind ``actor``, if ``password`` is its own; counted like a try to sign in.
+
+    One bcrypt check, outside of transactions. Raises ``WrongPassword``, ``TooManyAttempts``,
+    ``AuthenticationRequired``.
+    """
+    with db.transaction() as session:
+        account = session.get(Account, actor.account_id or 0)
+        if account is None:
+            raise AuthenticationRequired
+        verdict = limits.count_try(session, account.username, context.current().address)
+    if verdict.wait:
+        raise TooManyAttempts(verdict.wait)
+    if verdict.stopped or not crypto.verify_password(password, account.password_hash):
+        raise _refused(actor, WrongPassword())
+    return account
+
+
+def forgive(session: Session, account: Account) -> None:
+    """Building block: after all proofs were right, forget the wrong ones."""
+    limits.forgive(session, account.username, context.current().address)
+    limits.forgive_codes(session, account.username)
+
+
+def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token_hash: str) -> SignedIn:
+    """Confirm that it is still ``actor``: for five minutes delicate things are allowed, under a new session token.
+
+    For whoever is signed in, from the session behind ``session_token_hash``. Wrong tries count like those to sign
+    in. Raises ``WrongPassword``, ``CodeRefused``, ``TooManyAttempts``, ``AuthenticationRequired``.
+    """
+    demand(actor, Permission.OWN_SESSION)
+    account = check_own_password(actor, password)
+    code, proof = codes.normal(code), None
+    if account.totp_enabled_at is not None:
+        with db.transaction() as session:
+            verdict = limits.count_code(session, account.username)
+            found = codes.find_recovery_code(session, account.id or 0, code)
+        if verdict.wait:
+            raise TooManyAttempts(verdict.wait)
+        proof = codes.look_at(found, code) if not verdict.stopped else None
+        if proof is None:
+            raise _refused(actor, CodeRefused())
+    with db.transaction() as session:
+        current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
+        unchanged = current.is_active and current.password_changed_at == account.password_changed_at
+        right = proof is None or codes.use(session, current, proof)
+        renewed = sessions.renew(session, session_token_hash) if unchanged and right else None
+        if renewed is not None:
+            token, row = renewed
+            forgive(session, current)
+            fresh = sessions.actor_of(current, row.id, row.proved_at)
+            details = {"second_factor": proof.kind} if proof else {}
+            record(
+                session, fresh, Action.CONFIRMED, resource_type="account", resource_id=current.id, details=details
+            )
+    if not right:
+        raise _refused(actor, CodeRefused())
+    if renewed is None:
+        raise AuthenticationRequired
+    return SignedIn(token, fresh, row.expires_at)
+
+
+def check_fresh(actor: Actor) -> None:
+    """Whether ``actor`` may do something delicate right now, before a form for it is filled in.
+
+    For whoever is signed in. Raises ``ReauthenticationRequired``, ``AuthenticationRequired``.
+    """
+    demand(actor, Permission.OWN_SESSION)
+    demand_fresh(actor)

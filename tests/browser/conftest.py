@@ -1,0 +1,225 @@
+"""One server and one Chromium for all browser tests; a page's console errors fail its test."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from clinic_app.core import db
+from clinic_app.models.accounts import Account
+from clinic_app.services.access import Actor
+from clinic_app.services.accounts import sessions
+from clinic_app.services.patients.views import Registered
+from tests import factories
+from tests.browser.serving import DEMO_PASSWORD, ROOT, Server, bound
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run --mute-audio"
+).split()
+ARTEFACTS = ROOT / ".artefacts"
+PATIENCE_MS = 10_000
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is below this folder; under pytest-xdist one worker gets it all, for there are few cores."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def _chromium() -> str | None:
+    asked = os.environ.get("CLINIC_TEST_CHROMIUM")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    return asked or next((found for name in names if (found := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """The browser: the system's Chromium, else the one Playwright installed."""
+    with sync_playwright() as playwright:
+        path = _chromium()
+        if path is None and not Path(playwright.chromium.executable_path).exists():
+            if os.environ.get("CI") == "true":
+                pytest.fail("Chromium is needed in CI")
+            pytest.skip("no Chromium found: these tests need it")
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo clinic, with hashes that cost next to nothing."""
+    made = Server(tmp_path_factory.mktemp("clinic"))
+    made.prepare()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="package")
+def new_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A clinic with one receptionist and no patient, and hashes as dear as in production."""
+    made = Server(tmp_path_factory.mktemp("new"), CLINIC_BCRYPT_COST="12")
+    made.prepare(people=False)
+    with bound(made):
+        factories.make_staff(username="receptionist")
+    made.start()
+    yield made
+    made.stop()
+
+
+class Watch:
+    """What a page complained about."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        self._expected: list[str] = []
+
+    def expect(self, part: str) -> None:
+        """This test causes complaints that hold ``part``."""
+        self._expected.append(part)
+
+    def page(self, page: Page) -> None:
+        """Listen to ``page``."""
+        page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        page.on("console", self._console)
+
+    def _console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    @property
+    def unexpected(self) -> list[str]:
+        """Complaints nobody expected."""
+        return [text for text in self.complaints if not any(part in text for part in self._expected)]
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Fails the test for what the consoles of its pages said."""
+    made = Watch()
+    yield made
+    assert made.unexpected == []
+
+
+class Clinic:
+    """What tests do behind the pages' back: through the use cases, on the server's own database."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.sql, self.audit = server.sql, server.audit
+
+    @property
+    def desk(self) -> Actor:
+        """The demo clinic's receptionist."""
+        return self.actor("receptionist")
+
+    def actor(self, username: str) -> Actor:
+        """Somebody as they are while signed in."""
+        with db.reading() as session:
+            (ident,) = self.sql("SELECT id FROM accounts WHERE username = ?", username)[0]
+            account = session.get(Account, ident)
+            assert account is not None
+            return sessions.actor_of(account, None)
+
+    def patient(self, **changes: Any) -> Registered:
+        """A new patient, by default Amina Odhiambo with some letters behind."""
+        return factories.make_patient(self.desk, **changes)
+
+    def with_own_password(self, email: str, **changes: Any) -> Registered:
+        """A patient who has signed in and chosen ``factories.OWN_PASSWORD``."""
+        done = self.patient(portal_email=email, **changes)
+        factories.own_password(done)
+        return done
+
+
+@pytest.fixture
+def clinic(server: Server) -> Iterator[Clinic]:
+    """The demo clinic from behind."""
+    with bound(server):
+        yield Clinic(server)
+
+
+Opener = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(chromium: Browser, server: Server, watch: Watch) -> Iterator[Opener]:
+    """``open_page("receptionist", "/patients", width=320, dark=True)``: a page in a browser profile of its own.
+
+    Whoever is named has just signed in; ``context=`` opens another tab of a profile instead.
+    """
+    contexts: list[BrowserContext] = []
+
+    def opened(
+        who: str = "",
+        path: str = "",
+        *,
+        width: int = 1280,
+        height: int = 860,
+        dark: bool = False,
+        context: BrowserContext | None = None,
+        at: Server = server,
+        **options: Any,
+    ) -> Page:
+        if context is None:
+            context = chromium.new_context(
+                base_url=at.url,
+                viewport={"width": width, "height": height},
+                color_scheme="dark" if dark else "light",
+                reduced_motion="reduce",
+                **options,
+            )
+            context.set_default_timeout(PATIENCE_MS)
+            contexts.append(context)
+        if who:
+            with bound(at):
+                token = at.open_session(who)
+            cookie = {"name": "clinic_session", "value": token, "url": at.url, "httpOnly": True, "sameSite": "Strict"}
+            context.add_cookies([cookie])  # type: ignore[list-item]
+        page = context.new_page()
+        watch.page(page)
+        if path:
+            page.goto(path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+def sign_in(page: Page, username: str = "receptionist", password: str = DEMO_PASSWORD) -> None:
+    """By the form, as people do."""
+    page.goto("/login")
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def patient_sign_in(page: Page, email: str, password: str) -> None:
+    """The patient's door."""
+    page.goto("/patient-portal/login")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def focused(page: Page) -> str:
+    """The id of what has the focus, else its text."""
+    return page.evaluate("document.activeElement.id || document.activeElement.innerText")
+
+
+def exactly(text: str) -> re.Pattern[str]:
+    """``text`` and nothing else."""
+    return re.compile(rf"^\s*{re.escape(text)}\s*$")

@@ -1,0 +1,341 @@
+"""Registering: every field, every sentence at its field, nothing typed lost, one patient for two clicks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import focused
+
+FIELDS = {
+    "First name": "Wanjiku",
+    "Last name": "Ng'ang'a-Ødegård",
+    "Date of birth": "14/3/1988",
+    "Phone": "0712 445 901",
+    "Email": "wanjiku@example.org",
+    "National ID": "AB-12 345",
+    "Address": "12 Lake Road, Kisumu",
+    "Next of kin": "Peter Odhiambo",
+    "Next of kin phone": "0722 910 448",
+}
+
+
+def _form(open_page, who="receptionist", **options) -> Page:
+    page = open_page(who, "/patients/new", **options)
+    expect(page.get_by_role("heading", name="Patient registration", level=1)).to_be_visible()
+    return page
+
+
+def _field(page: Page, label: str):
+    return page.get_by_label(label, exact=True)
+
+
+def _fill(page: Page, values: dict[str, str]) -> None:
+    for label, value in values.items():
+        _field(page, label).fill(value)
+
+
+def _submit(page: Page) -> None:
+    page.get_by_role("button", name="Register patient").click()
+
+
+def _count(clinic) -> int:
+    return clinic.sql("SELECT count(*) FROM patients")[0][0]
+
+
+def test_every_field_arrives_in_the_record(open_page, clinic):
+    page = _form(open_page)
+    _fill(page, {**FIELDS, "National ID": "ALL-FIELDS-1"})
+    _field(page, "Gender").select_option(label="Female")
+    _submit(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Patient registered successfully")
+    row = clinic.sql(
+        "SELECT first_name, last_name, date_of_birth, phone, email, address, next_of_kin_name, next_of_kin_phone, gender,"
+        " portal_enabled, verification_status FROM patients WHERE national_id = 'ALL-FIELDS-1'"
+    )[0]
+    expected = ("Wanjiku", "Ng'ang'a-Ødegård", "1988-03-14", "+254712445901", "wanjiku@example.org")
+    assert row == (*expected, FIELDS["Address"], "Peter Odhiambo", "+254722910448", "FEMALE", 0, "VERIFIED")
+    page.get_by_role("link", name="Open patient profile").click()
+    expect(page.get_by_role("heading", name="Wanjiku Ng'ang'a-Ødegård", level=1)).to_be_visible()
+
+
+def test_names_alone_are_enough_and_another_can_follow(open_page):
+    page = _form(open_page)
+    _fill(page, {"First name": "Only", "Last name": "Names"})
+    _submit(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Patient registered successfully")
+    page.get_by_role("button", name="Register another patient").click()
+    expect(_field(page, "First name")).to_have_value("")
+    expect(_field(page, "First name")).to_be_focused()
+
+
+MISTAKES = [
+    ("First name", "first_name", "   ", "First name is required."),
+    ("Last name", "last_name", "x" * 101, "Last name must be at most 100 characters."),
+    ("Date of birth", "date_of_birth", "31/2/1990", "Date of birth must be a real date, for example 31 3 1980."),
+    ("Date of birth", "date_of_birth", "1/1/2199", "Date of birth must not be in the future."),
+    ("Date of birth", "date_of_birth", "31/12/1899", "Date of birth must not be before 1 Jan 1900."),
+    ("Phone", "phone", "12345", "Phone must be a valid phone number, for example"),
+    ("Email", "email", "not an email", "Email must be an email address, for example name@example.com."),
+    ("National ID", "national_id", "---", "National ID must contain letters or digits."),
+    ("Next of kin phone", "next_of_kin_phone", "abc", "Next of kin phone must be a valid phone number, for example"),
+]
+
+
+@pytest.mark.parametrize(("label", "ident", "value", "sentence"), MISTAKES, ids=[f"{m[1]}:{m[2][:8]}" for m in MISTAKES])
+def test_a_mistake_is_told_at_its_field_and_everything_typed_is_kept(open_page, clinic, label, ident, value, sentence):
+    before = _count(clinic)
+    page = _form(open_page)
+    typed = {**FIELDS, "National ID": "KEPT-1", label: value}
+    _fill(page, typed)
+    _field(page, "Gender").select_option("OTHER")
+    page.evaluate("document.activeElement.blur()")
+    _submit(page)
+    summary = page.get_by_role("heading", name="There is a problem")
+    expect(summary).to_be_visible()
+    expect(page.locator(f"#{ident}-error")).to_contain_text(sentence)
+    expect(_field(page, label)).to_have_attribute("aria-invalid", "true")
+    expect(_field(page, label)).to_have_accessible_description(re.compile(re.escape(sentence)))
+    expect(_field(page, label)).to_be_focused()
+    for other, text in typed.items():
+        expect(_field(page, other)).to_have_value(text)
+    expect(_field(page, "Gender")).to_have_value("OTHER")
+    expect(page).to_have_title("Error: Patient registration · Lakeside Medical Centre")
+    assert _count(clinic) == before
+
+
+def test_the_first_of_several_mistakes_gets_the_focus_and_each_is_a_link(open_page):
+    page = _form(open_page)
+    _fill(page, {"First name": "Fern", "Phone": "1", "Email": "x"})
+    _submit(page)
+    expect(page.get_by_role("heading", name="There is a problem")).to_be_visible()
+    expect(_field(page, "Last name")).to_be_focused()
+    links = page.locator("#error-summary").get_by_role("link")
+    expect(links).to_have_count(3)
+    links.nth(2).click()
+    expect(_field(page, "Email")).to_be_focused()
+
+
+def test_leaving_a_field_checks_it_and_mending_it_takes_the_sentence_back(open_page):
+    page = _form(open_page)
+    email = _field(page, "Email")
+    email.fill("amina@")
+    email.blur()
+    expect(page.locator("#email-error")).to_have_text("Email must be an email address, for example name@example.com.")
+    email.fill("amina@example.org")
+    email.blur()
+    expect(page.locator("#email-error")).to_have_text("")
+    expect(email).to_have_attribute("aria-invalid", "false")
+    _field(page, "First name").focus()
+    _field(page, "Last name").focus()
+    expect(page.locator("#first_name-error")).to_have_text("")  # tabbing through an empty form is no mistake yet
+
+
+@pytest.mark.parametrize(("typed", "echo"), [("14/3/1988", "14 Mar 1988, "), ("15 jan 1990", "15 Jan 1990, ")])
+def test_a_date_of_birth_is_read_back(open_page, typed, echo):
+    page = _form(open_page)
+    expect(page.locator("#date_of_birth-hint")).to_have_text("Day, month, year. For example 31 3 1980")
+    _field(page, "Date of birth").fill(typed)
+    _field(page, "Date of birth").blur()
+    expect(page.locator("#date_of_birth-hint")).to_have_text(re.compile(rf"^{echo}\d+ years old$"))
+    _field(page, "Date of birth").fill("nonsense")
+    _field(page, "Date of birth").blur()
+    expect(page.locator("#date_of_birth-hint")).to_have_text("Day, month, year. For example 31 3 1980")
+
+
+def test_the_checkbox_reveals_two_fields_and_keeps_what_was_typed(open_page):
+    page = _form(open_page)
+    box = page.get_by_label("Create Patient Portal Login")
+    expect(_field(page, "Portal email")).to_be_hidden()
+    box.check()
+    _fill(page, {"Portal email": "kept@example.org", "Portal phone (optional)": "0712 445 901"})
+    box.uncheck()
+    expect(_field(page, "Portal email")).to_be_hidden()
+    box.check()
+    expect(_field(page, "Portal email")).to_have_value("kept@example.org")
+    expect(_field(page, "Portal phone (optional)")).to_have_value("0712 445 901")
+
+
+def test_an_unticked_box_means_no_account_whatever_stands_in_its_fields(open_page, clinic):
+    page = _form(open_page)
+    _fill(page, {"First name": "Unticked", "Last name": "Box"})
+    page.get_by_label("Create Patient Portal Login").check()
+    _field(page, "Portal email").fill("not an email")
+    page.get_by_label("Create Patient Portal Login").uncheck()
+    _submit(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Patient registered successfully")
+    assert clinic.sql("SELECT portal_enabled, email FROM patients WHERE first_name = 'Unticked'") == [(0, None)]
+
+
+@pytest.mark.parametrize(
+    ("email", "sentence"),
+    [
+        ("", "Email is required when creating a patient portal account."),
+        ("nonsense", "Invalid email format for patient portal account."),
+        (
+            "Taken.Already@Example.org",
+            "A portal account with this email already exists. "
+            "Please use a different email address for the patient portal.",
+        ),
+    ],
+    ids=["empty", "malformed", "taken"],
+)
+def test_portal_mistakes_are_told_word_for_word(open_page, clinic, email, sentence):
+    if not clinic.sql("SELECT 1 FROM accounts WHERE username = 'taken.already@example.org'"):
+        clinic.patient(portal_email="taken.already@example.org")
+    before = _count(clinic)
+    page = _form(open_page)
+    _fill(page, {"First name": "Portal", "Last name": "Mistake"})
+    page.get_by_label("Create Patient Portal Login").check()
+    _field(page, "Portal email").fill(email)
+    _submit(page)
+    expect(page.locator("#portal_email-error")).to_have_text(sentence)
+    expect(_field(page, "Portal email")).to_be_focused()
+    expect(_field(page, "Portal email")).to_have_value(email)
+    expect(page.get_by_label("Create Patient Portal Login")).to_be_checked()
+    expect(_field(page, "First name")).to_have_value("Portal")
+    assert _count(clinic) == before
+
+
+def test_a_national_id_that_is_taken_is_told_word_for_word(open_page, clinic):
+    clinic.patient(national_id="TAKEN 77")
+    page = _form(open_page)
+    _fill(page, {"First name": "Same", "Last name": "Number", "National ID": "taken-77"})
+    _submit(page)
+    expect(page.locator("#national_id-error")).to_have_text(
+        "A patient with this national ID already exists. "
+        "Please verify the national ID or search for existing patient."
+    )
+    expect(_field(page, "National ID")).to_be_focused()
+    expect(_field(page, "National ID")).to_have_value("taken-77")
+
+
+def test_a_fault_of_ours_gives_a_reference_and_keeps_the_form(open_page, clinic):
+    page = _form(open_page)
+    _fill(page, {"First name": "Faulty", "Last name": "Day"})
+    clinic.sql("ALTER TABLE counters RENAME TO counters_away")
+    try:
+        _submit(page)
+        note = page.get_by_role("alert").filter(has_text="Failed to create patient")
+        expect(note).to_be_visible()
+    finally:
+        clinic.sql("ALTER TABLE counters_away RENAME TO counters")
+    found = re.search(r"Please try again\. Reference: (\w+)", note.inner_text())
+    assert found is not None
+    line = next(line for line in clinic.server.log_text().splitlines() if found[1] in line and '"failed"' in line)
+    assert "Faulty" not in line
+    assert "register_patient" in line
+    expect(_field(page, "First name")).to_have_value("Faulty")
+    expect(note).to_be_focused()
+    _submit(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Patient registered successfully")
+
+
+def test_another_unique_value_and_any_other_constraint_have_their_words(open_page, clinic):
+    page = _form(open_page)
+    _fill(page, {"First name": "Number", "Last name": "Clash"})
+    (highest,) = clinic.sql("SELECT value FROM counters WHERE name = 'patient_id'")[0]
+    clinic.sql("UPDATE counters SET value = 0 WHERE name = 'patient_id'")  # LMC000001 is given out already
+    try:
+        _submit(page)
+        expect(page.get_by_role("alert").filter(has_text="A patient with these details already exists.")).to_contain_text(
+            "The patient ID is already given out."
+        )
+    finally:
+        clinic.sql("UPDATE counters SET value = ? WHERE name = 'patient_id'", highest)
+    clinic.sql(
+        "CREATE TRIGGER refuse BEFORE INSERT ON patients BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: secret'); END"
+    )
+    try:
+        _submit(page)
+        expect(page.get_by_role("alert").filter(has_text="Database constraint violation.")).to_be_visible()
+        assert "secret" not in page.content()
+    finally:
+        clinic.sql("DROP TRIGGER refuse")
+    expect(_field(page, "First name")).to_have_value("Number")
+
+
+def test_with_portal_the_credentials_come_first_and_then_the_patient(open_page, clinic):
+    page = _form(open_page)
+    _fill(page, {"First name": "Portia", "Last name": "Access"})
+    page.get_by_label("Create Patient Portal Login").check()
+    _fill(page, {"Portal email": "Portia.Access@example.org", "Portal phone (optional)": "0712 445 901"})
+    _submit(page)
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Portal Account Created!")).to_be_visible()
+    expect(dialog.get_by_text("Portal login credentials for Portia Access")).to_be_visible()
+    expect(dialog.get_by_role("textbox", name="Username")).to_have_value("portia.access@example.org")
+    password = dialog.get_by_role("textbox", name="Temporary Password").input_value()
+    assert re.fullmatch(r"[A-HJ-NP-Za-hjkmnp-z2-9]{12}", password)
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Patient registered successfully with portal account")
+    assert password not in page.content()
+    row = clinic.sql("SELECT email, phone, portal_enabled FROM patients WHERE first_name = 'Portia'")
+    assert row == [("Portia.Access@example.org", "+254712445901", 1)]
+
+
+def test_two_clicks_and_two_enters_make_one_patient(open_page, new_clinic):
+    """With hashes as dear as in production: the form is off while it works."""
+    page = _form(open_page, at=new_clinic)
+    _fill(page, {"First name": "Twice", "Last name": "Clicked"})
+    page.get_by_label("Create Patient Portal Login").check()
+    _field(page, "Portal email").fill("twice@example.org")
+    page.evaluate("""() => new MutationObserver(() => {
+      const button = document.querySelector("main form button[type=submit]");
+      if (button?.disabled && button.innerText.includes("Registering...")) window.sawBusy = true;
+    }).observe(document.body, {childList: true, subtree: true, attributes: true, characterData: true})""")
+    page.get_by_role("button", name="Register patient").dblclick()
+    page.evaluate("document.querySelector('main form')?.requestSubmit()")
+    expect(page.get_by_text("Portal Account Created!")).to_be_visible()
+    assert page.evaluate("window.sawBusy") is True
+    assert new_clinic.sql("SELECT count(*) FROM patients WHERE first_name = 'Twice'") == [(1,)]
+    assert new_clinic.sql("SELECT count(*) FROM accounts WHERE username = 'twice@example.org'") == [(1,)]
+    new_clinic.sql("UPDATE patients SET is_active = 0, portal_enabled = 0")  # a clinic without patients again
+
+
+def test_the_whole_registration_goes_by_keyboard_alone(open_page, clinic):
+    page = open_page("receptionist", "/")
+    expect(page.get_by_role("link", name="Register patient")).to_be_visible()
+    page.keyboard.press("n")
+    expect(page.get_by_role("heading", name="Patient registration", level=1)).to_be_focused()
+
+    def tab_to(name: str) -> None:
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText") == name:
+                return
+        raise AssertionError(f"{name} cannot be reached; focus is on {focused(page)}")
+
+    tab_to("First name")
+    page.keyboard.type("Keyboard")
+    tab_to("Last name")
+    page.keyboard.type("Only")
+    tab_to("Create Patient Portal Login")
+    page.keyboard.press("Space")
+    tab_to("Portal email")
+    page.keyboard.type("keyboard.only@example.org")
+    tab_to("Register patient")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Portal Account Created!")).to_be_visible()
+    expect(page.locator("#portal-done")).to_be_focused()
+    tab_to("Close")
+    page.keyboard.press("Space")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Patient registered successfully with portal account")
+    tab_to("Open patient profile")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Keyboard Only", level=1)).to_be_visible()
+    assert clinic.sql("SELECT count(*) FROM patients WHERE first_name = 'Keyboard'") == [(1,)]
+
+
+def test_what_was_typed_is_gone_after_cancel(open_page):
+    page = _form(open_page)
+    _fill(page, {"First name": "Leftover"})
+    page.get_by_role("link", name="Cancel").click()
+    expect(page.get_by_role("heading", name="Patients", level=1)).to_be_visible()
+    page.get_by_role("link", name="Register patient").click()
+    expect(_field(page, "First name")).to_have_value("")

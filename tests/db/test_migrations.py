@@ -1,0 +1,96 @@
+"""The database's shape: built, taken down and built again by the migrations, and the same as the tables say."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlmodel import SQLModel
+
+import clinic_app.models  # noqa: F401  makes the tables known
+from alembic import command
+from clinic_app.core import db, migrations
+from clinic_app.services.audit import chain
+from tests import factories
+from tests.conftest import ROOT
+from tests.db import tools
+
+
+@pytest.fixture
+def config(own_database) -> Config:
+    """Alembic, pointed at a database of the test's own."""
+    made = Config(ROOT / "alembic.ini")
+    made.attributes["url"] = own_database.url.render_as_string(hide_password=False)
+    return made
+
+
+def _shape(engine: sa.Engine) -> dict[str, object]:
+    look = sa.inspect(engine)
+    return {
+        table: (
+            sorted((c["name"], str(c["type"]), c["nullable"]) for c in look.get_columns(table)),
+            sorted((i["name"], i["column_names"], i["unique"]) for i in look.get_indexes(table)),
+            sorted(str(u) for u in look.get_unique_constraints(table)),
+            sorted(str(c) for c in look.get_check_constraints(table)),
+        )
+        for table in look.get_table_names()
+    }
+
+
+def _guards(engine: sa.Engine) -> int:
+    statement = (
+        "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit_events'"
+        if engine.dialect.name == "sqlite"
+        else "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'audit_events'::regclass AND NOT tgisinternal"
+    )
+    with engine.connect() as connection:
+        return connection.exec_driver_sql(statement).scalar_one()
+
+
+def test_up_down_and_up_again_ends_in_the_same_shape(own_database, config):
+    built, guards = _shape(own_database), _guards(own_database)
+    assert guards >= 2
+    assert migrations.up_to_date(own_database)
+    command.downgrade(config, "base")
+    assert set(sa.inspect(own_database).get_table_names()) <= {"alembic_version"}
+    assert migrations.present(own_database) == ""
+    assert not migrations.up_to_date(own_database)
+    command.upgrade(config, "head")
+    assert _shape(own_database) == built
+    assert _guards(own_database) == guards
+    db.bind(own_database)
+    assert tools.number("SELECT value FROM counters WHERE name = 'patient_id'") == 0
+    assert factories.make_patient(factories.make_staff()).patient.patient_id == "LMC000001"
+    assert chain.verify().ok
+
+
+def test_each_step_down_and_up_again_is_possible(own_database, config):
+    steps = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    for _ in steps:
+        command.downgrade(config, "-1")
+    for revision in reversed(steps):
+        command.upgrade(config, revision)
+    assert migrations.up_to_date(own_database)
+
+
+def test_going_up_twice_changes_nothing(own_database, config):
+    built = _shape(own_database)
+    factories.make_patient(factories.make_staff())
+    before = tools.dump()
+    command.upgrade(config, "head")
+    assert _shape(own_database) == built
+    assert tools.dump() == before
+
+
+def test_the_tables_are_what_the_migrations_build(engine):
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(found, SQLModel.metadata) == []
+
+
+def test_there_is_one_newest_revision_and_it_is_wanted():
+    scripts = ScriptDirectory.from_config(Config(ROOT / "alembic.ini"))
+    assert scripts.get_heads() == [migrations.wanted()]
