@@ -33,6 +33,7 @@ def create() -> Any:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it only says which database it looks at
     if not migrations.up_to_date(engine):
         _refuse(migrations.BEHIND)
+    _refuse_demo()
     crypto.prepare_dummy()
     try:
         return _with_threads(_reflex_app())
@@ -40,6 +41,15 @@ def create() -> Any:
         if "have not been built" not in str(error):
             raise
         _refuse(str(error))
+
+
+def _refuse_demo() -> None:
+    """Production never opens a clinic whose passwords everybody knows."""
+    from clinic_app.core.settings import get_settings
+    from clinic_app.services.demo import KNOWN_PASSWORDS, is_demo_database
+
+    if get_settings().mode == "production" and is_demo_database():
+        _refuse(KNOWN_PASSWORDS)
 
 
 def _refuse(sentence: str) -> Any:

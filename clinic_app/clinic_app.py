@@ -10,7 +10,7 @@ from clinic_app.api.app import create_api
 from clinic_app.api.edge import harden
 from clinic_app.components.theme import STYLESHEETS, head_components
 from clinic_app.core import bootstrap, context, logs
-from clinic_app.pages import dead_ends, own_record, patients, profile, reception, registration, signing_in
+from clinic_app.pages import audit_trail, dead_ends, own_record, patients, profile, reception, registration, signing_in
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.states import live
 from clinic_app.states.guard import SessionGuard
@@ -30,6 +30,7 @@ def on_frontend_error(exception: Exception) -> None:
 @contextlib.asynccontextmanager
 async def watch_changes():
     """One watcher a worker: open lists sleep on it."""
+    logs.last_resort()  # here, and so in processes that serve, not in those that only import this
     async with live.changes.run():
         yield
 
@@ -59,5 +60,5 @@ app = rx.App(
 app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)
 app.register_lifespan_task(anchor_audit_trail)
-for page in (profile, registration, patients, reception, signing_in, own_record, dead_ends):
+for page in (audit_trail, profile, registration, patients, reception, signing_in, own_record, dead_ends):
     page.add(app)

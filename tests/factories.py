@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from clinic_app.core import db
+from clinic_app.core import clock, db
 from clinic_app.models.accounts import Account, Role
 from clinic_app.services import access
 from clinic_app.services.access import Actor
@@ -29,7 +29,7 @@ def make_staff(role: str = Role.RECEPTIONIST, username: str | None = None, name:
     with db.reading() as session:
         account = session.get(Account, account_id)
         assert account is not None
-        return sessions.actor_of(account, None)
+        return sessions.actor_of(account, None, clock.now())
 
 
 def registration(**changes: Any) -> dict[str, Any]:

@@ -60,13 +60,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods this address takes, whichever routes they belong to. The first route that fits decides the path."""
-    found, path = set(), ""
-    for route in request.app.router.routes:
-        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
-            path = path or route.path
-            found |= route.methods if route.path == path else set()
-    return sorted(found)
+    """The methods this address takes, whichever routes they belong to."""
+    fitting = [route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting if isinstance(route, APIRoute) for method in route.methods})
 
 
 async def _unreadable(_: Request, __: Exception) -> Response:

@@ -14,16 +14,20 @@ from clinic_app.services.access import Permission
 from clinic_app.services.accounts import tokens
 
 router = APIRouter(prefix="/v1/auth", tags=["Signing in"])
-_LABELS = {"username": "Username", "password": "Password", "refresh": "Refresh token"}
+_LABELS = {"username": "Username", "password": "Password", "refresh": "Refresh token", "otp": "Authentication code"}
 
 
-def _texts(ask: Ask, *names: str) -> list[str]:
-    """The texts under ``names``, all of them needed. Raises ``InvalidInput`` by field."""
+def _texts(ask: Ask, *names: str, optional: str = "") -> list[str]:
+    """The texts under ``names``, all needed but ``optional``, which comes last. Raises ``InvalidInput`` by field."""
+    names = (*names, optional) if optional else names
     body = ask.body(*names)
     problems = {}
     for name in names:
         value = body.get(name)
         if value is None or value == "":
+            if name == optional:
+                body[name] = ""
+                continue
             problems[name] = f"{_LABELS[name]} is required."
         elif not isinstance(value, str):
             problems[name] = f"{_LABELS[name]} must be text."
@@ -37,7 +41,7 @@ def _pair(made: tokens.Tokens) -> dict[str, str]:
 
 
 def _login(ask: Ask) -> Answer:
-    return 200, _pair(tokens.issue_tokens(*_texts(ask, "username", "password")))
+    return 200, _pair(tokens.issue_tokens(*_texts(ask, "username", "password", optional="otp")))
 
 
 def _refresh(ask: Ask) -> Answer:
@@ -45,7 +49,8 @@ def _refresh(ask: Ask) -> Answer:
 
 
 def _logout(ask: Ask) -> Answer:
-    ask.body("refresh", optional=True)
+    if not isinstance(ask.body("refresh", optional=True).get("refresh"), str | None):
+        raise InvalidInput({"refresh": "Refresh token must be text."})
     tokens.end_tokens(ask.actor)
     return 200, {"success": True, "message": "Signed out successfully"}
 
@@ -71,7 +76,10 @@ def _logout(ask: Ask) -> Answer:
     openapi_extra=takes(schemas.SignIn),
 )  # fmt: skip
 async def sign_in(call: Annotated[Call, Depends(Anyone("this is where one gets a token"))]) -> Response:
-    """Sign in with username and password. Unknown names, wrong passwords and accounts turned off get one answer."""
+    """Sign in with username and password, and `otp` where the account has two-factor sign-in.
+
+    Unknown names, wrong passwords and accounts turned off get one answer.
+    """
     return await call.answer(_login)
 
 

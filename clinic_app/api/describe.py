@@ -141,7 +141,7 @@ def _statuses(route: APIRoute, need: Needs | Anyone, operation: dict[str, Any]) 
         found |= {400, 415}
     if any(p["in"] == "query" for p in operation.get("parameters", ())):
         found |= {400}
-    if "{id}" in route.path:
+    if "{id}" in route.path_format:
         found |= {404}
     if any(p["name"] == "page" for p in operation.get("parameters", ())):
         found |= {404}
@@ -209,7 +209,7 @@ def describe(given: Iterable[object]) -> dict[str, Any]:
         for method in route.methods or ():
             need = needed(route)
             assert need is not None  # noqa: S101  create_api has checked it
-            operation = paths[route.path][method.lower()]
+            operation = paths[route.path_format][method.lower()]
             for item in operation.get("parameters", ()):
                 if item["name"] == "id":
                     item |= {"schema": {"type": "string", "minLength": 1}, "example": "123"}

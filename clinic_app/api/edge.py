@@ -70,7 +70,9 @@ def _sent_cookies(scope: Scope) -> dict[str, str]:
 def _without_secrets(scope: Scope, hops: int) -> Scope:
     """``scope`` as Reflex may keep it: our two cookies as hashes, the caller's address, no other cookie."""
     sent = _sent_cookies(scope)
-    kept = {name: crypto.digest(sent[name]) for name in (cookies.session_name(), cookies.FLASH) if sent.get(name)}
+    kept = {
+        name: crypto.digest(sent[name]) for name in (cookies.session_name(), cookies.flash_name()) if sent.get(name)
+    }
     kept[cookies.ADDRESS] = client_address(scope, hops)
     headers = [(key, value) for key, value in scope["headers"] if key != b"cookie"]
     headers.append((b"cookie", "; ".join(f"{name}={value}" for name, value in kept.items()).encode()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Response
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from clinic_app.api import schemas, shapes
 from clinic_app.api.deps import Answer, Ask, Call, Needs, number
@@ -18,6 +19,15 @@ from clinic_app.services.patients.search import LONGEST_TERM, ORDERS, list_patie
 from clinic_app.services.patients.verification import list_pending, verify_patient
 
 router = APIRouter(prefix="/v1/patients", tags=["Patients"])
+#: What may stand where a patient's id does, and is none: it keeps its own methods.
+_WORDS = ("search", "pending-verification", "bulk-create-portal")
+
+
+class _PatientKey(StringConvertor):
+    regex = f"(?!(?:{'|'.join(_WORDS)})/)[^/]+"
+
+
+register_url_convertor("patient", _PatientKey())
 PatientKey = Annotated[str, Path(description="The id (digits) or the patient ID, such as `LMC000123`.")]
 _ORDERINGS = [sign + name for name in ORDERS for sign in ("", "-")]
 _TERM_AT_MOST = 200
@@ -28,6 +38,9 @@ def _register(ask: Ask) -> Answer:
     wanted = body.get("create_portal_account")
     if wanted is not None and not isinstance(wanted, bool):
         raise InvalidInput({"create_portal_account": "Create portal account must be true or false."})
+    for name in ("portal_email", "portal_phone"):  # which the form does not look at unless it needs them
+        if not isinstance(body.get(name), str | None):
+            raise InvalidInput({name: f"{name} must be text."})
     done = register_patient(ask.actor, PatientRegistration.parse(body))
     answer: dict[str, Any] = {
         "success": True,
@@ -201,14 +214,14 @@ async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VE
     return await call.answer(_pending)
 
 
-@router.get("/{id}/", operation_id="get_patient", response_model=schemas.Patient)
+@router.get("/{id:patient}/", operation_id="get_patient", response_model=schemas.Patient)
 async def retrieve(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:  # noqa: ARG001
     """One patient. That you looked is recorded."""
     return await call.answer(_retrieve)
 
 
 @router.patch(
-    "/{id}/",
+    "/{id:patient}/",
     operation_id="update_patient",
     response_model=schemas.Patient,
     responses={409: {}},
@@ -220,7 +233,7 @@ async def edit(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PA
 
 
 @router.post(
-    "/{id}/verify/",
+    "/{id:patient}/verify/",
     operation_id="verify_patient",
     response_model=schemas.Verified,
     openapi_extra=takes(repeatable=True),

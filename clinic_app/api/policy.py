@@ -69,7 +69,7 @@ def fixed_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
         (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
     ]
     if settings.secure_cookies:
-        headers.append((b"strict-transport-security", b"max-age=31536000"))
+        headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
     return headers
 
 

@@ -139,7 +139,7 @@ async def create_many(call: Annotated[Call, Depends(Needs(Permission.PORTAL_BULK
 
 
 @router.post(
-    "/{id}/create-portal/",
+    "/{id:patient}/create-portal/",
     operation_id="create_portal_account",
     status_code=201,
     response_model=schemas.PortalCreated,
@@ -152,7 +152,7 @@ async def create(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
 
 
 @router.post(
-    "/{id}/reset-portal-password/",
+    "/{id:patient}/reset-portal-password/",
     operation_id="reset_portal_password",
     response_model=schemas.PortalCreated,
     responses=_NO_ACCOUNT,
@@ -164,7 +164,7 @@ async def reset(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
 
 
 @router.post(
-    "/{id}/disable-portal/",
+    "/{id:patient}/disable-portal/",
     operation_id="disable_portal",
     response_model=schemas.PortalSwitched,
     responses=_NO_ACCOUNT,
@@ -176,7 +176,7 @@ async def disable(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
 
 
 @router.post(
-    "/{id}/enable-portal/",
+    "/{id:patient}/enable-portal/",
     operation_id="enable_portal",
     response_model=schemas.PortalSwitched,
     responses=_NO_ACCOUNT,

@@ -30,6 +30,9 @@ class SignIn(Shape):
 
     username: str = Field(examples=["receptionist"])
     password: str = Field(examples=["demo-clinic-passphrase"])
+    otp: str | None = Field(
+        None, description="A code of the authenticator app, or a recovery code: for accounts with two-factor sign-in."
+    )
 
 
 class Refresh(Shape):

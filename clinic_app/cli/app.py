@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from clinic_app.cli import staff
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 
@@ -20,9 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback may hold values of a record
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-staff = typer.Typer(help="Staff accounts.", no_args_is_help=True)
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
-app.add_typer(staff, name="staff")
+app.add_typer(staff.app, name="staff")
 app.add_typer(audit, name="audit")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON on standard output.")]
@@ -104,36 +103,6 @@ def demo() -> None:
 
     demo_data.seed()
     typer.echo("The demo data is there.")
-
-
-@staff.command("create")
-@command
-def staff_create(
-    username: Annotated[str, typer.Option(help="What the person types to sign in.")],
-    name: Annotated[str, typer.Option(help="The person's name, as others see it.")],
-    role: Annotated[str, typer.Option(help="ADMIN, RECEPTIONIST or CLINICIAN.")],
-    as_json: AsJson = False,
-) -> None:
-    """Create a staff account: the way the first administrator comes to be.
-
-    The password is asked for twice, or read from standard input (one line) when that is no terminal.
-    """
-    from clinic_app.cli.begin import connect
-    from clinic_app.services.access import Actor
-    from clinic_app.services.accounts.staff import create_staff
-
-    connect()
-    ident = create_staff(Actor("system"), username, name, role.upper(), _new_password())
-    _answer(as_json, f"{username} can sign in now.", {"id": ident, "username": username, "role": role.upper()})
-
-
-def _new_password() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    first = typer.prompt("Password (a long phrase is best)", hide_input=True)
-    if typer.prompt("The same again", hide_input=True) != first:
-        raise CommandFailed("The two passwords differ.", 2)
-    return first
 
 
 @audit.command("verify")

@@ -11,6 +11,7 @@ from clinic_app.cli import build
 from clinic_app.cli.begin import connect
 from clinic_app.core import bootstrap, migrations
 from clinic_app.core.settings import Settings, SettingsError, get_settings
+from clinic_app.services import demo
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def _database(settings: Settings) -> Finding:
         )
     if present != migrations.wanted():
         return Finding("database", "missing", f"{kind} has revision {present or 'none'}: python -m clinic_app migrate")
+    if settings.mode == "production" and demo.is_demo_database():
+        return Finding("database", "missing", demo.KNOWN_PASSWORDS)
     return Finding("database", "ok", f"{kind}, revision {present}")
 
 

@@ -80,13 +80,15 @@ def _help_button() -> rx.Component:
 
 def _who(who: Any) -> rx.Component:
     return rx.el.div(
-        rx.el.div(
+        link(
             avatar(who.initials),
             rx.el.span(
                 rx.el.span(who.name, class_name="cut strong"),
                 rx.el.span(who.role, class_name="muted small"),
+                rx.el.span(", your account", class_name="sr"),
                 class_name="stack grow",
             ),
+            href=routes.ACCOUNT,
             class_name="me",
         ),
         rx.el.button(

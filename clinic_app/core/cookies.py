@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from clinic_app.core.settings import get_settings
 
-FLASH = "clinic_flash"
 #: Set by our own outer layer on the websocket, never by a browser: the caller's address.
 ADDRESS = "clinic_address"
 
 
-def session_name() -> str:
+def _named(name: str) -> str:
     """``__Host-`` needs https, so plain http on a developer's machine goes without."""
-    return "__Host-clinic_session" if get_settings().secure_cookies else "clinic_session"
+    return f"__Host-{name}" if get_settings().secure_cookies else name
+
+
+def session_name() -> str:
+    """The cookie of whoever is signed in."""
+    return _named("clinic_session")
+
+
+def flash_name() -> str:
+    """The cookie that names what the next page says once."""
+    return _named("clinic_flash")
+
+
+def step_name() -> str:
+    """The cookie between the right password and the code, five minutes."""
+    return _named("clinic_step")
 
 
 def parse(header: str) -> dict[str, str]:

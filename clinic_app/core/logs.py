@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -47,6 +49,34 @@ def _allow_listed(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in event.items() if key in ALLOWED}
 
 
+# --- paths ----------------------------------------------------------------------------------------
+
+_PLAIN = re.compile(r"[a-z][a-z._-]{0,40}")
+_AREAS = frozenset({"", "api", "assets", "auth"})
+#: What may follow ``/patients/`` and is no patient.
+_PATIENT_PAGES = frozenset({"new", "pending", "search", "bulk-create-portal", "pending-verification"})
+
+
+def safe_path(path: str, status: int = 200) -> str:
+    """``path`` without anything that names a person: ids, patient IDs, and whatever somebody made up."""
+    parts = path.split("/")
+    if status == 404:  # nobody knows what it was meant to be
+        return "/".join([*parts[:2], "…"]) if len(parts) > 1 and parts[1] in _AREAS - {""} else "/…"
+    kept = []
+    for number, part in enumerate(parts):
+        after_patients = number > 0 and parts[number - 1] == "patients"
+        plain = part == "" or (_PLAIN.fullmatch(part) and (not after_patients or part in _PATIENT_PAGES))
+        known = plain or part == "v1" or parts[1:2] == ["assets"]
+        kept.append(part if known else "…")
+    return "/".join(kept)
+
+
+def _paths(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    if "path" in event:
+        event["path"] = safe_path(str(event["path"]), event.get("status", 200))
+    return event
+
+
 def _request(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     here = context.current()
     if here.source != "system":
@@ -63,10 +93,22 @@ class _Line(logging.Formatter):
             return record.getMessage()
         line: dict[str, Any] = {"event": "library", "logger": record.name, "level": record.levelname.lower()}
         if not record.args and record.name.startswith(("granian", "_granian")):
-            line["what"] = str(record.msg)[:200]
+            line["what"] = (str(record.msg).splitlines() or [""])[0][:200]  # a traceback's first line says nothing
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
         return json.dumps(line)
+
+
+#: Libraries that write by themselves, tracebacks and all, unless they are kept from it.
+_BRING_HANDLERS = ("engineio", "engineio.server", "socketio", "socketio.server", "granian", "_granian", "uvicorn")
+
+
+def _one_way_out() -> None:
+    """Let nothing write past our handler: what libraries hang into their own loggers is taken out again."""
+    for name, known in list(logging.root.manager.loggerDict.items()):
+        if isinstance(known, logging.Logger) and name.startswith(_BRING_HANDLERS):
+            known.handlers.clear()
+            known.propagate = True
 
 
 def configure(level: str = "INFO") -> None:
@@ -76,13 +118,15 @@ def configure(level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "engineio", "socketio", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy in ("httpx", "asyncio", *_BRING_HANDLERS):
+        logging.getLogger(noisy).setLevel(logging.WARNING)  # one whose level is set adds no handler of its own
+    _one_way_out()
     structlog.configure(
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
             _request,
+            _paths,
             _allow_listed,
             structlog.processors.JSONRenderer(),
         ],
@@ -104,3 +148,26 @@ def failure(error: BaseException, handler: str) -> str:
     reference = context.current().request_id
     get("errors").error("failed", handler=handler, error=type(error).__name__, at=at, request_id=reference)
     return reference
+
+
+def last_resort() -> None:
+    """What nobody caught, in whatever thread, is logged like everything else: Python would print its message.
+
+    For a process that serves; a command and a test want Python's own way.
+    """
+
+    def uncaught(kind: type[BaseException], error: BaseException | None, *_: Any) -> None:
+        if error is not None and not issubclass(kind, KeyboardInterrupt | SystemExit):
+            failure(error, "uncaught")
+
+    def in_thread(hook: threading.ExceptHookArgs) -> None:
+        uncaught(hook.exc_type, hook.exc_value)
+
+    def unraisable(hook: sys.UnraisableHookArgs) -> None:
+        uncaught(hook.exc_type, hook.exc_value)
+
+    _one_way_out()
+    sys.excepthook = uncaught
+    threading.excepthook = in_thread
+    sys.unraisablehook = unraisable
+    logging.captureWarnings(True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlencode
+
 STAFF_SIGN_IN = "/login"
+SIGN_IN_CODE = "/login/code"
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
@@ -11,6 +15,9 @@ PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
 AUDIT_TRAIL = "/admin/audit"
+STAFF_ACCOUNTS = "/admin/staff"
+ACCOUNT = "/account"
+CONFIRM = "/account/confirm"
 
 SIGN_IN_STAFF = "/auth/login"
 SIGN_IN_PATIENT = "/auth/portal-login"
@@ -19,9 +26,40 @@ CHOOSE_PASSWORD = "/auth/password"  # noqa: S105  an address
 PASSWORD_STRENGTH = "/auth/password-strength"  # noqa: S105  an address
 SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
+SEND_CODE = "/auth/code"
+REAUTHENTICATE = "/auth/reauthenticate"
+CHANGE_PASSWORD = "/auth/change-password"  # noqa: S105  an address
+SIGN_OUT_EVERYWHERE = "/auth/everywhere"
+PASSPHRASE = "/auth/passphrase"  # noqa: S105  an address
+DRAFT = "/auth/draft/{form}"
+#: Plain pages of ours, not Reflex's: secrets on them are in no page state.
+TWO_FACTOR = "/auth/two-factor"
+TWO_FACTOR_BEGIN = "/auth/two-factor/begin"
+TWO_FACTOR_ON = "/auth/two-factor/on"
+TWO_FACTOR_OFF = "/auth/two-factor/off"
+TWO_FACTOR_CODES = "/auth/two-factor/codes"
+
+#: Pages one comes back to after signing in again, or after confirming that it is still oneself.
+_STAFF_PAGES = frozenset({RECEPTION, PATIENTS, REGISTRATION, "/patients/pending", ACCOUNT, STAFF_ACCOUNTS, AUDIT_TRAIL})
+_PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
 AUDIT_EXPORT = "/auth/audit-export"
 
 
 def profile(patient_id: str) -> str:
     """The page of the patient with this patient ID."""
     return f"/patients/{patient_id}"
+
+
+def staff_page(path: str) -> str:
+    """``path`` if it is a page of the desk that one may be sent back to, else an empty string."""
+    return path if path in _STAFF_PAGES or _PROFILE.fullmatch(path) else ""
+
+
+def after_confirming(path: str) -> str:
+    """Where *Confirm it is you* leads: ``path`` if it is one of ours, else the account page."""
+    return path if path in {TWO_FACTOR, TWO_FACTOR_CODES} else staff_page(path) or ACCOUNT
+
+
+def confirm(path: str) -> str:
+    """The page that asks for the password again, on the way to ``path``."""
+    return f"{CONFIRM}?{urlencode({'next': after_confirming(path)})}"

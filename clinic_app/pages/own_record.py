@@ -5,10 +5,14 @@ from __future__ import annotations
 import reflex as rx
 
 from clinic_app.components import feedback, shell
+from clinic_app.components.base import stack
 from clinic_app.components.screens_own import my_record_body
 from clinic_app.core import routes
 from clinic_app.pages.site import clinic, title
 from clinic_app.states.own_record import OwnRecordState
+
+
+NOT_YOU = "If that was not you, call the reception."
 
 
 def my_record() -> rx.Component:
@@ -17,7 +21,9 @@ def my_record() -> rx.Component:
     body = my_record_body(first_name=here.first_name, details=here.details, contact=here.contact, viewers=here.viewers)
     failed = feedback.note("bad", rx.el.p(here.failure), role="alert")
     waiting = rx.el.div(rx.el.h1("My record"), rx.el.p("Loading your record", role="status", class_name="muted"))
-    return shell.portal_shell(rx.cond(here.failure, failed, rx.cond(here.loaded, body, waiting)), clinic=clinic())
+    tries = rx.cond(here.tries, feedback.note("warn", rx.el.p(here.tries), rx.el.p(NOT_YOU)), rx.fragment())
+    shown = stack(tries, body, gap=4)
+    return shell.portal_shell(rx.cond(here.failure, failed, rx.cond(here.loaded, shown, waiting)), clinic=clinic())
 
 
 def add(app: rx.App) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reflex as rx
 
 from clinic_app.components import data, feedback
+from clinic_app.components.base import link
 from clinic_app.components.screens_desk import reception_body
 from clinic_app.core import routes
 from clinic_app.pages.site import staff_page, title
@@ -31,7 +32,13 @@ def reception() -> rx.Component:
         may_register=ShellState.who.may_register,
     )
     failed = rx.cond(here.failure, feedback.note("bad", rx.el.p(here.failure), role="alert"), rx.fragment())
-    return staff_page(failed, body, current="Reception", register=False)
+    told = feedback.note(
+        "warn",
+        rx.el.p(ShellState.tries),
+        rx.el.p("If that was not you, ", link("change your password", href=routes.ACCOUNT), "."),
+    )
+    tries = rx.cond(ShellState.tries, rx.el.div(told, class_name="said"), rx.fragment())
+    return staff_page(tries, failed, body, current="Reception", register=False)
 
 
 def add(app: rx.App) -> None:

@@ -18,6 +18,7 @@ from clinic_app.states.reception import SearchState
 from clinic_app.states.shell import ShellState
 
 PLACES = (Place("Reception", routes.RECEPTION, "house"), Place("Patients", routes.PATIENTS, "users"))
+ADMIN = (Place("Audit trail", routes.AUDIT_TRAIL, "scroll-text"),)
 
 
 @lru_cache(maxsize=1)
@@ -61,6 +62,7 @@ def staff_page(*children: Any, current: str, search: bool = True, register: bool
         body,
         clinic=clinic(),
         places=PLACES,
+        admin=ADMIN,
         who=ShellState.who,
         current=current,
         search=bar_search() if search else None,

@@ -21,9 +21,12 @@ from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.rows import ACCOUNTS, PATIENTS
 from clinic_app.services.portal.provisioning import turn_off_portal
 
-
 #: The counter whose presence says that this database is a demo clinic's, with passwords everybody knows.
 DEMO_MARK = "demo_clinic"
+KNOWN_PASSWORDS = (
+    "This is the demo clinic's database: its passwords are known to everybody. "
+    "Give production a database of its own (CLINIC_DATA_DIR or CLINIC_DATABASE_URL)."
+)
 
 
 def is_demo_database() -> bool:

@@ -16,11 +16,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import CursorResult, Row, delete, event, select, update
+from pydantic_core import to_jsonable_python
+from sqlalchemy import Row, delete, event, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from clinic_app.core import clock, crypto, db
+from clinic_app.core import clock, crypto, db, logs
 from clinic_app.core.errors import Conflict, InvalidInput
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.services.access import Actor
@@ -79,9 +80,12 @@ def _mark(session: Session) -> None:
         return
     session.flush()
     marked = session.execute(
-        update(_KEYS).where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at).values(done_seq=recorded[0])
+        update(_KEYS)
+        .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
+        .values(done_seq=recorded[0])
+        .returning(_KEYS.c.key)
     )
-    if marked.rowcount != 1:  # another try has taken over: this one's work must not be kept
+    if marked.one_or_none() is None:  # another try has taken over: this one's work must not be kept
         raise KeyInProgress
 
 
@@ -102,7 +106,8 @@ def _reserve(key: str, request: str) -> tuple[_Reservation | None, Row[Any] | No
         session.execute(delete(_KEYS).where(_KEYS.c.expires_at <= now))
         insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         statement = insert(_KEYS).values(key=key, request=request, started_at=now, expires_at=now + LIFE)
-        if _changed(session.execute(statement.on_conflict_do_nothing(index_elements=[_KEYS.c.key]))):
+        statement = statement.on_conflict_do_nothing(index_elements=[_KEYS.c.key]).returning(_KEYS.c.key)
+        if session.execute(statement).one_or_none() is not None:
             return mine, None
         found = session.execute(select(_KEYS).where(_KEYS.c.key == key).with_for_update()).one()
         dead = found.status is None and found.done_seq is None and found.started_at <= now - GIVEN_UP
@@ -110,10 +115,6 @@ def _reserve(key: str, request: str) -> tuple[_Reservation | None, Row[Any] | No
             session.execute(update(_KEYS).where(_KEYS.c.key == key).values(started_at=now))
             return mine, None
         return None, found
-
-
-def _changed(result: CursorResult[Any]) -> bool:
-    return result.rowcount == 1
 
 
 def _read(key: str) -> Row[Any] | None:
@@ -136,7 +137,7 @@ def _keep(mine: _Reservation, answer: Answer) -> None:
         session.execute(
             update(_KEYS)
             .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
-            .values(status=answer[0], answer=without_secret(answer[1]))
+            .values(status=answer[0], answer=to_jsonable_python(without_secret(answer[1])))
         )
 
 
@@ -199,5 +200,8 @@ def once(actor: Actor, route: str, key: str, body: Mapping[str, Any], work: Call
         except BaseException:
             _release(mine)
             raise
-        _keep(mine, answer)
+        try:
+            _keep(mine, answer)
+        except Exception as error:  # noqa: BLE001  the work is done and marked: its answer must still be given
+            logs.failure(error, "idempotency")
         return answer

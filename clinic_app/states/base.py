@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from reflex.istate.proxy import StateProxy
 
 from clinic_app.core import context, logs
-from clinic_app.core.errors import ClinicError, ErrorKind, Unexpected
+from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired, Unexpected
 from clinic_app.services.accounts import sessions
 from clinic_app.states import guard
 
@@ -50,6 +50,8 @@ async def _tell(state: Any, error: Exception, handler: str) -> Any:
             answer = state._fail(told)
     else:
         answer = state._fail(told)
+    if isinstance(told, ReauthenticationRequired):
+        return guard.confirm_first(state)
     if told.kind == ErrorKind.UNAUTHENTICATED:
         return guard.way_out(state, await guard.actor_of(state, touch=False))
     return answer

@@ -56,7 +56,7 @@ def session_hash(state: Any) -> str:
 
 def flash_hash(state: Any) -> str:
     """The hash of the flash note's token, if there is one."""
-    return _cookies(state).get(cookies.FLASH, "")
+    return _cookies(state).get(cookies.flash_name(), "")
 
 
 def request_of(state: Any) -> context.RequestContext:
@@ -71,6 +71,11 @@ async def actor_of(state: Any, *, touch: bool = True) -> Actor:
     return await asyncio.to_thread(sessions.resolve, session_hash(state), touch=touch)
 
 
+def confirm_first(state: Any) -> Any:
+    """To *Confirm it is you*, and back to this page."""
+    return rx.redirect(routes.confirm(str(state.router.url.path or "")))
+
+
 def _on_portal(state: Any) -> bool:
     return str(state.router.url.path or "").startswith(routes.PORTAL)
 
@@ -81,7 +86,7 @@ def way_out(state: Any, actor: Actor) -> Any:
         return rx.redirect(routes.PORTAL_SIGN_IN if _on_portal(state) else routes.STAFF_SIGN_IN, replace=True)
     if actor.patient_id is not None:
         return rx.redirect(routes.PORTAL_PASSWORD if actor.must_choose_password else routes.PORTAL, replace=True)
-    return rx.redirect(routes.RECEPTION, replace=True)
+    return rx.redirect(routes.ACCOUNT if actor.held_back else routes.RECEPTION, replace=True)
 
 
 async def _refuse(state: Any, actor: Actor, permission: Permission) -> Any:
@@ -94,7 +99,7 @@ async def _refuse(state: Any, actor: Actor, permission: Permission) -> Any:
                 note_refusal(actor, str(permission))
 
         await asyncio.to_thread(note)
-    if actor.is_staff and permission in access.REFUSALS and not actor.must_choose_password:
+    if actor.is_staff and permission in access.REFUSALS and not actor.held_back:
         from clinic_app.states.shell import ShellState
 
         return ShellState.show_refusal(str(permission))

@@ -8,6 +8,7 @@ import reflex as rx
 
 from clinic_app.core.errors import ClinicError
 from clinic_app.services.access import Permission
+from clinic_app.services.accounts.own_sessions import take_failed_tries
 from clinic_app.services.patients import wording
 from clinic_app.services.portal.own_record import own_record
 from clinic_app.states import guard, show
@@ -23,6 +24,7 @@ class OwnRecordState(Asking, rx.State):
     contact: list[Fact] = []
     viewers: list[Happening] = []
     failure: str = ""
+    tries: str = ""  # what failed before this sign-in, said once
     loaded: bool = False
 
     def _fail(self, error: ClinicError) -> Any:
@@ -45,4 +47,7 @@ class OwnRecordState(Asking, rx.State):
         ]
         self.contact = show.contact(view)
         self.viewers = [show.viewing(look) for look in view.viewings]
+        told = await self._ask(take_failed_tries)
+        if told is not None:  # after a lost connection what is shown stays
+            self.tries = show.failed_tries(told)
         self.loaded = True

@@ -16,6 +16,7 @@ import segno
 from clinic_app.core.errors import ClinicError, InvalidInput
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Permission
+from clinic_app.services.accounts.staff import note_staff_printed
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.profile import reread_patient
@@ -37,6 +38,7 @@ class PortalDialogState(Asking, rx.State):
     busy: bool = False
     title: str = ""  # of the success state
     for_patient: str = ""
+    for_staff: bool = False  # the credentials are a staff account's
     name: str = ""
     email: str = ""
     phone: str = ""
@@ -54,12 +56,14 @@ class PortalDialogState(Asking, rx.State):
     qr: str = ""  # the same as a picture
     busy_id: str = ""  # the patient whose button shows the spinner
     _turn: int = 0
+    _staff_id: int = 0
 
     def _wipe(self) -> None:
         self.open = self.done = self.busy = False
         self.password = self.username = self.until = self.sent = self.address = self.qr = ""
         self.error = self.phone_error = self.failure = self.failure_detail = ""
         self.for_patient = self.name = self.email = self.phone = self.busy_id = ""
+        self.for_staff, self._staff_id = False, 0
         self._turn += 1
 
     def _fail(self, error: ClinicError) -> Any:
@@ -72,9 +76,10 @@ class PortalDialogState(Asking, rx.State):
         self.open = True  # where it failed before the form could be shown, the dialog says so
         return rx.set_focus("portal-email" if self.error else "portal-phone") if placed else None
 
-    def _succeed(self, credentials: Credentials, patient_id: str, name: str, title: str) -> Any:
-        """Show credentials. Called by other states too (a registration, a reset)."""
+    def _succeed(self, credentials: Credentials, patient_id: str, name: str, title: str, *, for_staff: int = 0) -> Any:
+        """Show credentials. Called by other states too: a registration, a reset, a staff account (its id)."""
         self._wipe()
+        self.for_staff, self._staff_id = for_staff > 0, for_staff
         self.for_patient, self.name, self.title = patient_id, name, title
         self.username, self.password = credentials.username, credentials.temporary_password
         left, at = wording.deadline_words(credentials.expires_at)
@@ -170,6 +175,8 @@ class PortalDialogState(Asking, rx.State):
         """Somebody pressed *Print* over shown credentials: that is recorded."""
         if self.done and self.for_patient:
             await self._ask(provisioning.note_printed, self.for_patient)
+        if self.done and self._staff_id:
+            await self._ask(note_staff_printed, self._staff_id)
 
     @rx.event(background=True)
     @guard.require(Permission.OWN_SESSION)

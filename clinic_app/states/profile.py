@@ -51,6 +51,7 @@ class ProfileState(Asking, rx.State):
     asking_off: bool = False
     _version: int = 0
     _seen: int = 0
+    _socket: str = ""
 
     def _fail(self, error: ClinicError) -> Any:
         self.busy = False
@@ -92,9 +93,15 @@ class ProfileState(Asking, rx.State):
     @guard.require(Permission.PATIENT_SEE)
     @safe
     async def load(self):
-        """Open the record. The look is recorded before anything is shown."""
-        self._empty("loading")
-        yield
+        """Open the record. The look is recorded before anything is shown.
+
+        Also runs after a lost connection: an edit under way then stays as it is.
+        """
+        socket, self._socket = self._socket, self.router.session.session_id
+        reconnected = socket != self._socket and self.person.patient_id == self._key()
+        if not (reconnected and self.editing):
+            self._empty("loading")
+            yield
         seen = live.changes.number
         self._show(await self._ask(view_patient, self._key()))
         self._seen = seen

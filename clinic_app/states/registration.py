@@ -24,7 +24,7 @@ FIELDS = tuple(PatientRegistration.model_fields)
 class RegistrationState(Asking, rx.State):
     """What is typed stays in the browser's inputs; here are the sentences beside them."""
 
-    values: dict[str, str] = {}  # what the inputs begin with
+    values: dict[str, str] = {"gender": "UNKNOWN"}  # what the inputs begin with
     errors: dict[str, str] = {}
     problems: list[Problem] = []
     born_date: str = ""
@@ -37,6 +37,7 @@ class RegistrationState(Asking, rx.State):
     done: bool = False
     message: str = ""
     patient: PatientRow = PatientRow()
+    _socket: str = ""
 
     def _fail(self, error: ClinicError) -> Any:
         self.busy = False
@@ -48,23 +49,31 @@ class RegistrationState(Asking, rx.State):
         return rx.set_focus(self.problems[0].ident) if self.problems else None
 
     def _blank(self) -> None:
-        self.values, self.errors, self.problems = {"gender": "UNKNOWN"}, {}, []
+        self._begin_with({})
+        self.form_number += 1
+
+    def _begin_with(self, known: dict[str, str]) -> None:
+        self.values, self.errors, self.problems = {"gender": "UNKNOWN", **known}, {}, []
         self.born_date = self.born_age = self.failure = self.failure_detail = self.message = ""
         self.busy = self.done = False
         self.patient = PatientRow()
-        self.form_number += 1
 
     @rx.event
     @guard.require(Permission.PATIENT_REGISTER)
     @safe
     async def load(self):
-        """An empty form; names are carried over from a search that found nobody."""
-        self._blank()
+        """An empty form; names are carried over from a search that found nobody.
+
+        Also runs after a lost connection: the inputs, and what is typed in them, then stay as they are.
+        """
+        socket, self._socket = self._socket, self.router.session.session_id
+        before, known = self.values, self.values if socket != self._socket else {}
         searched = await self.get_state(PatientListState)
         words = searched.carried.split() if searched.carried and not any(c.isdigit() for c in searched.carried) else []
         searched.carried = ""
-        if words:
-            self.values = {**self.values, "first_name": words[0], "last_name": " ".join(words[1:])}
+        self._begin_with({"first_name": words[0], "last_name": " ".join(words[1:])} if words else known)
+        if self.values != before:
+            self.form_number += 1
 
     @rx.event
     @guard.require(Permission.PATIENT_REGISTER)

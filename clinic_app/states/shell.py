@@ -6,9 +6,11 @@ from typing import Any
 
 import reflex as rx
 
+from clinic_app.core import routes
 from clinic_app.core.errors import ClinicError
 from clinic_app.services import access
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts.own_sessions import take_failed_tries
 from clinic_app.states import guard, show
 from clinic_app.states.base import Asking, safe, text
 from clinic_app.states.shown import Who
@@ -24,6 +26,7 @@ class ShellState(Asking, rx.State):
     who: Who = Who()
     refusal: str = ""
     failure: str = ""
+    tries: str = ""  # what failed before this sign-in, said once
 
     def _fail(self, error: ClinicError) -> Any:
         self.failure = error.detail
@@ -35,9 +38,15 @@ class ShellState(Asking, rx.State):
         """First loader of every staff page: who is here; patients are sent to their own side."""
         self.refusal = self.failure = ""
         actor = await self._ask(_itself)
-        if not actor.is_staff:
+        path = str(self.router.url.path or "").rstrip("/") or routes.RECEPTION
+        if not actor.is_staff or (actor.held_back and path != routes.ACCOUNT):
             return guard.way_out(self, actor)
         self.who = show.who(actor)
+        told = await self._ask(take_failed_tries) if path == routes.RECEPTION else None
+        if told is not None:
+            self.tries = show.failed_tries(told)
+        elif path != routes.RECEPTION:
+            self.tries = ""  # it has been read
         return None
 
     @rx.event

@@ -6,12 +6,13 @@ import datetime as dt
 
 from clinic_app.core import clock, routes
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
 from clinic_app.services.audit.reading import RecordedEvent
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.forms import LABELS
 from clinic_app.services.patients.views import Overview, PatientProfile, PatientSummary, PortalStanding
 from clinic_app.services.portal.views import OwnRecord, Viewing
-from clinic_app.states.shown import Access, DayBar, Fact, Happening, PatientRow, Person, Who
+from clinic_app.states.shown import Access, DayBar, Fact, Happening, PatientRow, Person, SessionRow, StaffRow, Who
 
 ROLES = {"ADMIN": "Administrator", "RECEPTIONIST": "Receptionist", "CLINICIAN": "Clinician"}
 _MONTHS = "January February March April May June July August September October November December".split()
@@ -27,6 +28,67 @@ def who(actor: Actor) -> Who:
         role=ROLES.get(actor.role, ""),
         may_register=actor.can(Permission.PATIENT_REGISTER),
         is_admin=actor.can(Permission.STAFF_MANAGE),
+    )
+
+
+def failed_tries(told: FailedTries) -> str:
+    """``2 tries to sign in as you failed before this one, the last one today at 07:12.``"""
+    when = _mid_sentence(told.last_at)
+    tries = "1 try to sign in as you failed" if told.count == 1 else f"{told.count:,} tries to sign in as you failed"
+    latest = f", {'' if told.count == 1 else 'the last one '}{when}" if when else ""
+    return f"{tries} since you signed in before{latest}."
+
+
+def day_of(instant: dt.datetime) -> dt.date:
+    """The day of an instant, at the clinic."""
+    return clock.local(instant).date()
+
+
+def _mid_sentence(instant: dt.datetime | None) -> str:
+    """``today at 07:12``, ``2 Jun 2026 at 11:28``."""
+    words = wording.moment_words(instant).replace(", ", " at ")
+    return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday")) else words
+
+
+_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+def own_session(one: OwnSession) -> SessionRow:
+    """One's own session, as one knows it again."""
+    browser = next((name for mark, name in _BROWSERS if mark in one.user_agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in one.user_agent), "")
+    page = f"{browser} on {system}" if browser and system else browser or system or "A browser"
+    place = f", from {one.address}" if one.address else ""
+    line = f"Signed in {_mid_sentence(one.opened_at)}, last active {_mid_sentence(one.last_seen_at)}{place}"
+    return SessionRow(one.id, "A program, by the API" if one.kind == "api" else page, line, one.this_one)
+
+
+def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
+    """A staff account in the list."""
+    words = one.name.split()
+    last = f"Last signed in {_mid_sentence(one.last_sign_in_at)}" if one.last_sign_in_at else "Has not signed in yet"
+    return StaffRow(
+        id=one.id,
+        username=one.username,
+        name=one.name,
+        initials=wording.initials(words[0] if words else "", words[-1] if len(words) > 1 else ""),
+        role=one.role,
+        role_words=ROLES.get(one.role, ""),
+        line=f"{one.username} · {last}",
+        active=one.is_active,
+        temporary=one.temporary_until is not None,
+        expired=one.temporary_until is not None and one.temporary_until <= clock.now(),
+        two_factor=one.two_factor,
+        locked=one.locked_until is not None,
+        own=one.id == own_id,
     )
 
 

@@ -19,6 +19,35 @@ class Who:
 
 
 @dataclass(frozen=True)
+class SessionRow:
+    """One of a person's own sessions."""
+
+    id: int = 0
+    what: str = ""  # Chromium on Linux; or an API client
+    line: str = ""  # Signed in today at 07:12, last active 08:01, from 203.0.113.7
+    this_one: bool = False
+
+
+@dataclass(frozen=True)
+class StaffRow:
+    """A staff account in the administrators' list."""
+
+    id: int = 0
+    username: str = ""
+    name: str = ""
+    initials: str = ""
+    role: str = ""  # ADMIN, RECEPTIONIST, CLINICIAN
+    role_words: str = ""
+    line: str = ""  # grace · Last signed in today at 07:12
+    active: bool = True
+    temporary: bool = False  # waiting for a password of its own
+    expired: bool = False  # and it has waited too long
+    two_factor: bool = False
+    locked: bool = False
+    own: bool = False
+
+
+@dataclass(frozen=True)
 class PatientRow:
     """A patient in a list, a suggestion or a short list."""
 

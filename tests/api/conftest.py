@@ -7,8 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
+from fastapi import FastAPI
 
 from clinic_app.api import health, rates
 from clinic_app.api.app import create_api
@@ -22,7 +21,9 @@ BASE = "http://testserver"
 
 def served() -> Any:
     """The API mounted as the server mounts it, each request in a context of its own."""
-    web = Starlette(routes=[*health.router.routes, Mount("/api", create_api())])
+    web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    web.include_router(health.router)
+    web.mount("/api", create_api())
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         token = context._current.set(None)

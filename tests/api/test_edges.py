@@ -28,7 +28,7 @@ async def test_with_and_without_the_last_slash(api, as_, path):
         assert (await api.get(address, headers=as_("admin"))).status_code == 200
 
 
-@pytest.mark.parametrize(("path", "status"), [("/api/v1/nothing", 404), ("/api/", 404), ("/api", 404), ("/api/v1/patients//", 404)])
+@pytest.mark.parametrize(("path", "status"), [("/api/v1/nothing", 404), ("/api/", 404), ("/api/v1/patients//", 404)])
 async def test_no_such_address(api, path, status):
     answer = await api.get(path)
     assert answer.status_code == status
@@ -41,6 +41,8 @@ async def test_no_such_address(api, path, status):
         ("PUT", P + "1/", "GET, PATCH"),
         ("GET", "/api/v1/auth/login/", "POST"),
         ("DELETE", P + "search/", "GET, POST"),
+        ("PATCH", P + "search/", "GET, POST"),
+        ("GET", P + "bulk-create-portal/", "POST"),
         ("PATCH", P + "1/verify/", "POST"),
     ],
 )
@@ -74,7 +76,7 @@ async def test_answers_are_not_kept(api, as_):
 # --- faults ---------------------------------------------------------------------------------------
 
 
-async def test_a_fault_is_told_without_internals(api, as_, monkeypatch, caplog):
+async def test_a_fault_is_told_without_internals(api, as_, monkeypatch, capfd):
     def broken(*_):
         raise RuntimeError("secret inside")
 
@@ -87,9 +89,10 @@ async def test_a_fault_is_told_without_internals(api, as_, monkeypatch, caplog):
         "error": "Something went wrong",
         "detail": f"Please try again. Reference: {reference}",
     }
-    logged = [record.getMessage() for record in caplog.records]
-    assert any(reference in line and "RuntimeError" in line for line in logged)
-    assert not any("secret inside" in line for line in logged)
+    logged = "".join(capfd.readouterr())
+    assert reference in logged
+    assert "RuntimeError" in logged
+    assert "secret inside" not in logged
 
 
 async def test_a_fault_while_registering(api, as_, monkeypatch):

@@ -41,7 +41,7 @@ MATRIX: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/v1/docs/"): None,
 }
 ROUTES = [
-    (method, route.path)
+    (method, route.path_format)
     for route in composition.create_api().router.routes
     if isinstance(route, APIRoute)
     for method in sorted(route.methods)

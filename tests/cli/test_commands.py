@@ -34,7 +34,9 @@ ALL = dict(_commands(get_command(app)))
 
 def test_only_what_exists_is_offered():
     alone = {"serve", "build", "migrate", "demo", "doctor"}
-    assert {" ".join(path) for path in ALL} == alone | {"staff create", "audit verify", "audit anchor", "audit export"}
+    staff = {f"staff {name}" for name in ("create", "list", "role", "disable", "enable", "reset", "unlock")}
+    audit = {"audit verify", "audit anchor", "audit export"}
+    assert {" ".join(path) for path in ALL} == alone | staff | audit
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -312,7 +312,26 @@ def test_swapped_events_are_found(unguarded):
     assert chain.verify().first_bad == 3
 
 
+def test_an_event_of_another_history_is_found_though_its_own_hash_was_once_right(unguarded):
+    before = tools.raw("SELECT request_id, at, hash FROM audit_events WHERE seq = 5")[0]
+    tools.write("UPDATE audit_head SET seq = 3, hash = (SELECT hash FROM audit_events WHERE seq = 3)")
+    tools.write("DELETE FROM audit_events WHERE seq > 3")
+    for n in (3, 44, 4, 5):  # the fourth is another one, the fifth says what it said before
+        note_refusal(access.ANONYMOUS, f"permission {n}")
+    assert chain.verify().ok
+    tools.write(
+        "UPDATE audit_events SET request_id = :request_id, at = :at, hash = :hash, "
+        "metadata = (SELECT metadata FROM audit_events WHERE seq = 6) WHERE seq = 5",
+        **before._asdict(),
+    )
+    assert chain.verify().first_bad == 5
+
+
 def test_a_changed_or_missing_head_is_found(unguarded):
+    tools.write("UPDATE audit_head SET seq = 7")
+    assert not chain.verify().ok
+    tools.write("UPDATE audit_head SET seq = 6")
+    assert chain.verify().ok
     tools.write("UPDATE audit_head SET hash = (SELECT hash FROM audit_events WHERE seq = 5)")
     assert not chain.verify().ok
     tools.write("DELETE FROM audit_head")

@@ -31,9 +31,9 @@ def amina(clock, desk):
         last_name="Cheruiyot",
         national_id="27840001",
         date_of_birth="14/3/1988",
-        portal_email="wambui.cheruiyot@example.com",
+        portal_email="teal.heron@example.com",
     )
-    return made, sign_in(PATIENT_DOOR, "wambui.cheruiyot@example.com", made.credentials.temporary_password)
+    return made, sign_in(PATIENT_DOOR, "teal.heron@example.com", made.credentials.temporary_password)
 
 
 def _choose(done, new=GOOD, again=None):
@@ -67,6 +67,7 @@ def _refused(done, new, again=None) -> dict[str, str]:
         ("wambui cheruiyot 88", PERSONAL),
         ("CHERUIYOT-wambui-1", PERSONAL),
         ("Wámbui Chéruiyot!!", PERSONAL),
+        ("tealheron and teal", PERSONAL),
         ("lakeside medical centre", PERSONAL),
         ("my patient portal!", PERSONAL),
         ("it is 27840001 ok?", PERSONAL),

@@ -7,16 +7,20 @@ import inspect
 import itertools
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 import clinic_app.services
+from clinic_app.core import clock
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.services import access
 from clinic_app.services.access import Actor
+from clinic_app.services.accounts import drafts, own_sessions, staff, two_factor
+from clinic_app.services.accounts.passphrase import suggest_passphrase
 from clinic_app.services.accounts.passwords import assess_password, choose_password
+from clinic_app.services.accounts.reauthentication import check_fresh
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.accounts.staff import create_staff
 from clinic_app.services.audit.browsing import AuditQuery, browse_audit
@@ -48,12 +52,31 @@ class World:
 
     plain: int
     with_portal: int
+    staff: int
+
+    def username(self) -> str:
+        """Of the staff account."""
+        return tools.raw("SELECT username FROM accounts WHERE id = :id", id=self.staff)[0][0]
 
 
 def _email() -> str:
     return f"somebody{next(_numbers)}@example.org"
 
 
+STAFF_ACCOUNTS: dict[str, Callable[[Actor, World], Any]] = {
+    "create_staff_with_temporary_password": lambda a, w: staff.create_staff_with_temporary_password(
+        a, f"staff{next(_numbers)}", "New Person", "CLINICIAN"
+    ),
+    "list_staff": lambda a, w: staff.list_staff(a),
+    "staff_id": lambda a, w: staff.staff_id(a, w.username()),
+    "change_role": lambda a, w: staff.change_role(a, w.staff, "CLINICIAN"),
+    "disable_staff": lambda a, w: staff.disable_staff(a, w.staff),
+    "enable_staff": lambda a, w: staff.enable_staff(a, w.staff),
+    "reset_staff_password": lambda a, w: staff.reset_staff_password(a, w.staff),
+    "reset_two_factor": lambda a, w: staff.reset_two_factor(a, w.staff),
+    "unlock_account": lambda a, w: staff.unlock_account(a, w.staff),
+    "note_staff_printed": lambda a, w: staff.note_staff_printed(a, w.staff),
+}
 #: Use case → (how it is called, who may, what the others are told, the permission in the trail).
 MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "register_patient": (
@@ -142,6 +165,36 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         "Only administrators can manage staff accounts.",
         "staff:manage",
     ),
+    **{
+        name: (call, {"ADMIN"}, "Only administrators can manage staff accounts.", "staff:manage")
+        for name, call in STAFF_ACCOUNTS.items()
+    },
+    **{
+        name: (call, {*STAFF, "PATIENT", "TEMPORARY"}, "", permission)
+        for name, call, permission in (
+            ("list_own_sessions", lambda a, w: own_sessions.list_own_sessions(a), "own:session"),
+            ("sign_out_everywhere", lambda a, w: own_sessions.sign_out_everywhere(a), "own:session"),
+            ("take_failed_tries", lambda a, w: own_sessions.take_failed_tries(a), "own:session"),
+            ("check_fresh", lambda a, w: check_fresh(replace(a, proved_at=clock.now())), "own:session"),
+            ("suggest_passphrase", lambda a, w: suggest_passphrase(a), "own:password"),
+        )
+    },
+    **{
+        name: (call, STAFF, "Two-factor sign-in is for staff.", "own:second-factor")
+        for name, call in (
+            ("own_two_factor", lambda a, w: two_factor.own_two_factor(a)),
+            ("begin_two_factor", lambda a, w: two_factor.begin_two_factor(a)),
+            ("show_two_factor", lambda a, w: two_factor.show_two_factor(a)),
+        )
+    },
+    **{
+        name: (call, DESK, "Only receptionists and administrators can register patients.", "patient:register")
+        for name, call in (
+            ("save_draft", lambda a, w: drafts.save_draft(a, "registration", {"first_name": "A"})),
+            ("read_draft", lambda a, w: drafts.read_draft(a, "registration")),
+            ("discard_draft", lambda a, w: drafts.discard_draft(a, "registration")),
+        )
+    },
     "own_record": (
         lambda a, w: own_record(a),
         {"PATIENT"},
@@ -156,7 +209,22 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     ),
 }
 #: Checked by tests of their own, or no use cases: the check itself, what edges note, what wraps a use case.
-ELSEWHERE = {"choose_password", "demand", "note_refusal", "once", "end_tokens", "seed_demo"}
+ELSEWHERE = {
+    "choose_password",
+    "demand",
+    "note_refusal",
+    "once",
+    "end_tokens",
+    "seed_demo",
+    "demand_fresh",
+    "check_own_password",
+    "change_password",
+    "reauthenticate",
+    "end_own_session",
+    "confirm_two_factor",
+    "renew_recovery_codes",
+    "turn_off_two_factor",
+}
 
 
 @pytest.fixture
@@ -165,14 +233,15 @@ def actors(people) -> dict[str, Actor]:
     made = factories.make_patient(people.receptionist, portal_email=_email())
     assert made.credentials is not None
     temporary = sign_in(PATIENT_DOOR, made.credentials.username, made.credentials.temporary_password).actor
-    return {
+    kinds = {
         "ADMIN": people.admin,
         "RECEPTIONIST": people.receptionist,
         "CLINICIAN": people.clinician,
         "PATIENT": people.patient,
         "TEMPORARY": temporary,
-        "ANONYMOUS": people.anonymous,
     }
+    just_now = {kind: replace(actor, proved_at=clock.now()) for kind, actor in kinds.items()}
+    return {**just_now, "ANONYMOUS": people.anonymous}
 
 
 @pytest.mark.parametrize("use_case", MATRIX)
@@ -181,7 +250,9 @@ def test_each_role_may_do_exactly_what_the_specification_says(actors, use_case):
     for kind in KINDS:
         desk, actor = actors["RECEPTIONIST"], actors[kind]
         world = World(
-            factories.make_patient(desk).patient.id, factories.make_patient(desk, portal_email=_email()).patient.id
+            factories.make_patient(desk).patient.id,
+            factories.make_patient(desk, portal_email=_email()).patient.id,
+            factories.make_staff().account_id or 0,
         )
         seq, before = tools.last_seq(), tools.dump(without=tools.TRAIL)
         if kind in allowed:

@@ -305,7 +305,7 @@ async def test_the_access_log_has_no_query(built, logged):
     await ask(answering(), "/api/v1/patients/LMC000001/", query=b"search=Achieng", headers={"User-Agent": "Nokia"})
     (line,) = logged()
     assert line["event"] == "request"
-    assert line["path"] == "/api/v1/patients/LMC000001/"
+    assert line["path"] == "/api/v1/patients/…/"
     assert line["method"] == "GET"
     assert line["status"] == 200
     assert line["source"] == "api"
@@ -393,13 +393,13 @@ async def test_sockets_on_other_paths_are_refused(built):
 
 
 async def test_reflex_sees_our_cookies_as_hashes_and_no_others(built):
-    cookie = f"{SESSION}=secret-token; {cookies.FLASH}=note; tracker=1; {cookies.ADDRESS}=198.51.100.66"
+    cookie = f"{SESSION}=secret-token; {cookies.flash_name()}=note; tracker=1; {cookies.ADDRESS}=198.51.100.66"
     _, seen = await connect([OWN, ("Cookie", cookie), ("Cookie", f"{cookies.ADDRESS}=198.51.100.67")])
     lines = [value.decode() for name, value in seen["headers"] if name == b"cookie"]
     assert len(lines) == 1
     assert cookies.parse(lines[0]) == {
         SESSION: crypto.digest("secret-token"),
-        cookies.FLASH: crypto.digest("note"),
+        cookies.flash_name(): crypto.digest("note"),
         cookies.ADDRESS: "203.0.113.7",
     }
     assert "secret-token" not in repr(seen)

@@ -1,4 +1,4 @@
-"""Passwords many people use, and patterns on the keyboard. The list: ``tools/wordlists``, with its source and licence."""
+"""Passwords many people use, and patterns on the keyboard. ``tools/wordlists`` makes the list."""
 
 from __future__ import annotations
 
@@ -32,8 +32,9 @@ def _listed() -> frozenset[str]:
 def is_common(password: str) -> bool:
     """Whether the whole password is on the list, in any case, or is so without its spaces and signs."""
     whole = folded(password)
-    bare = "".join(c for c in whole if c.isalnum())
-    return any(hashlib.sha256(one.encode("utf-8", "replace")).hexdigest()[:_DIGITS] in _listed() for one in {whole, bare})
+    tried = {whole, "".join(c for c in whole if c.isalnum())}
+    digests = (hashlib.sha256(one.encode("utf-8", "replace")).hexdigest()[:_DIGITS] for one in tried)
+    return any(digest in _listed() for digest in digests)
 
 
 def _repeats(text: str) -> bool:

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 
 import pyotp
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, logs, sealing
@@ -70,7 +70,7 @@ def use_counter(session: Session, account_id: int, counter: int) -> bool:
     """Use a time step up: False if it, or a later one, has been used. Of several at once one gets True."""
     used = session.execute(
         update(_ACCOUNTS)
-        .where(_ACCOUNTS.c.id == account_id, (_ACCOUNTS.c.totp_counter.is_(None)) | (_ACCOUNTS.c.totp_counter < counter))
+        .where(_ACCOUNTS.c.id == account_id, func.coalesce(_ACCOUNTS.c.totp_counter, 0) < counter)
         .values(totp_counter=counter)
         .returning(_ACCOUNTS.c.id)
     )
@@ -147,7 +147,7 @@ def look_at(found: tuple[int, str] | None, code: str) -> Proof:
 
 
 def use(session: Session, account: Account, proof: Proof) -> bool:
-    """Use a code up, inside the caller's transaction, with the account's row locked. Whether it was right and unused."""
+    """Use a code up, inside the caller's transaction with the account's row locked: whether it was right and unused."""
     if proof.recovery_id is not None:
         return use_recovery_code(session, proof.recovery_id)
     secret = open_secret(account)

@@ -59,6 +59,19 @@ def forgive(session: Session, account: Account) -> None:
     limits.forgive_codes(session, account.username)
 
 
+def _look_at_code(actor: Actor, account: Account, code: str) -> codes.Proof:
+    """What there is to say for a code before it is used up; counted first. Raises as ``reauthenticate``."""
+    code = codes.normal(code)
+    with db.transaction() as session:
+        verdict = limits.count_code(session, account.username)
+        found = codes.find_recovery_code(session, account.id or 0, code)
+    if verdict.wait:
+        raise TooManyAttempts(verdict.wait)
+    if verdict.stopped:
+        raise _refused(actor, CodeRefused())
+    return codes.look_at(found, code)
+
+
 def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token_hash: str) -> SignedIn:
     """Confirm that it is still ``actor``: for five minutes delicate things are allowed, under a new session token.
 
@@ -67,29 +80,18 @@ def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token
     """
     demand(actor, Permission.OWN_SESSION)
     account = check_own_password(actor, password)
-    code, proof = codes.normal(code), None
-    if account.totp_enabled_at is not None:
-        with db.transaction() as session:
-            verdict = limits.count_code(session, account.username)
-            found = codes.find_recovery_code(session, account.id or 0, code)
-        if verdict.wait:
-            raise TooManyAttempts(verdict.wait)
-        proof = codes.look_at(found, code) if not verdict.stopped else None
-        if proof is None:
-            raise _refused(actor, CodeRefused())
+    proof = _look_at_code(actor, account, code) if account.totp_enabled_at is not None else None
     with db.transaction() as session:
         current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         unchanged = current.is_active and current.password_changed_at == account.password_changed_at
         right = proof is None or codes.use(session, current, proof)
-        renewed = sessions.renew(session, session_token_hash) if unchanged and right else None
+        renewed = sessions.renew(session, session_token_hash, current.id or 0) if unchanged and right else None
         if renewed is not None:
             token, row = renewed
             forgive(session, current)
             fresh = sessions.actor_of(current, row.id, row.proved_at)
             details = {"second_factor": proof.kind} if proof else {}
-            record(
-                session, fresh, Action.CONFIRMED, resource_type="account", resource_id=current.id, details=details
-            )
+            record(session, fresh, Action.CONFIRMED, resource_type="account", resource_id=current.id, details=details)
     if not right:
         raise _refused(actor, CodeRefused())
     if renewed is None:

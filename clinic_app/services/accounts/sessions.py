@@ -20,6 +20,7 @@ _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 TOUCH_EVERY = dt.timedelta(seconds=20)
 #: Open sessions of one account and kind; opening one more ends the oldest.
 AT_MOST = 10
+API_AT_MOST = 100  # of the API: a program may well sign in once for each of its workers
 _LONGEST_PATH = 120
 
 
@@ -78,7 +79,7 @@ def open_session(session: Session, account: Account, kind: str = "page") -> tupl
 
 
 def _make_room(session: Session, account: Account, kind: str, now: dt.datetime) -> None:
-    """End the oldest open sessions of this kind, so that with the next one there are ``AT_MOST``."""
+    """End the oldest open sessions of this kind, so that with the next one there are as many as may be."""
     kept = session.execute(
         select(_SESSIONS.c.id)
         .where(
@@ -90,7 +91,7 @@ def _make_room(session: Session, account: Account, kind: str, now: dt.datetime) 
         )
         .order_by(_SESSIONS.c.id.desc())
     )
-    surplus = list(kept.scalars())[AT_MOST - 1 :]
+    surplus = list(kept.scalars())[(API_AT_MOST if kind == "api" else AT_MOST) - 1 :]
     if surplus:
         session.execute(
             update(_SESSIONS).where(_SESSIONS.c.id.in_(surplus)).values(ended_at=now, end_reason="too many sessions")
@@ -134,7 +135,8 @@ def resolve(token_hash: str, *, touch: bool = True) -> Actor:
 def remember_path(token_hash: str, path: str) -> None:
     """Keep which page the person behind a session is on, to bring them back to it after an idle end."""
     with db.reading() as session:
-        kept = session.execute(select(_SESSIONS.c.path).where(_SESSIONS.c.token_hash == token_hash)).scalar_one_or_none()
+        found = session.execute(select(_SESSIONS.c.path).where(_SESSIONS.c.token_hash == token_hash))
+        kept = found.scalar_one_or_none()
     if kept is None or kept == path or len(path) > _LONGEST_PATH:
         return
     with db.transaction() as session:
@@ -153,15 +155,19 @@ def path_of(session: Session, token_hash: str, account_id: int) -> str:
     return found.scalar_one_or_none() or ""
 
 
-def renew(session: Session, token_hash: str) -> tuple[str, LoginSession] | None:
-    """A new token for the session behind a token's hash, whose person has just given all proofs again.
+def renew(session: Session, token_hash: str, account_id: int) -> tuple[str, LoginSession] | None:
+    """A new token for the account's session behind a token's hash: its person has just given all proofs again.
 
-    The old token opens nothing any more. None where the session is over, or another request was quicker.
+    The old token opens nothing any more. None where there is no such session, or another request was quicker.
     """
     token, now = crypto.new_token(), clock.now()
     changed = session.execute(
         update(_SESSIONS)
-        .where(_SESSIONS.c.token_hash == token_hash, _SESSIONS.c.ended_at.is_(None))
+        .where(
+            _SESSIONS.c.token_hash == token_hash,
+            _SESSIONS.c.account_id == account_id,
+            _SESSIONS.c.ended_at.is_(None),
+        )
         .values(token_hash=crypto.digest(token), proved_at=now, last_seen_at=now)
         .returning(_SESSIONS.c.id)
     ).scalar_one_or_none()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, context, crypto, db
@@ -214,14 +215,8 @@ def sign_in(
     return done
 
 
-def finish_sign_in(token_hash: str, code: str) -> SignedIn:
-    """The second step: a code of the authenticator app, or a recovery code, opens the session.
-
-    For whoever holds the token of a first step (``SecondFactorRequired``); ``token_hash`` is its hash. It lasts
-    five minutes, takes five wrong codes and opens one session; a code opens one too. Counted before anything slow.
-    Raises ``SignInOver``, ``TooManyAttempts``, ``CodeRefused``.
-    """
-    code = codes.normal(code)
+def _take_a_turn(token_hash: str) -> tuple[Row[Any], Account]:
+    """Use up one of the tries of a second step. Raises ``SignInOver``."""
     with db.transaction() as session:
         step = session.execute(
             update(_PENDING)
@@ -236,6 +231,18 @@ def finish_sign_in(token_hash: str, code: str) -> SignedIn:
         account = session.get(Account, step.account_id) if step is not None else None
     if step is None or account is None:
         raise SignInOver
+    return step, account
+
+
+def finish_sign_in(token_hash: str, code: str) -> SignedIn:
+    """The second step: a code of the authenticator app, or a recovery code, opens the session.
+
+    For whoever holds the token of a first step (``SecondFactorRequired``); ``token_hash`` is its hash. It lasts
+    five minutes, takes five wrong codes and opens one session; a code opens one too. Counted before anything slow.
+    Raises ``SignInOver``, ``TooManyAttempts``, ``CodeRefused``.
+    """
+    code = codes.normal(code)
+    step, account = _take_a_turn(token_hash)
     door = PATIENT_DOOR if account.role == Role.PATIENT else STAFF_DOOR
     proof = _prove(account, code, door)
     with db.transaction() as session:

@@ -21,7 +21,6 @@ from clinic_app.core import clock, crypto, db, keys
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Account, LoginSession, RefreshToken, Role
-from clinic_app.services import access
 from clinic_app.services.access import ANONYMOUS, Actor
 from clinic_app.services.accounts import sessions
 from clinic_app.services.accounts.errors import TokenRefused
@@ -48,12 +47,14 @@ _BEHIND = (
         _SESSIONS.c.ended_at,
         _SESSIONS.c.expires_at,
         _SESSIONS.c.last_seen_at,
+        _SESSIONS.c.proved_at,
         _ACCOUNTS.c.id.label("account_id"),
         _ACCOUNTS.c.role,
         _ACCOUNTS.c.full_name,
         _ACCOUNTS.c.username,
         _ACCOUNTS.c.patient_id,
         _ACCOUNTS.c.password_temporary,
+        _ACCOUNTS.c.totp_enabled_at,
         _ACCOUNTS.c.is_active,
     )
     .join(_ACCOUNTS, _ACCOUNTS.c.id == _SESSIONS.c.account_id)
@@ -136,6 +137,8 @@ def _actor(row: Row[Any]) -> Actor:
         row.patient_id,
         row.session_id,
         row.password_temporary,
+        row.totp_enabled_at is None and sessions.second_factor_required(row.role),
+        row.proved_at,
     )
 
 
@@ -192,18 +195,20 @@ def _door(username: str) -> str:
     return PATIENT_DOOR if role == Role.PATIENT else STAFF_DOOR
 
 
-def issue_tokens(username: str, password: str) -> Tokens:
+def issue_tokens(username: str, password: str, code: str = "") -> Tokens:
     """Sign in for the API, with the account of a member of staff or of a patient.
 
-    Anybody may try. A temporary password opens nothing here. Raises ``InvalidCredentials``,
-    ``TemporaryPasswordExpired``, ``TooManyAttempts``; ``PermissionDenied`` for the right temporary password.
+    Anybody may try. ``code`` is needed by accounts with a second factor. A temporary password opens nothing here,
+    and neither does an account that must set up a second factor first. Raises ``InvalidCredentials``,
+    ``TemporaryPasswordExpired``, ``SecondFactorRequired``, ``CodeRefused``, ``TooManyAttempts``;
+    ``PermissionDenied`` for the right password of an account that is held back.
     """
-    done = sign_in(_door(username), username, password, kind=KIND)
+    done = sign_in(_door(username), username, password, kind=KIND, code=code)
     session_id = done.actor.session_id or 0
     with db.transaction() as session:
         session.execute(delete(_REFRESH).where(_REFRESH.c.expires_at <= clock.now()))
-        if done.actor.must_choose_password:
-            _end(session, session_id, "temporary password")
+        if done.actor.held_back:
+            _end(session, session_id, "held back")
             record(
                 session,
                 done.actor,
@@ -215,8 +220,8 @@ def issue_tokens(username: str, password: str) -> Tokens:
             )
         else:
             refresh = _next_link(session, session_id, done.actor.role, done.expires_at)
-    if done.actor.must_choose_password:
-        raise PermissionDenied(access.CHOOSE_PASSWORD_FIRST)
+    if done.actor.held_back:
+        raise PermissionDenied(done.actor.held_back)
     return Tokens(_access(done.actor.account_id or 0, session_id, done.actor.role, done.expires_at), refresh)
 
 

@@ -62,7 +62,7 @@ def own_two_factor(actor: Actor) -> TwoFactor:
 
 def _setup(actor: Actor, secret: str) -> Setup:
     address = pyotp.TOTP(secret, digits=codes.DIGITS, interval=codes.STEP).provisioning_uri(
-        actor.username, issuer_name=get_settings().name
+        name=actor.username, issuer_name=get_settings().name
     )
     return Setup(" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)), address)
 
@@ -89,6 +89,13 @@ def show_two_factor(actor: Actor) -> Setup | None:
     return _setup(actor, secret) if secret is not None else None
 
 
+def _count(actor: Actor) -> None:
+    with db.transaction() as session:
+        verdict = limits.count_code(session, actor.username)
+    if verdict.wait:
+        raise TooManyAttempts(verdict.wait)
+
+
 def confirm_two_factor(actor: Actor, code: str) -> tuple[str, ...]:
     """Turn the second factor on, by a first code of the app; returns ten recovery codes, shown this once.
 
@@ -96,10 +103,7 @@ def confirm_two_factor(actor: Actor, code: str) -> tuple[str, ...]:
     ``TooManyAttempts``, ``TwoFactorIsOn``, ``TwoFactorIsOff`` (not begun), ``ReauthenticationRequired``.
     """
     _demand(actor)
-    with db.transaction() as session:
-        verdict = limits.count_code(session, actor.username)
-    if verdict.wait:
-        raise TooManyAttempts(verdict.wait)
+    _count(actor)
     shown, kept = codes.new_recovery_codes()
     with db.transaction() as session:
         account = _own(session, actor, on=False)

@@ -22,6 +22,15 @@ _BETTER = {
     "SIGN_IN_BLOCKED": "Sign-in blocked",
     "PASSWORD_CHOSEN": "Own password chosen",
     "STAFF_CREATED": "Staff account created",
+    "STAFF_ROLE_CHANGED": "Role of a staff account changed",
+    "STAFF_DISABLED": "Staff account turned off",
+    "STAFF_ENABLED": "Staff account turned on",
+    "STAFF_PASSWORD_RESET": "Password of a staff account reset",
+    "TWO_FACTOR_TURNED_ON": "Two-factor sign-in turned on",
+    "TWO_FACTOR_TURNED_OFF": "Two-factor sign-in turned off",
+    "TWO_FACTOR_RESET": "Two-factor sign-in reset",
+    "CONFIRMED": "Confirmed who it is",
+    "CONFIRM_FAILED": "Confirming failed",
     "PORTAL_BULK_RUN": "Portal accounts in bulk",
     "AUDIT_READ": "Audit trail read",
     "AUDIT_EXPORTED": "Audit trail exported",
@@ -30,13 +39,6 @@ _BETTER = {
     "TOKEN_REUSED": "API token used twice",
 }
 OUTCOMES = {"success": "Done", "failure": "Failed", "denied": "Refused"}
-ROLES = {
-    "ADMIN": "Administrator",
-    "RECEPTIONIST": "Receptionist",
-    "CLINICIAN": "Clinician",
-    "PATIENT": "Patient",
-    "UNKNOWN": "None",
-}
 _LABELS = {
     "door": "Signed in as",
     "patient_id": "Patient ID",

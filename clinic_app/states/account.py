@@ -1,0 +1,152 @@
+"""*Your account*: own password, second factor, sessions. And the two pages that ask for a proof again.
+
+Passwords, codes and secrets never come here: browsers post the forms themselves, and what is secret is shown by
+plain pages (api/two_factor.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import reflex as rx
+
+from clinic_app.core import routes
+from clinic_app.core.errors import ClinicError
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts import flash
+from clinic_app.services.accounts.own_sessions import end_own_session, list_own_sessions
+from clinic_app.services.accounts.two_factor import own_two_factor
+from clinic_app.services.patients import wording
+from clinic_app.states import guard, live, show
+from clinic_app.states.base import Asking, safe, text
+from clinic_app.states.shown import SessionRow
+
+
+def _itself(actor: Actor) -> Actor:
+    return actor
+
+
+class AccountState(Asking, rx.State):
+    """One's own account. While something has to be done first, only that is shown."""
+
+    mode: str = "loading"  # loading, choose (a temporary password), set_up (a second factor) or shown
+    username: str = ""
+    errors: dict[str, str] = {}
+    failure: str = ""
+    notice: str = ""
+    two_factor_since: str = ""  # empty where it is off
+    codes_left: int = 0
+    required: bool = False
+    sessions: list[SessionRow] = []
+    _seen: int = 0
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.failure = error.detail
+
+    async def _read(self, *, touch: bool = True) -> None:
+        factor = await self._ask(own_two_factor, touch=touch)
+        since = wording.date_words(show.day_of(factor.enabled_at)) if factor.enabled_at else ""
+        self.two_factor_since, self.codes_left, self.required = since, factor.codes_left, factor.required
+        self.sessions = [show.own_session(one) for one in await self._ask(list_own_sessions, touch=touch)]
+
+    @rx.event
+    @guard.require(Permission.OWN_SESSION)
+    @safe
+    async def load(self):
+        """How the account stands, and what the server noted about the last form."""
+        actor = await self._ask(_itself)
+        if not actor.is_staff:
+            return guard.way_out(self, actor)
+        note = await asyncio.to_thread(flash.pop_note, guard.flash_hash(self))
+        if note or self.mode == "loading":  # after a lost connection what is shown stays
+            errors = note.get("errors") or {}
+            self.errors = {name: text(words) for name, words in errors.items() if isinstance(name, str)}
+            self.failure, self.notice = text(note.get("message")), text(note.get("notice"))
+        self.username = actor.username
+        self._seen = live.changes.number
+        if actor.must_choose_password:
+            self.mode = "choose"
+            return None
+        await self._read()
+        self.mode = "set_up" if actor.must_set_up_second_factor else "shown"
+        return None
+
+    @rx.event(background=True)
+    @guard.require(Permission.OWN_SESSION)
+    @safe
+    async def watch(self):
+        """Sessions that end elsewhere, as they end; and this page when its own is over."""
+        async for _ in live.news(self, self._seen):
+            async with self:
+                if self.mode == "shown":
+                    await self._read(touch=False)
+        yield guard.way_out(self, await guard.actor_of(self, touch=False))
+
+    @rx.event
+    @guard.require(Permission.OWN_SESSION)
+    @safe
+    async def end(self, session_id: int):
+        """*Sign out* beside one session."""
+        self.failure = self.notice = ""
+        await self._ask(end_own_session, session_id if isinstance(session_id, int) else 0)
+        await self._read()
+        self.notice = "The session is signed out."
+
+    @rx.event
+    @guard.require(Permission.OWN_SESSION)
+    @safe
+    async def leave(self):
+        """Nothing of the last visit is left."""
+        self.reset()
+
+
+class ConfirmState(Asking, rx.State):
+    """*Confirm it is you*: where it leads, whether a code is asked for, and what was wrong the last time."""
+
+    next: str = routes.ACCOUNT
+    username: str = ""
+    asks_code: bool = False
+    password_error: str = ""
+    code_error: str = ""
+    failure: str = ""
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.failure = error.detail
+
+    @rx.event
+    @guard.require(Permission.OWN_SESSION)
+    @safe
+    async def load(self):
+        """What the form needs to know."""
+        actor = await self._ask(_itself)
+        if not actor.is_staff:
+            return guard.way_out(self, actor)
+        self.next = routes.after_confirming(text(self.router.url.query_parameters.get("next", ""), 120))
+        self.username = actor.username
+        if actor.can(Permission.OWN_SECOND_FACTOR):
+            self.asks_code = (await self._ask(own_two_factor)).enabled_at is not None
+        note = await asyncio.to_thread(flash.pop_note, guard.flash_hash(self))
+        if note:
+            errors = note.get("errors") or {}
+            self.password_error, self.code_error = text(errors.get("password")), text(errors.get("code"))
+            self.failure = "" if errors else text(note.get("message"))
+        return None
+
+
+class CodeState(Asking, rx.State):
+    """The second step of signing in: what was wrong with the last code."""
+
+    message: str = ""
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.message = error.detail
+
+    @rx.event
+    @guard.public
+    @safe
+    async def load(self):
+        """Show the note of a refused code. None after a reconnect: then what is shown stays."""
+        note = await asyncio.to_thread(flash.pop_note, guard.flash_hash(self))
+        if note:
+            self.message = text(note.get("message"))

@@ -1,0 +1,188 @@
+"""*Audit trail* as an administrator uses it, and as nobody else can."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from clinic_app.core import csv_safe
+from clinic_app.services.patients.profile import view_patient
+from tests.browser.conftest import ARTEFACTS
+
+DETAILS = re.compile("^Details of event")
+
+
+@pytest.fixture
+def trail(open_page, clinic):
+    """The page, open, and a patient who was registered and looked at."""
+    done = clinic.patient()
+    view_patient(clinic.actor("clinician"), done.patient.patient_id)
+
+    def opened(**look):
+        page = open_page("admin", "/admin/audit", **look)
+        expect(page.get_by_role("button", name=DETAILS).first).to_be_visible()
+        return page
+
+    opened.patient_id = done.patient.patient_id
+    return opened
+
+
+def show(page, **filters):
+    """Fill the filters and ask."""
+    for label, value in filters.items():
+        field = page.get_by_label(label.replace("_", " "), exact=True)
+        (field.select_option if label in ("Action", "Outcome") else field.fill)(value)
+    page.get_by_role("button", name="Show events").click()
+    expect(page.get_by_role("button", name="Looking...")).to_have_count(0)
+
+
+def axe(page, name):
+    from axe_playwright_python.sync_playwright import Axe
+
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"audit-{name}.png", full_page=True)
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == [], name
+
+
+def test_an_administrator_finds_the_page_in_the_navigation(open_page):
+    page = open_page("admin", "/")
+    page.get_by_role("link", name="Audit trail").first.click()
+    expect(page).to_have_title("Audit trail · Lakeside Medical Centre")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Audit trail")
+    expect(page.get_by_role("link", name="Audit trail").first).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(20)
+
+
+@pytest.mark.asvs("8.2.1", "8.3.1")
+@pytest.mark.parametrize("who", ["receptionist", "clinician"])
+def test_others_cannot_open_it(open_page, clinic, who):
+    before = len(clinic.audit("AUDIT_READ"))
+    page = open_page(who, "/admin/audit")
+    expect(page.get_by_role("heading", name="You cannot open this page")).to_be_visible()
+    expect(page.get_by_text("Only administrators can read the audit trail.")).to_be_visible()
+    expect(page.get_by_role("link", name="Audit trail")).to_have_count(0)
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(0)
+    assert len(clinic.audit("AUDIT_READ")) == before
+
+
+def test_filters_show_what_is_asked_for_and_never_stand_in_the_address(trail):
+    page = trail()
+    show(page, Patient_ID=trail.patient_id)
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(2)
+    expect(page.get_by_role("rowheader")).to_have_text([re.compile("Patient record opened"), re.compile("registered")])
+    show(page, Username="clinician")
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(1)
+    show(page, Username="", Action="PATIENT_CREATED", Outcome="success")
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(1)
+    show(page, Outcome="denied")
+    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+    page.get_by_role("button", name="Show all events").click()
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(20)
+    expect(page.get_by_label("Patient ID", exact=True)).to_have_value("")
+    show(page, From="2999-01-01")
+    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+    assert page.url.endswith("/admin/audit")
+
+
+def test_a_filter_that_makes_no_sense_is_told_at_its_field(trail):
+    page = trail()
+    show(page, Patient_ID="LMC 12")
+    expect(page.get_by_role("heading", name="There is a problem")).to_be_visible()
+    field = page.get_by_label("Patient ID", exact=True)
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_value("LMC 12")
+    expect(page.locator("#patient-error")).to_have_text("Patient ID must be letters and digits, such as LMC000123.")
+    axe(page, "error")
+
+
+def test_pages_are_turned(trail):
+    page = trail()
+    first = page.get_by_role("button", name=DETAILS).first.get_attribute("aria-label")
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("Page 2 of")).to_be_visible()
+    assert page.get_by_role("button", name=DETAILS).first.get_attribute("aria-label") != first
+    page.get_by_role("button", name="Previous").click()
+    expect(page.get_by_text("Page 1 of")).to_be_visible()
+
+
+def test_one_event_is_shown_whole_and_the_focus_comes_back(trail, clinic):
+    page = trail()
+    show(page, Patient_ID=trail.patient_id, Action="PATIENT_VIEWED")
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(1)
+    button = page.get_by_role("button", name=DETAILS)
+    seq = int(re.sub(r"\D", "", button.get_attribute("aria-label")))
+    button.click()
+    dialog = page.get_by_role("dialog", name="Patient record opened")
+    expect(dialog).to_be_visible()
+    columns = "action, address, user_agent, request_id"
+    (row,) = clinic.sql(f"SELECT {columns} FROM audit_events WHERE seq = ?", seq)
+    for value in [*row, f"{seq:,}", trail.patient_id, "clinician", "Clinician", "Done"]:
+        expect(dialog.get_by_text(value, exact=True)).to_be_visible()
+    axe(page, "event")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(button).to_be_focused()
+
+
+@pytest.mark.asvs("1.2.10", "14.3.2")
+def test_the_export_is_what_the_page_shows_as_often_as_wanted(trail, clinic):
+    page = trail()
+    show(page, Patient_ID=trail.patient_id)
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(2)
+    for _ in range(2):
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="Export as CSV").click()
+        download = waiting.value
+        assert re.fullmatch(r"audit-trail-\d{4}-\d\d-\d\d-\d{4}\.csv", download.suggested_filename)
+        assert download.url.endswith("/auth/audit-export")  # no filter in it
+        text = Path(download.path()).read_text("utf-8")
+        assert text.startswith(csv_safe.BYTE_ORDER_MARK)
+        rows = list(csv.DictReader(io.StringIO(text[1:], newline="")))
+        assert [row["action"] for row in rows] == ["PATIENT_CREATED", "PATIENT_VIEWED"]
+        assert {row["patient_id"] for row in rows} == {trail.patient_id}
+    role, outcome, _, metadata = clinic.audit("AUDIT_EXPORTED")[-1]
+    assert (role, outcome, json.loads(metadata)["count"]) == ("ADMIN", "success", 2)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Audit trail")
+
+
+def test_what_is_asked_for_is_still_there_after_a_look_elsewhere(trail):
+    page = trail()
+    show(page, Patient_ID=trail.patient_id)
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(2)
+    page.get_by_role("link", name=trail.patient_id).first.click()
+    expect(page.get_by_role("heading", name="Patient Details")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("Patient ID", exact=True)).to_have_value(trail.patient_id)
+    expect(page.get_by_role("button", name=DETAILS)).to_have_count(3)  # that look is in it
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (320, False), (320, True)])
+def test_it_can_be_used_by_everybody_everywhere(trail, width, dark):
+    page = trail(width=width, dark=dark)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    axe(page, f"{width}-{'dark' if dark else 'light'}")
+
+
+def test_on_paper_there_are_events_and_no_controls(trail):
+    page = trail()
+    page.emulate_media(media="print")
+    expect(page.get_by_role("rowheader").first).to_be_visible()
+    expect(page.locator("#audit-filters")).to_be_hidden()
+    expect(page.get_by_role("button", name="Export as CSV")).to_be_hidden()
+
+
+def test_a_session_that_has_ended_gets_no_file(trail, clinic):
+    page = trail()
+    before = len(clinic.audit("AUDIT_EXPORTED"))
+    clinic.sql("UPDATE login_sessions SET ended_at = created_at WHERE ended_at IS NULL")
+    page.get_by_role("button", name="Export as CSV").click()
+    expect(page.get_by_role("heading", name="Staff sign in")).to_be_visible()
+    assert len(clinic.audit("AUDIT_EXPORTED")) == before

@@ -1,0 +1,1 @@
+"""Attacks, from outside where that is possible."""

@@ -1,0 +1,82 @@
+"""A clinic under attack: people with recognisable details, and every way in that the walk tries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from clinic_app.models.accounts import Role
+from clinic_app.services.patients.views import Registered
+from tests import factories
+from tests.browser.serving import Server, bound
+
+#: Parts of everything personal about the first patient, about the second, and of the staff's names.
+ALPHA, BRAVO, STAFF = "alphaq", "bravoq", "staffq"
+SEARCHED = "kanariasearch"
+
+
+def personal(marker: str, digits: str) -> dict[str, str]:
+    """A registration each of whose values holds ``marker``, or these digits."""
+    return {
+        "first_name": f"Kanaria{marker}",
+        "last_name": f"Last{marker}",
+        "date_of_birth": "14/3/1988",
+        "gender": "FEMALE",
+        "phone": f"0712 {digits}",
+        "email": f"mail.{marker}@example.org",
+        "national_id": f"NAT-{marker}",
+        "address": f"1 {marker} Road",
+        "next_of_kin_name": f"Kin {marker}",
+        "next_of_kin_phone": f"0722 {digits}",
+    }
+
+
+def marks_in(text: str, *markers: str) -> set[str]:
+    """Which of ``markers`` ``text`` gives away; phone numbers count for their owner."""
+    plain = text.lower().replace(" ", "")
+    digits = {ALPHA: "410001", BRAVO: "420002"}
+    return {one for one in markers if one in plain or (one in digits and digits[one] in plain)}
+
+
+@dataclass
+class Target:
+    """The server, its people, and a session cookie for each kind of caller."""
+
+    server: Server
+    alpha: Registered
+    bravo: Registered
+    secrets: list[str] = field(default_factory=list)  # what no log may hold
+
+    def sign_in(self, username: str) -> str:
+        """A fresh session of somebody, as the value of its cookie."""
+        with bound(self.server):
+            token = self.server.open_session(username)
+        self.secrets.append(token)
+        return token
+
+
+@contextmanager
+def target(server: Server) -> Iterator[Target]:
+    """Fill and serve a clinic for attacking."""
+    server.prepare(people=False)
+    with bound(server):
+        for role in (Role.ADMIN, Role.RECEPTIONIST, Role.CLINICIAN):
+            factories.make_staff(role, role.lower(), f"{role.title()} {STAFF}")
+        factories.make_staff(Role.RECEPTIONIST, "disabled", f"Disabled {STAFF}")
+        factories.make_staff(Role.RECEPTIONIST, "demoted", f"Demoted {STAFF}")
+        desk = factories.make_staff(Role.RECEPTIONIST, "second", f"Second {STAFF}")
+        alpha = factories.make_patient(desk, **personal(ALPHA, "410001"), portal_email=f"portal.{ALPHA}@example.org")
+        bravo = factories.make_patient(desk, **personal(BRAVO, "420002"), portal_email=f"portal.{BRAVO}@example.org")
+        new = factories.make_patient(desk, first_name="Newcomer", portal_email="newcomer@example.org")
+        without = factories.make_patient(desk, first_name="Without")
+        assert alpha.credentials is not None
+        assert bravo.credentials is not None
+        assert new.credentials is not None
+        assert without.credentials is None
+        factories.own_password(alpha)
+        factories.own_password(bravo)
+    server.start()
+    passwords = [one.credentials.temporary_password for one in (alpha, bravo, new)]
+    yield Target(server, alpha, bravo, [*passwords, factories.PASSWORD, factories.OWN_PASSWORD])
+    server.stop()
