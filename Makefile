@@ -41,8 +41,9 @@ migrate: venv ## Bring the database of the settings in the environment up to dat
 doctor: venv ## Say what is missing for the settings in the environment
 	@$(PY) -m clinic_app doctor
 
-docs: venv ## Write the table of settings into docs/operations.md
+docs: venv ## Write the tables of settings and of security requirements into docs/
 	@CLINIC_MODE=test $(PY) -m clinic_app.cli.reference docs/operations.md
+	@$(PY) tools/asvs.py
 
 lock: venv ## Choose JavaScript packages anew and write reflex.lock
 	@CLINIC_MODE=demo $(PY) -m clinic_app build --update-lock

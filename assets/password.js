@@ -1,6 +1,7 @@
-// Show/Hide beside a password ([data-shows="<id of the field>"]), and the strength meter of a field
-// with data-strength="<id of the meter>". The judgement is the server's: what is typed goes to our own
-// address, by POST, a moment after the last key, and nowhere else.
+// Show/Hide beside a password ([data-shows="<id of the field>"]), the strength meter of a field with
+// data-strength="<id of the meter>", and an offered passphrase ([data-suggest="<ids of the fields>"]).
+// The judgement is the server's: what is typed goes to our own address, by POST, a moment after the
+// last key, and nowhere else.
 "use strict";
 (() => {
   const WAIT_MS = 250;
@@ -49,9 +50,29 @@
     } catch { /* offline: the server judges again when the form is sent */ }
   }
 
+  async function suggest(button) {
+    const fields = button.dataset.suggest.split(",").map((id) => document.getElementById(id)).filter(Boolean);
+    const status = button.parentElement.querySelector("[data-suggest-status]");
+    let made = "";
+    try {
+      const answer = await fetch("/auth/passphrase", { method: "POST", cache: "no-store" });
+      if (answer.ok) made = (await answer.json()).passphrase ?? "";
+    } catch { /* said below */ }
+    if (!made) { status.textContent = "There is none just now. Three or four words of your own are as good."; return; }
+    for (const field of fields) {
+      field.value = made;
+      const shows = document.querySelector(`[data-shows="${field.id}"]`);
+      if (field.type === "password" && shows) toggle(shows);
+      if (field.dataset.strength) judge(field);
+    }
+    status.textContent = `Filled in: ${made}. Keep it in your password manager, or write it down and keep it safe.`;
+  }
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-shows]");
     if (button) toggle(button);
+    const suggesting = event.target.closest("[data-suggest]");
+    if (suggesting) suggest(suggesting);
   });
   document.addEventListener("input", (event) => {
     const field = event.target.closest("[data-strength]");

@@ -5,12 +5,24 @@ import contextlib
 import reflex as rx
 from fastapi import FastAPI
 
-from clinic_app.api import browser, downloads, health
+from clinic_app.api import browser, downloads, health, own_account, two_factor
 from clinic_app.api.app import create_api
 from clinic_app.api.edge import harden
 from clinic_app.components.theme import STYLESHEETS, head_components
 from clinic_app.core import bootstrap, context, logs
-from clinic_app.pages import audit_trail, dead_ends, own_record, patients, profile, reception, registration, signing_in
+from clinic_app.pages import (
+    account,
+    audit_trail,
+    dead_ends,
+    own_record,
+    patients,
+    profile,
+    reception,
+    registration,
+    signing_in,
+    staff_accounts,
+)
+from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.states import live
 from clinic_app.states.guard import SessionGuard
@@ -42,9 +54,18 @@ async def anchor_audit_trail():
         yield
 
 
+@contextlib.asynccontextmanager
+async def tidy_up():
+    """What nobody needs any more is removed, now and then."""
+    async with tidying():
+        yield
+
+
 bootstrap.start()
 web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 web.include_router(browser.router)
+web.include_router(own_account.router)
+web.include_router(two_factor.router)
 web.include_router(downloads.router)
 web.include_router(health.router)
 web.mount("/api", create_api())
@@ -60,5 +81,17 @@ app = rx.App(
 app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)
 app.register_lifespan_task(anchor_audit_trail)
-for page in (audit_trail, profile, registration, patients, reception, signing_in, own_record, dead_ends):
+app.register_lifespan_task(tidy_up)
+for page in (
+    account,
+    audit_trail,
+    profile,
+    registration,
+    patients,
+    reception,
+    signing_in,
+    staff_accounts,
+    own_record,
+    dead_ends,
+):
     page.add(app)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.config import Config
 from sqlmodel import Session
+
+from alembic import command
 
 os.environ.update(CLINIC_MODE="test", CLINIC_BCRYPT_COST="4", CLINIC_TOKEN_KEY="t" * 40)  # before settings are read
 os.environ.update(CLINIC_PEPPER="p" * 40, CLINIC_AUDIT_KEY="a" * 40)

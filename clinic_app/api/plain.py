@@ -80,7 +80,7 @@ def link(words: str, href: str) -> str:
 
 def code_field(error: str = "") -> str:
     """Where a code of six digits is typed."""
-    invalid, focus = ("true", ' data-takes-focus="1"') if error else ("false", "")
+    invalid, focus = ("true", " autofocus") if error else ("false", "")
     return (
         '<div class="field"><div class="label-row"><label class="label" for="code">Authentication code</label></div>'
         '<p id="code-hint" class="hint">Six digits, from the app</p>'

@@ -50,13 +50,14 @@ def _setup_page(setup: Setup, error: str = "") -> Response:
         "<li>Scan this picture with it, or type the key.</li><li>Type the code that the app shows.</li></ol>"
     )
     key = (
-        f'<img class="setup-qr" src="{escape(picture)}" alt="QR code for an authenticator app" width="220"'
-        ' height="220"><div class="field"><div class="label-row">'
-        f'<span class="label" id="key-label">Key, if you cannot scan</span></div><p class="setup-key" id="setup-key" aria-labelledby="key-label" role="group">{escape(setup.secret)}</p></div>'
+        f'<img class="setup-qr" src="{escape(picture)}" alt="QR code for an authenticator app" width="220" height="220">'
+        '<div class="field"><div class="label-row">'
+        '<span class="label" id="key-label">Key, if you cannot scan</span></div>'
+        f'<p class="setup-key" id="setup-key" aria-labelledby="key-label" role="group">{escape(setup.secret)}</p></div>'
     )
     typed = plain.form(routes.TWO_FACTOR_ON, plain.code_field(error), plain.button("Turn on"))
     leave = f'<p><a href="{routes.ACCOUNT}">Not now</a></p>'
-    return plain.page(TITLE, steps, key, typed, leave, status=400 if error else 200)
+    return plain.page(TITLE, steps, key, typed, leave)
 
 
 def _begin_page() -> Response:

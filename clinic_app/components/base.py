@@ -99,8 +99,8 @@ def link_button(
     ``leaves`` makes it an ordinary one: to a telephone, or to a page that must load afresh.
     """
     marks = cx("rt-reset rt-BaseButton rt-Button", f"rt-r-size-{size} rt-variant-{variant}", cls)
-    element = rx.el.a if leaves else router_link
-    return element(*([icon(name)] if name else []), *text, href=href, class_name=marks, **props)
+    afresh = {"reload_document": True} if leaves else {}  # Reflex makes a router's link of a plain one too
+    return router_link(*([icon(name)] if name else []), *text, href=href, class_name=marks, **afresh, **props)
 
 
 def _maybe(child: Any) -> Sequence[Any]:

@@ -101,3 +101,14 @@ def strength(ident: str, *, score: int = 0, word: str = "", why: str = "") -> rx
         class_name="stack g2",
         custom_attrs={"id": ident},
     )
+
+
+def suggest_passphrase(*fields: str) -> rx.Component:
+    """*Suggest a passphrase*: ``password.js`` asks the server for one, fills it into ``fields`` and shows it."""
+    targets = ",".join(fields or ("new_password", "confirm_password"))
+    return rx.el.div(
+        rx.el.button(
+            "Suggest a passphrase", type="button", class_name="in-btn bare", custom_attrs={"data-suggest": targets}
+        ),
+        rx.el.p(role="status", class_name="muted small", custom_attrs={"data-suggest-status": ""}),
+    )

@@ -102,13 +102,14 @@ def select_field(
     hint: Any = None,
     error: Any = None,
     full: bool = False,
+    name: str = "",
     **props: Any,
 ) -> rx.Component:
     """A native select: the phone shows its own wheel, the keyboard finds by letter."""
     box = rx.el.select(
         *[rx.el.option(text, value=key) for key, text in options],
         id=ident,
-        name=ident,
+        name=name or ident,
         class_name="input",
         **_aria(ident, hint, error, False),
         **props,

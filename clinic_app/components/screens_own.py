@@ -9,7 +9,7 @@ import reflex as rx
 from clinic_app.components import forms
 from clinic_app.components.base import each, given, icon, link_button, stack, when
 from clinic_app.components.data import facts_list
-from clinic_app.components.feedback import note, strength
+from clinic_app.components.feedback import note, strength, suggest_passphrase
 from clinic_app.components.shell import Clinic
 from clinic_app.core import routes
 
@@ -145,7 +145,11 @@ def choose_password_body(
                 hint=f"{minimum} characters or more. Three or four words are easiest to remember.",
                 takes_focus=when(error, "1", ""),
                 min_length=minimum,
-                after=rx.el.div(strength("strength", score=score, word=word, why=why), class_name="after"),
+                after=rx.el.div(
+                    strength("strength", score=score, word=word, why=why),
+                    suggest_passphrase(),
+                    class_name="stack g3 after",
+                ),
             ),
             forms.password_field(
                 "Confirm new password",

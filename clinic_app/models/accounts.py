@@ -56,6 +56,7 @@ class Account(SQLModel, table=True):
     totp_enabled_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)  # empty while being set up
     totp_counter: int | None = Field(default=None, sa_column=Column(BigInteger))  # of the last code used
 
+
 class LoginSession(SQLModel, table=True):
     """One sign-in. Only the token's hash is kept; a row with ``ended_at`` opens nothing."""
 

@@ -11,7 +11,6 @@ from clinic_app.core import routes
 from clinic_app.pages.site import clinic, title
 from clinic_app.states.own_record import OwnRecordState
 
-
 NOT_YOU = "If that was not you, call the reception."
 
 

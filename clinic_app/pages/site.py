@@ -18,7 +18,10 @@ from clinic_app.states.reception import SearchState
 from clinic_app.states.shell import ShellState
 
 PLACES = (Place("Reception", routes.RECEPTION, "house"), Place("Patients", routes.PATIENTS, "users"))
-ADMIN = (Place("Audit trail", routes.AUDIT_TRAIL, "scroll-text"),)
+ADMIN = (
+    Place("Staff accounts", routes.STAFF_ACCOUNTS, "key-round"),
+    Place("Audit trail", routes.AUDIT_TRAIL, "scroll-text"),
+)
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import flash
 from clinic_app.services.accounts.own_sessions import end_own_session, list_own_sessions
 from clinic_app.services.accounts.two_factor import own_two_factor
+from clinic_app.services.accounts.views import TwoFactor
 from clinic_app.services.patients import wording
 from clinic_app.states import guard, live, show
 from clinic_app.states.base import Asking, safe, text
@@ -40,15 +41,18 @@ class AccountState(Asking, rx.State):
     required: bool = False
     sessions: list[SessionRow] = []
     _seen: int = 0
+    _socket: str = ""
 
     def _fail(self, error: ClinicError) -> Any:
         self.failure = error.detail
 
-    async def _read(self, *, touch: bool = True) -> None:
+    async def _read(self, *, touch: bool = True) -> tuple[TwoFactor, list[SessionRow]]:
         factor = await self._ask(own_two_factor, touch=touch)
-        since = wording.date_words(show.day_of(factor.enabled_at)) if factor.enabled_at else ""
-        self.two_factor_since, self.codes_left, self.required = since, factor.codes_left, factor.required
-        self.sessions = [show.own_session(one) for one in await self._ask(list_own_sessions, touch=touch)]
+        return factor, [show.own_session(one) for one in await self._ask(list_own_sessions, touch=touch)]
+
+    def _show(self, factor: TwoFactor, sessions: list[SessionRow]) -> None:
+        self.two_factor_since = wording.date_words(show.day_of(factor.enabled_at)) if factor.enabled_at else ""
+        self.codes_left, self.required, self.sessions = factor.codes_left, factor.required, sessions
 
     @rx.event
     @guard.require(Permission.OWN_SESSION)
@@ -59,7 +63,8 @@ class AccountState(Asking, rx.State):
         if not actor.is_staff:
             return guard.way_out(self, actor)
         note = await asyncio.to_thread(flash.pop_note, guard.flash_hash(self))
-        if note or self.mode == "loading":  # after a lost connection what is shown stays
+        socket, self._socket = self._socket, self.router.session.session_id
+        if note or socket == self._socket:  # after a lost connection what is shown stays
             errors = note.get("errors") or {}
             self.errors = {name: text(words) for name, words in errors.items() if isinstance(name, str)}
             self.failure, self.notice = text(note.get("message")), text(note.get("notice"))
@@ -68,7 +73,7 @@ class AccountState(Asking, rx.State):
         if actor.must_choose_password:
             self.mode = "choose"
             return None
-        await self._read()
+        self._show(*await self._read())
         self.mode = "set_up" if actor.must_set_up_second_factor else "shown"
         return None
 
@@ -78,9 +83,9 @@ class AccountState(Asking, rx.State):
     async def watch(self):
         """Sessions that end elsewhere, as they end; and this page when its own is over."""
         async for _ in live.news(self, self._seen):
+            found = await self._read(touch=False)
             async with self:
-                if self.mode == "shown":
-                    await self._read(touch=False)
+                self._show(*found)
         yield guard.way_out(self, await guard.actor_of(self, touch=False))
 
     @rx.event
@@ -90,15 +95,8 @@ class AccountState(Asking, rx.State):
         """*Sign out* beside one session."""
         self.failure = self.notice = ""
         await self._ask(end_own_session, session_id if isinstance(session_id, int) else 0)
-        await self._read()
+        self._show(*await self._read())
         self.notice = "The session is signed out."
-
-    @rx.event
-    @guard.require(Permission.OWN_SESSION)
-    @safe
-    async def leave(self):
-        """Nothing of the last visit is left."""
-        self.reset()
 
 
 class ConfirmState(Asking, rx.State):

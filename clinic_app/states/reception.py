@@ -50,6 +50,7 @@ class ReceptionState(Asking, rx.State):
         self.uptake_note = f"of {show.plural(view.patients, 'patient')}"
         self.waiting = f"{view.waiting:,}"
         since = wording.moment_words(view.waiting_since).removeprefix("Today, ")
+        since = since[0].lower() + since[1:] if since.startswith("Yesterday") else since
         self.waiting_note = f"oldest since {since}" if since else "nobody waits"
         self.latest = [show.latest_row(patient) for patient in view.latest]
         self.days = show.bars(view)

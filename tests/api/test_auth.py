@@ -81,6 +81,7 @@ async def test_one_answer_for_every_refusal(api, people, who):
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@pytest.mark.asvs("6.3.8")
 async def test_exactly_one_hash_whoever_asks(api, people, monkeypatch):
     """Also for the door: that a name is a patient's must not show in the time."""
     checks = []
@@ -144,6 +145,7 @@ async def test_a_reused_refresh_token_ends_the_family(api, people):
     assert events("TOKEN_REUSED") == 1
 
 
+@pytest.mark.asvs("7.2.2")
 async def test_only_the_hash_is_kept(api, people):
     made = await pair(api, people.receptionist.username)
     with db.reading() as session:
@@ -186,6 +188,7 @@ async def test_no_refresh_token_of_ours(api, sent):
 # --- what ends an access token --------------------------------------------------------------------
 
 
+@pytest.mark.asvs("7.4.1")
 async def test_signing_out_ends_it_at_once(api, people):
     made = await pair(api, people.receptionist.username)
     header = {"authorization": f"Bearer {made['access']}"}
@@ -195,6 +198,7 @@ async def test_signing_out_ends_it_at_once(api, people):
     assert (await api.post("/api/v1/auth/logout/", headers=header)).status_code == 401
 
 
+@pytest.mark.asvs("7.4.2", "8.3.2")
 @pytest.mark.parametrize("change", [{"is_active": False}, {"role": "CLINICIAN"}])
 async def test_turned_off_or_another_role(api, people, change):
     made = await pair(api, people.receptionist.username)
@@ -281,6 +285,7 @@ def forged(access: str, refresh: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.asvs("9.1.1", "9.1.2", "9.1.3", "9.2.1", "9.2.2", "9.2.3")
 async def test_forged_tokens_open_nothing(api, people):
     made = await pair(api, people.admin.username)
     assert await status(api, made["access"]) == 200
@@ -297,6 +302,7 @@ async def test_no_bearer_token(api, header):
     assert (await api.get(PATIENTS, headers={"authorization": header})).status_code == 401
 
 
+@pytest.mark.asvs("9.2.2")
 async def test_a_page_session_is_no_api_session(api, people):
     """A token that names a browser's session is refused, though it is open."""
     made = await pair(api, people.admin.username)
@@ -306,6 +312,7 @@ async def test_a_page_session_is_no_api_session(api, people):
     assert await status(api, made["access"]) == 401
 
 
+@pytest.mark.asvs("9.1.3")
 async def test_the_issuer_is_this_clinic(api, people, settings):
     made = await pair(api, people.admin.username)
     settings.setenv("CLINIC_PUBLIC_URL", "https://other.example.org")

@@ -65,6 +65,7 @@ async def test_refused_with_words(api, as_, path):
         assert "Traceback" not in answer.text, name
 
 
+@pytest.mark.asvs("15.3.3")
 @pytest.mark.parametrize("name", ["role", "id", "patient_id", "portal_enabled", "is_active", "allow_everything"])
 async def test_an_unknown_field_is_named(api, as_, name):
     answer = await api.post("/api/v1/patients/", content=sent(**{name: 1}), headers={**as_("receptionist"), **JSON})
@@ -72,6 +73,7 @@ async def test_an_unknown_field_is_named(api, as_, name):
     assert answer.json()["error"] == "Validation failed"
 
 
+@pytest.mark.asvs("5.2.1")
 @pytest.mark.parametrize("header", [{}, {"content-length": str(MIB + 1)}])
 async def test_more_than_a_megabyte(api, as_, header):
     async def parts():
@@ -87,6 +89,7 @@ async def test_more_than_a_megabyte(api, as_, header):
     }
 
 
+@pytest.mark.asvs("4.1.1", "2.2.2")
 @pytest.mark.parametrize(
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/json; charset=latin-1"]
 )

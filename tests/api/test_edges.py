@@ -76,6 +76,7 @@ async def test_answers_are_not_kept(api, as_):
 # --- faults ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("16.5.1")
 async def test_a_fault_is_told_without_internals(api, as_, monkeypatch, capfd):
     def broken(*_):
         raise RuntimeError("secret inside")
@@ -145,6 +146,7 @@ def strict(settings):
     get_settings.cache_clear()
 
 
+@pytest.mark.asvs("2.4.1")
 async def test_too_often(api, as_, strict):
     header = as_("receptionist")
     allowed = int(FIGURES["search"].split("/")[0])
@@ -159,6 +161,7 @@ async def test_too_often(api, as_, strict):
     assert (await api.get(P, headers=header)).status_code == 200
 
 
+@pytest.mark.asvs("2.4.1", "16.5.2")
 async def test_rates_hold_without_redis(strict, people, monkeypatch, settings):
     """Redis gone: neither let everything through nor nothing."""
     from clinic_app.api.rates import Rates, TooManyRequests
@@ -241,6 +244,7 @@ async def described(api):
     return (await api.get("/api/v1/openapi.json")).json()
 
 
+@pytest.mark.asvs("2.1.1", "8.1.2")
 async def test_every_operation_is_described(described):
     operations = [(path, method, what) for path, item in described["paths"].items() for method, what in item.items()]
     assert len(operations) == 17

@@ -46,6 +46,7 @@ async def test_repeated_without_the_password(api, desk):
     assert again.json() == expected
 
 
+@pytest.mark.asvs("6.4.1")
 async def test_the_password_is_nowhere(api, desk):
     password = (await api.post(P, json=BODY, headers=keyed(desk))).json()["portal_credentials"]["temporary_password"]
     with db.reading() as session:
@@ -91,6 +92,7 @@ async def test_what_failed_may_be_tried_again(api, desk):
     assert right.status_code == 201
 
 
+@pytest.mark.asvs("14.2.7")
 async def test_forgotten_after_a_day(api, people, desk):
     body = {"first_name": "Once", "last_name": "Only"}
     start = dt.datetime.now(dt.UTC)
@@ -203,6 +205,7 @@ async def test_busy_is_no_answer_to_keep(api, desk, monkeypatch, people):
 # --- at the same time -----------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("2.3.4")
 @pytest.mark.races
 @pytest.mark.parametrize("portal", [False, True])
 async def test_eight_at_once(asgi, own_database, portal):

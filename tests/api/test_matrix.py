@@ -52,6 +52,7 @@ def test_every_route_has_a_row():
     assert sorted(ROUTES) == sorted(MATRIX)
 
 
+@pytest.mark.asvs("8.1.1", "8.2.1")
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=[" ".join(r) for r in ROUTES])
 async def test_who_may(api, as_, people, method, path):
     allowed = MATRIX[(method, path)]
@@ -71,6 +72,7 @@ async def test_who_may(api, as_, people, method, path):
         assert (other.status_code, other.content) == (answer.status_code, answer.content), who
 
 
+@pytest.mark.asvs("16.3.2")
 async def test_a_refusal_is_recorded(api, as_, people):
     from tests.db.tools import trail
 

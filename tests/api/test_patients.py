@@ -59,6 +59,7 @@ async def test_pages(api, desk, five, settings):
     assert too_far.status_code == 404
 
 
+@pytest.mark.asvs("14.2.6", "15.3.1")
 async def test_a_row_of_a_list(api, desk, five):
     row = (await api.get(f"{P}?search=zza", headers=desk)).json()["results"][0]
     assert row == {
@@ -90,6 +91,7 @@ async def test_search_by_address_and_by_body(api, desk, five):
     assert [row["id"] for row in by_address["results"]] == [row["id"] for row in by_body["results"]] == [five[1].id]
 
 
+@pytest.mark.asvs("14.2.1")
 async def test_a_posted_term_is_in_no_address(api, desk, five):
     first = (await api.post(f"{P}search/", json={"q": "listed", "page_size": 2}, headers=desk)).json()
     assert "listed" not in first["next"]
@@ -102,6 +104,7 @@ async def test_the_term_is_in_no_log(api, desk, five, capfd):
     assert "canary" not in "".join(capfd.readouterr()).lower()
 
 
+@pytest.mark.asvs("15.3.1", "8.2.3")
 async def test_one_patient_whole(api, desk, people):
     done = factories.make_patient(people.receptionist, phone="+44 20 7946 0018", portal_email="w@example.org").patient
     found = (await api.get(f"{P}{done.id}/", headers=desk)).json()

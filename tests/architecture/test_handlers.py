@@ -10,8 +10,11 @@ import pytest
 from tests.security.handlers import Registry, registry
 
 INTENDED = {
+    "AccountState": {"own:session": "end load watch"},
     "AuditTrailState": {"audit:see": "apply clear close load open turn"},
     "ChoosePasswordState": {"own:password": "load"},
+    "CodeState": {"public": "load"},  # what the server noted for this browser, and nothing else
+    "ConfirmState": {"own:session": "load"},
     "OwnRecordState": {"own:record": "load"},
     "PatientListState": {"patient:see": "clear load search sort_by turn watch", "patient:register": "carry_over"},
     "PortalDialogState": {
@@ -29,10 +32,16 @@ INTENDED = {
     "SearchState": {"patient:see": "leave search"},
     "SessionBinding": {},
     "ShellState": {"own:session": "enter", "public": "show_failure show_refusal"},  # constant sentences
-    "SignInState": {"public": "again load"},  # what the server noted for this browser, and nothing else
+    "SignInState": {"public": "again load"},  # likewise
+    "StaffAccountsState": {
+        "staff:manage": "answer ask begin cancel change_role close create enable load open unlock watch",
+    },
 }
 ROWS = {
-    f"{state}.{name}": mark for state, marks in INTENDED.items() for mark, names in marks.items() for name in names.split()
+    f"{state}.{name}": mark
+    for state, marks in INTENDED.items()
+    for mark, names in marks.items()
+    for name in names.split()
 }
 
 

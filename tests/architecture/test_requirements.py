@@ -57,6 +57,7 @@ def test_every_import_is_pinned():
     assert missing == {}
 
 
+@pytest.mark.asvs("15.1.2")
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
 def test_every_pin_is_exact(file):
     loose = [name for name, version in _pins(file).items() if not re.fullmatch(r"[0-9][0-9A-Za-z.]*", version)]
@@ -72,6 +73,7 @@ def _needed(name, seen):
             _needed(_normal(requirement.name), seen)
 
 
+@pytest.mark.asvs("15.1.2")
 def test_what_the_packages_need_is_pinned_too():
     seen = set()
     for name in PINS:

@@ -27,6 +27,7 @@ def _choose(page: Page, new: str, again: str) -> None:
     page.get_by_role("button", name="Save password").click()
 
 
+@pytest.mark.asvs("2.3.1")
 def test_nothing_else_opens_before_a_password_is_chosen(open_page, clinic):
     page = _first_sign_in(open_page, clinic, "forced@example.org")
     for path in ("/patient-portal", "/", "/patients", "/patients/new", "/patients/LMC000001"):
@@ -108,6 +109,7 @@ def test_my_record_shows_the_patients_own_details_and_who_looked(open_page, clin
     assert "Owna" not in page.content()
 
 
+@pytest.mark.asvs("8.2.2", "14.3.1")
 def test_a_second_patient_in_the_same_browser_sees_nothing_of_the_first(open_page, clinic):
     clinic.with_own_password("first.here@example.org", first_name="Firsthere", last_name="Person")
     clinic.with_own_password("second.here@example.org", first_name="Secondhere", last_name="Person")

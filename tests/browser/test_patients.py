@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import exactly
@@ -36,6 +37,7 @@ def test_reception_shows_what_the_database_holds(open_page, clinic):
     expect(page.get_by_role("link", name="Newest Ofall")).to_be_visible()
 
 
+@pytest.mark.asvs("14.2.1")
 def test_typing_finds_without_a_trace_in_address_or_title(open_page, clinic):
     done = clinic.patient(first_name="Quetzal", last_name="Findme")
     page = _list(open_page)

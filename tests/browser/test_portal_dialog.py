@@ -156,7 +156,9 @@ def test_a_fault_of_ours_is_told_above_the_form_with_an_icon(open_page, clinic):
     clinic.sql("ALTER TABLE audit_head RENAME TO audit_head_away")
     try:
         _create(page, "faulty@example.org")
-        note = page.get_by_role("dialog").get_by_role("alert").filter(has_text="Failed to create patient portal account")
+        note = (
+            page.get_by_role("dialog").get_by_role("alert").filter(has_text="Failed to create patient portal account")
+        )
         expect(note).to_be_visible()
     finally:
         clinic.sql("ALTER TABLE audit_head_away RENAME TO audit_head")
@@ -201,7 +203,9 @@ def test_after_close_the_password_is_nowhere(open_page, clinic):
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_text("✓ Portal Active")).to_be_visible()
     assert password not in page.content()
-    assert password not in page.evaluate("JSON.stringify([localStorage, sessionStorage, history.state, document.cookie])")
+    assert password not in page.evaluate(
+        "JSON.stringify([localStorage, sessionStorage, history.state, document.cookie])"
+    )
     assert page.evaluate("[...document.querySelectorAll('input')].map((input) => input.value)").count(password) == 0
     page.close()
     server_side = hydrated(clinic.server.url, tab, cookie)  # what the server still knows of this very tab
@@ -273,8 +277,13 @@ def test_where_copying_is_refused_the_text_is_selected_and_the_words_say_how(ope
         "Your browser did not allow copying. The text is selected: press Ctrl+C."
     )
     assert focused(page) == "cred-password"
-    assert page.evaluate("document.activeElement.value.slice(document.activeElement.selectionStart,"
-                         " document.activeElement.selectionEnd)") == password
+    assert (
+        page.evaluate(
+            "document.activeElement.value.slice(document.activeElement.selectionStart,"
+            " document.activeElement.selectionEnd)"
+        )
+        == password
+    )
     page.get_by_role("button", name="Copy Both").click()
     expect(page.locator("[data-copy-status]")).to_contain_text("Username is selected: press Ctrl+C, then do the same")
     assert focused(page) == "cred-username"

@@ -84,7 +84,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("label", "ident", "value", "sentence"), MISTAKES, ids=[f"{m[1]}:{m[2][:8]}" for m in MISTAKES])
+@pytest.mark.parametrize(
+    ("label", "ident", "value", "sentence"), MISTAKES, ids=[f"{m[1]}:{m[2][:8]}" for m in MISTAKES]
+)
 def test_a_mistake_is_told_at_its_field_and_everything_typed_is_kept(open_page, clinic, label, ident, value, sentence):
     before = _count(clinic)
     page = _form(open_page)
@@ -205,8 +207,7 @@ def test_a_national_id_that_is_taken_is_told_word_for_word(open_page, clinic):
     _fill(page, {"First name": "Same", "Last name": "Number", "National ID": "taken-77"})
     _submit(page)
     expect(page.locator("#national_id-error")).to_have_text(
-        "A patient with this national ID already exists. "
-        "Please verify the national ID or search for existing patient."
+        "A patient with this national ID already exists. Please verify the national ID or search for existing patient."
     )
     expect(_field(page, "National ID")).to_be_focused()
     expect(_field(page, "National ID")).to_have_value("taken-77")
@@ -240,9 +241,9 @@ def test_another_unique_value_and_any_other_constraint_have_their_words(open_pag
     clinic.sql("UPDATE counters SET value = 0 WHERE name = 'patient_id'")  # LMC000001 is given out already
     try:
         _submit(page)
-        expect(page.get_by_role("alert").filter(has_text="A patient with these details already exists.")).to_contain_text(
-            "The patient ID is already given out."
-        )
+        expect(
+            page.get_by_role("alert").filter(has_text="A patient with these details already exists.")
+        ).to_contain_text("The patient ID is already given out.")
     finally:
         clinic.sql("UPDATE counters SET value = ? WHERE name = 'patient_id'", highest)
     clinic.sql(
@@ -305,7 +306,10 @@ def test_the_whole_registration_goes_by_keyboard_alone(open_page, clinic):
     def tab_to(name: str) -> None:
         for _ in range(30):
             page.keyboard.press("Tab")
-            if page.evaluate("document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText") == name:
+            if (
+                page.evaluate("document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText")
+                == name
+            ):
                 return
         raise AssertionError(f"{name} cannot be reached; focus is on {focused(page)}")
 

@@ -42,6 +42,7 @@ def test_an_unknown_name_reads_the_same(open_page):
     expect(page.get_by_role("alert")).to_have_text(WRONG)
 
 
+@pytest.mark.asvs("6.3.8")
 @pytest.mark.parametrize("door", ["staff", "patient"])
 def test_each_door_refuses_the_other_side_in_the_same_words(open_page, clinic, door):
     done = clinic.with_own_password(f"door.{door}@example.org")
@@ -62,6 +63,7 @@ def test_too_many_tries_say_how_long_to_wait(open_page):
     expect(page.get_by_role("alert")).to_have_text("Too many attempts. Please try again in 1 minute.")
 
 
+@pytest.mark.asvs("14.3.1", "14.3.2")
 def test_back_after_signing_out_shows_no_patient(open_page):
     page = open_page("receptionist", "/patients")
     expect(page.get_by_role("row").nth(3)).to_be_visible()
@@ -75,6 +77,7 @@ def test_back_after_signing_out_shows_no_patient(open_page):
     expect(page.get_by_role("heading", name="Staff sign in")).to_be_visible()
 
 
+@pytest.mark.asvs("7.4.4")
 def test_signing_out_in_one_tab_empties_the_others(open_page):
     first = open_page("receptionist", "/patients")
     second = open_page(path="/", context=first.context)
@@ -123,6 +126,7 @@ def test_a_patient_whose_temporary_password_expired_is_told_what_to_do(open_page
     expect(page.get_by_role("heading", name="Patient portal sign in")).to_be_visible()
 
 
+@pytest.mark.asvs("6.2.6")
 def test_the_password_can_be_shown_and_is_hidden_again_when_sent(open_page):
     page = open_page(path="/login")
     page.get_by_label("Password").fill("abc")

@@ -200,9 +200,8 @@ def test_the_database_refuses_every_way_to_change_or_remove_an_event(database):
         assert tools.dump() == before, statement
 
 
+@pytest.mark.parametrize("own_database", ["sqlite"], indirect=True)
 def test_the_same_for_a_connection_of_sqlites_own_with_recursive_triggers_on_or_off(own_database):
-    if own_database.dialect.name != "sqlite":
-        pytest.skip("about SQLite")
     _some_events()
     before = tools.dump()
     for value in ("ON", "OFF"):

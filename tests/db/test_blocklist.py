@@ -32,6 +32,7 @@ def _entries():
     return [line for line in blocklist._FILE.read_text().splitlines() if not line.startswith("#")]
 
 
+@pytest.mark.asvs("6.2.4", "6.2.12")
 def test_the_list_has_three_thousand_entries_and_says_where_it_comes_from():
     head = [line for line in blocklist._FILE.read_text().splitlines() if line.startswith("#")]
     entries = _entries()
@@ -42,6 +43,7 @@ def test_the_list_has_three_thousand_entries_and_says_where_it_comes_from():
     assert "MIT" in " ".join(head)
 
 
+@pytest.mark.asvs("6.2.4")
 @pytest.mark.parametrize("password", COMMON)
 def test_a_common_password_is_refused_in_any_case_and_width(people, password):
     for typed in (password, password.upper(), "".join(chr(ord(c) + 0xFEE0) for c in password), f" {password}"):
@@ -50,6 +52,7 @@ def test_a_common_password_is_refused_in_any_case_and_width(people, password):
             assert not assess_password(people.patient, typed).good_enough, typed
 
 
+@pytest.mark.asvs("6.2.4")
 def test_every_listed_password_is_refused_by_its_digest(people, monkeypatch):
     word = "gravel mitten ocean violin"
     assert assess_password(people.patient, word).good_enough

@@ -53,6 +53,7 @@ def _refused(done, new, again=None) -> dict[str, str]:
 # --- the policy ---------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("6.2.11")
 @pytest.mark.parametrize(
     ("password", "why"),
     [
@@ -88,6 +89,7 @@ def test_a_password_that_is_easy_to_guess_is_refused_with_the_reason(amina, pass
     assert strength.why == fields["new_password"]
 
 
+@pytest.mark.asvs("6.2.5")
 @pytest.mark.parametrize(
     "password",
     [
@@ -107,6 +109,7 @@ def test_a_password_that_is_hard_to_guess_is_taken_whatever_it_is_made_of(amina,
     assert _choose(done, password).actor.must_choose_password is False
 
 
+@pytest.mark.asvs("6.2.1", "6.2.9")
 def test_fifteen_characters_are_enough_and_128_the_most(amina):
     _, done = amina
     assert assess_password(done.actor, "vex jumbo fryqd").good_enough
@@ -116,6 +119,7 @@ def test_fifteen_characters_are_enough_and_128_the_most(amina):
     assert assess_password(done.actor, longest + "x").why == "At most 128 characters."
 
 
+@pytest.mark.asvs("6.1.2", "6.2.11")
 def test_the_words_of_another_clinic_are_known_too(change_setting, amina):
     _, done = amina
     assert assess_password(done.actor, "kilimanjaro hospice").good_enough
@@ -169,6 +173,7 @@ def test_both_spellings_must_be_the_same(amina):
     assert _refused(amina[1], GOOD, "") == {"confirm_password": "The two passwords are not the same."}
 
 
+@pytest.mark.asvs("6.4.1")
 def test_the_temporary_password_itself_is_refused(clock, desk, monkeypatch):
     monkeypatch.setattr(crypto, "temporary_password", lambda: "Hq7vRkMw2TzEn9PxYd")  # long enough to be one's own
     made = factories.make_patient(desk, portal_email="amina@example.com")

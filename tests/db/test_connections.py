@@ -63,6 +63,7 @@ def test_writers_of_sqlite_wait_for_each_other(tmp_path):
         engine.dispose()
 
 
+@pytest.mark.asvs("16.2.5")
 def test_values_are_not_in_what_the_database_complains_about(desk):
     with pytest.raises(sa.exc.DBAPIError) as caught, db.transaction() as session:
         session.execute(

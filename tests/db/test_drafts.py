@@ -34,6 +34,7 @@ def test_nobody_else_sees_it(desk):
     assert read_draft(factories.make_staff("ADMIN"), "registration") == {}
 
 
+@pytest.mark.asvs("11.3.2")
 def test_nothing_readable_is_in_the_database(desk):
     save_draft(desk, "registration", TYPED)
     stored = str(tools.raw("SELECT * FROM drafts"))
@@ -60,6 +61,7 @@ def test_a_draft_is_gone_after_a_day_and_when_discarded(clock, desk):
     assert tools.number("SELECT count(*) FROM drafts") == 0
 
 
+@pytest.mark.asvs("14.2.7")
 def test_drafts_past_their_day_go_with_the_next_one(clock, desk):
     save_draft(desk, "registration", TYPED)
     clock.shift(25 * 3600)
@@ -94,6 +96,7 @@ def test_drafts_are_for_whoever_may_send_the_form(people):
                 save_draft(actor, form, TYPED)
 
 
+@pytest.mark.asvs("11.3.3", "11.3.4")
 def test_sealed_text_is_different_each_time_and_bound_to_key_purpose_and_place(database, change_setting):
     one, two = sealing.seal("amina", "draft", "1"), sealing.seal("amina", "draft", "1")
     assert one != two

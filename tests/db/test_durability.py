@@ -55,6 +55,7 @@ def _killed_after(url: str, run: int, seconds: float) -> list[str]:
     return [line.decode().strip() for line in answered if line.endswith(b"\n")]
 
 
+@pytest.mark.asvs("2.3.3")
 def test_a_killed_process_leaves_every_patient_with_account_and_audit_row_and_loses_nobody(tmp_path):
     url = f"sqlite:///{tmp_path / 'clinic.sqlite3'}"
     migrate(url)

@@ -37,6 +37,7 @@ def _in(address: str = "203.0.113.7"):
 # --- all together -------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("6.3.1")
 def test_a_spray_over_names_and_addresses_stops_at_the_ceiling(clock, grace, monkeypatch):
     monkeypatch.setattr(limits, "ALTOGETHER", 30)
     with structlog.testing.capture_logs() as logged:
@@ -75,6 +76,7 @@ def test_the_ceiling_is_a_thousand():
 # --- unlocking ----------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("6.1.1")
 def test_an_administrator_unlocks_and_that_is_recorded(grace):
     admin = factories.make_staff("ADMIN")
     for n in range(12):
@@ -99,6 +101,7 @@ def test_a_patient_can_be_unlocked_too(clock, people):
 # --- the owner is told --------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("6.3.5")
 def test_the_owner_is_told_once_how_many_tries_failed_and_when(clock, grace):
     _in()
     assert own_sessions.take_failed_tries(grace) is None

@@ -17,6 +17,7 @@ from tests import factories
 from tests.db import tools
 
 
+@pytest.mark.asvs("8.2.2")
 def test_a_patient_sees_the_own_record_and_only_that(desk):
     one = factories.make_patient(desk, first_name="Zawadi", portal_email="zawadi@example.com")
     other = factories.make_patient(desk, first_name="Baraka", portal_email="baraka@example.com")
@@ -28,6 +29,7 @@ def test_a_patient_sees_the_own_record_and_only_that(desk):
     assert "Baraka" not in str(own_record(first))
 
 
+@pytest.mark.asvs("8.2.3", "14.2.6")
 def test_the_own_record_holds_what_the_clinic_wrote_but_not_its_inner_numbers(desk):
     actor = factories.own_password(factories.make_patient(desk, portal_email="amina@example.com"))
     record = dataclasses.asdict(own_record(actor))
@@ -69,6 +71,7 @@ def test_a_patient_sees_who_looked_at_the_record_newest_first(people):
     ]
 
 
+@pytest.mark.asvs("16.3.2")
 def test_looking_at_the_own_record_is_recorded(desk):
     made = factories.make_patient(desk, portal_email="amina@example.com")
     own_record(factories.own_password(made))

@@ -48,6 +48,7 @@ def _alive(done) -> bool:
 # --- seeing and ending --------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("7.5.2")
 def test_the_list_has_the_open_ones_only_and_knows_this_one(clock, grace):
     with tools.from_address("198.51.100.1"):
         first = _in()
@@ -78,6 +79,7 @@ def test_ending_one_leaves_the_others_and_wakes_open_lists(grace):
         own_sessions.end_own_session(one.actor, two.actor.session_id or 0)
 
 
+@pytest.mark.asvs("8.2.2")
 def test_a_session_of_somebody_else_cannot_be_ended(grace):
     factories.make_staff(username="other")
     theirs = sign_in(STAFF_DOOR, "other", factories.PASSWORD)
@@ -88,6 +90,7 @@ def test_a_session_of_somebody_else_cannot_be_ended(grace):
         own_sessions.end_own_session(access.ANONYMOUS, theirs.actor.session_id or 0)
 
 
+@pytest.mark.asvs("7.5.2")
 def test_sign_out_everywhere_ends_all_this_one_too(grace):
     done = [_in(), _in(), _in(kind="api")]
     before = change_number()
@@ -96,6 +99,7 @@ def test_sign_out_everywhere_ends_all_this_one_too(grace):
     assert change_number() == before + 1
 
 
+@pytest.mark.asvs("7.1.2")
 def test_the_eleventh_session_ends_the_oldest(grace):
     done = [_in() for _ in range(10)]
     api = _in(kind="api")
@@ -108,6 +112,7 @@ def test_the_eleventh_session_ends_the_oldest(grace):
     assert change_number() == before + 1  # its open lists leave
 
 
+@pytest.mark.asvs("7.4.5")
 @pytest.mark.parametrize("what", ["role", "disable", "reset", "two factor"])
 def test_what_an_administrator_changes_ends_the_sessions(grace, what):
     done, admin = _in(), factories.make_staff("ADMIN")
@@ -171,6 +176,7 @@ def test_signing_in_counts_as_confirming_for_five_minutes(clock, grace):
         check_fresh(access.ANONYMOUS)
 
 
+@pytest.mark.asvs("7.2.4")
 def test_confirming_brings_a_new_token_and_the_old_one_opens_nothing(clock, grace):
     done = _in()
     clock.shift(10 * 60)
@@ -226,6 +232,7 @@ def _change(done, current=factories.PASSWORD, new=NEW, again=None):
     return change_password(done.actor, current, new, new if again is None else again, session_token_hash=_hash(done))
 
 
+@pytest.mark.asvs("6.2.2", "7.4.3")
 def test_changing_ones_password_ends_all_sessions_but_opens_a_new_one(grace):
     here, elsewhere = _in(), _in(kind="api")
     fresh = _change(here)
@@ -238,6 +245,7 @@ def test_changing_ones_password_ends_all_sessions_but_opens_a_new_one(grace):
     assert NEW not in str(tools.dump())
 
 
+@pytest.mark.asvs("6.2.3")
 @pytest.mark.parametrize(
     ("current", "new", "again", "field"),
     [
@@ -260,6 +268,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_changes_nothing(grace, curre
     assert _in()
 
 
+@pytest.mark.asvs("6.2.3")
 def test_a_wrong_current_password_is_counted(grace):
     done = _in()
     for _ in range(5):

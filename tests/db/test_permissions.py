@@ -244,6 +244,7 @@ def actors(people) -> dict[str, Actor]:
     return {**just_now, "ANONYMOUS": people.anonymous}
 
 
+@pytest.mark.asvs("8.1.1", "8.2.1", "8.3.1", "16.3.2")
 @pytest.mark.parametrize("use_case", MATRIX)
 def test_each_role_may_do_exactly_what_the_specification_says(actors, use_case):
     call, allowed, words, permission = MATRIX[use_case]
@@ -290,11 +291,13 @@ def test_every_use_case_with_an_actor_is_in_the_matrix():
     assert found - ELSEWHERE == {name.split(" with ")[0] for name in MATRIX}
 
 
+@pytest.mark.asvs("16.5.3")
 def test_a_role_nobody_knows_and_no_role_may_nothing(database):
     for actor in (Actor("account", 1, "SUPERUSER"), Actor("account", 1), Actor("somebody", 1, "ADMIN"), Actor("")):
         assert not any(actor.can(permission) for permission in access.Permission), actor
 
 
+@pytest.mark.asvs("2.3.1", "6.4.1")
 def test_a_temporary_password_opens_nothing_but_choosing_ones_own():
     for role in access.PERMISSIONS:
         actor = Actor("account", 1, role, must_choose_password=True)

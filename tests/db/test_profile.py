@@ -34,6 +34,7 @@ def test_a_record_is_opened_by_either_number(desk, patient, key):
     assert profile.access.status == "none"
 
 
+@pytest.mark.asvs("16.3.2")
 def test_opening_a_record_is_recorded_and_shown_at_once_and_reading_it_again_is_not(desk, patient):
     profile = view_patient(desk, patient.id)
     assert [event.action for event in profile.activity] == ["PATIENT_VIEWED", "PATIENT_CREATED"]
@@ -45,6 +46,7 @@ def test_opening_a_record_is_recorded_and_shown_at_once_and_reading_it_again_is_
     assert tools.dump() == before
 
 
+@pytest.mark.asvs("16.5.3")
 def test_a_record_is_not_shown_when_the_look_cannot_be_recorded(desk, patient, monkeypatch):
     def broken(*_, **__):
         raise OSError
@@ -112,6 +114,7 @@ def test_every_field_can_be_edited(desk, patient):
     assert tools.trail("PATIENT_UPDATED")[-1]["metadata"]["fields"] == sorted(new)
 
 
+@pytest.mark.asvs("15.4.2")
 def test_somebody_who_edits_an_older_version_loses_nothing_and_overwrites_nothing(desk, patient):
     seen = view_patient(desk, patient.id).version
     update_patient(desk, patient.id, _update(seen, address="New Road"))

@@ -65,6 +65,7 @@ def _whole() -> None:
     assert report.ok, report
 
 
+@pytest.mark.asvs("2.3.4", "15.4.2")
 def test_of_eight_who_register_one_portal_email_one_wins(grace):
     emails = ["amina@example.com", "Amina@example.com", "AMINA@EXAMPLE.COM", "amina@Example.com"] * 2
     forms = [_parse(create_portal_account=True, portal_email=email) for email in emails]
@@ -219,6 +220,7 @@ def _guess(address: str, password: str = "wrong"):
     return job
 
 
+@pytest.mark.asvs("6.3.1", "15.4.2")
 @pytest.mark.parametrize(("addresses", "allowed"), [(1, 5), (16, 10)])
 def test_sixteen_who_guess_at_once_get_no_more_checks_than_the_limit(grace, hashing, addresses, allowed):
     jobs = [_guess(f"198.51.100.{n % addresses}") for n in range(16)]

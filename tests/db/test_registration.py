@@ -97,6 +97,7 @@ def test_the_life_of_a_temporary_password_is_a_setting(change_setting, clock, de
     assert done.credentials.expires_at == dt.datetime(2026, 6, 15, 14, tzinfo=dt.UTC)
 
 
+@pytest.mark.asvs("6.4.1", "14.2.7")
 def test_the_temporary_password_is_kept_nowhere(desk):
     done = registration.register_patient(desk, _with_portal())
     assert done.credentials is not None
@@ -261,6 +262,7 @@ def _breaks(monkeypatch, step: str) -> None:
     monkeypatch.setattr(where, name, broken)
 
 
+@pytest.mark.asvs("2.3.3")
 @pytest.mark.parametrize(
     "step",
     ["the number", "the keys", "the account", "after the account", "the audit event", "after the audit event"],
@@ -332,6 +334,7 @@ def test_the_unexpected_is_told_with_a_reference_and_logged_under_it_without_val
     assert event["request_id"] == request_id
 
 
+@pytest.mark.asvs("16.5.3")
 def test_when_the_trail_itself_fails_the_desk_still_gets_a_sentence(desk, monkeypatch):
     def broken(*_, **__):
         raise OSError

@@ -83,6 +83,7 @@ def test_another_patient_is_found_by(three, term):
     assert _found(three, term) == [WANG]
 
 
+@pytest.mark.asvs("1.2.4")
 @pytest.mark.parametrize("term", ["50%", "0%", "%", "o_neil", "_neil", "100_%", "O_N 50%"])
 def test_the_wildcards_of_sql_are_only_characters(three, term):
     assert _found(three, term) == [NEIL]
@@ -220,6 +221,7 @@ def test_a_list_shows_how_each_patients_access_stands(clock, desk):
 # --- the trail ----------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("14.2.1", "16.3.2")
 def test_a_search_is_recorded_without_its_term(three):
     _found(three, "amina 5901")
     event = tools.trail()[-1]

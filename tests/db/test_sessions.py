@@ -29,6 +29,7 @@ def _alive(token_hash: str, *, touch: bool = False) -> bool:
     return sessions.resolve(token_hash, touch=touch).kind == "account"
 
 
+@pytest.mark.asvs("7.2.2")
 def test_a_token_is_kept_as_its_hash_only(grace):
     done = sign_in(STAFF_DOOR, "grace", factories.PASSWORD)
     everything = str(tools.dump())
@@ -37,12 +38,14 @@ def test_a_token_is_kept_as_its_hash_only(grace):
     assert not _alive(done.token)
 
 
+@pytest.mark.asvs("7.2.1")
 @pytest.mark.parametrize("nothing", ["", "x", "0" * 64, "' OR 1=1 --"])
 def test_what_is_no_session_is_nobody(grace, nothing):
     actor = sessions.resolve(nothing)
     assert (actor.kind, actor.account_id, actor.role) == ("anonymous", None, "UNKNOWN")
 
 
+@pytest.mark.asvs("7.3.1")
 def test_a_session_ends_after_doing_nothing_for_the_idle_time(clock, grace):
     token = _staff()
     clock.shift(15 * 60 - 1)
@@ -87,6 +90,7 @@ def test_looking_up_a_session_is_one_statement_and_no_write(grace):
     assert seen[0].startswith("SELECT")
 
 
+@pytest.mark.asvs("7.3.2")
 def test_a_staff_session_ends_after_twelve_hours_whatever_is_done(clock, grace):
     token = _staff()
     for _ in range(12 * 6 - 1):
@@ -98,6 +102,7 @@ def test_a_staff_session_ends_after_twelve_hours_whatever_is_done(clock, grace):
     assert not _alive(token)
 
 
+@pytest.mark.asvs("7.3.2")
 def test_a_patients_session_ends_after_one_hour_whatever_is_done(clock, grace):
     factories.own_password(factories.make_patient(grace, portal_email="amina@example.com"))
     done = sign_in(PATIENT_DOOR, "amina@example.com", factories.OWN_PASSWORD)
@@ -118,6 +123,7 @@ def test_the_times_are_settings(change_setting, clock, grace):
     assert not _alive(crypto.digest(done.token))
 
 
+@pytest.mark.asvs("7.4.1", "16.3.1")
 def test_signing_out_ends_this_session_only_and_is_recorded(grace):
     one, other = _staff(), _staff()
     assert sessions.sign_out(one).account_id == grace.account_id
@@ -131,6 +137,7 @@ def test_signing_out_ends_this_session_only_and_is_recorded(grace):
     assert tools.dump() == before
 
 
+@pytest.mark.asvs("7.2.4")
 def test_signing_in_again_ends_the_session_this_browser_had(grace):
     first, bystander = _staff(), _staff()
     second = crypto.digest(sign_in(STAFF_DOOR, "grace", factories.PASSWORD, replaces=first).token)
@@ -167,12 +174,14 @@ def test_all_sessions_of_the_account_end_with_its_password_or_access(grace, how)
         assert not any(map(_alive, tokens))
 
 
+@pytest.mark.asvs("7.4.2")
 def test_an_account_that_is_off_is_nobody_even_with_a_session_left(grace):
     token = _staff()
     tools.write("UPDATE accounts SET is_active = false WHERE username = 'grace'")
     assert not _alive(token)
 
 
+@pytest.mark.asvs("8.3.2")
 def test_a_changed_role_counts_at_once(grace):
     token = _staff()
     tools.write("UPDATE accounts SET role = 'CLINICIAN' WHERE username = 'grace'")
@@ -206,6 +215,7 @@ def test_a_note_is_gone_after_a_minute(clock, database):
     assert flash.pop_note(crypto.digest(late)) == {}
 
 
+@pytest.mark.asvs("14.2.7")
 def test_notes_nobody_read_are_swept_by_the_next_one(clock, database):
     flash.put_note(n=1)
     clock.shift(60)

@@ -67,6 +67,7 @@ def test_the_right_password_opens_a_session(grace, typed):
     assert tools.number("SELECT count(*) FROM accounts WHERE last_sign_in_at IS NOT NULL") == 1
 
 
+@pytest.mark.asvs("6.3.8")
 def test_every_refusal_is_the_same_answer_after_one_check_outside_of_transactions(grace, amina, hashing):
     off = factories.make_patient(grace, portal_email="off@example.com")
     turn_off_portal(grace, off.patient.id)
@@ -106,6 +107,7 @@ def test_every_refusal_is_the_same_answer_after_one_check_outside_of_transaction
     assert factories.PASSWORD not in str(failures)
 
 
+@pytest.mark.asvs("16.3.1")
 def test_a_success_is_recorded_with_its_door(grace):
     sign_in(STAFF_DOOR, "grace", factories.PASSWORD)
     event = tools.trail()[-1]
@@ -187,6 +189,7 @@ def test_an_expired_temporary_password_is_told_only_after_the_right_one(clock, g
     assert _answer(PATIENT_DOOR, "amina@example.com", fresh) == "in"
 
 
+@pytest.mark.asvs("6.4.1")
 def test_ten_wrong_tries_kill_a_temporary_password(clock, grace, amina):
     right = amina.credentials.temporary_password
     for n in range(9):
@@ -225,6 +228,7 @@ def test_one_address_has_five_tries_at_one_name_known_or_not(grace, hashing, nam
     assert len(hashing.checked) == 5
 
 
+@pytest.mark.asvs("6.3.1")
 @pytest.mark.parametrize("name", ["grace", NOBODY])
 def test_one_name_has_ten_tries_from_everywhere(grace, hashing, name):
     answers = [_staff(name=name, address=f"198.51.100.{n}") for n in range(12)]
@@ -232,6 +236,7 @@ def test_one_name_has_ten_tries_from_everywhere(grace, hashing, name):
     assert len(hashing.checked) == 10
 
 
+@pytest.mark.asvs("6.3.1")
 def test_one_address_has_fifty_tries_at_all_names(grace, hashing):
     answers = [_staff(name=f"name{n}") for n in range(52)]
     assert answers == [WRONG] * 50 + [_blocked(1)] * 2
@@ -248,6 +253,7 @@ def test_the_right_password_does_not_pass_a_block(grace, hashing):
     assert hashing.checked == []
 
 
+@pytest.mark.asvs("6.1.1", "6.3.1")
 def test_waits_grow_to_a_quarter_of_an_hour_with_one_try_after_each(clock, grace):
     for _ in range(5):
         assert _staff() == WRONG
@@ -358,6 +364,7 @@ def test_after_too_many_failures_in_a_row_only_a_reset_opens_the_account(clock, 
     assert _answer(PATIENT_DOOR, "amina@example.com", fresh) == "in"
 
 
+@pytest.mark.asvs("16.3.3")
 def test_a_block_is_recorded_once_and_not_for_every_try(grace):
     for _ in range(9):
         _staff()

@@ -53,6 +53,7 @@ def _role(ident) -> str:
 # --- creating -----------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("6.4.1")
 def test_a_new_account_signs_in_with_its_temporary_password_and_must_choose_one(admin):
     made = staff.create_staff_with_temporary_password(admin, " Mercy.Akinyi ", "Mercy Akinyi", "CLINICIAN")
     assert made.credentials.username == "mercy.akinyi"
@@ -191,6 +192,7 @@ def test_patients_and_ids_that_do_not_exist_are_no_staff(admin, people, change):
     assert _role(people.patient.account_id) == "PATIENT"
 
 
+@pytest.mark.asvs("7.5.3")
 @pytest.mark.parametrize("change", [*CHANGES, "create"])
 def test_changes_need_a_fresh_confirmation(admin, grace, change):
     old = dataclasses.replace(admin, proved_at=clinic_clock.now() - dt.timedelta(minutes=5))
@@ -217,6 +219,7 @@ def test_the_last_administrator_stays(admin, grace):
     assert _role(admin.account_id) == "CLINICIAN"
 
 
+@pytest.mark.asvs("8.3.2")
 def test_an_administrator_who_is_none_any_more_changes_nothing(admin, grace):
     """The actor was looked up before the transaction: what counts is what is true inside it."""
     other = factories.make_staff("ADMIN")
@@ -255,6 +258,7 @@ def test_two_new_accounts_with_one_username_are_one(own_database):
     assert tools.number("SELECT count(*) FROM accounts WHERE username = 'mercy'") == 1
 
 
+@pytest.mark.asvs("6.3.4")
 def test_staff_have_no_way_in_at_the_patients_door(admin):
     made = staff.create_staff_with_temporary_password(admin, "mercy@example.org", "Mercy Akinyi", "CLINICIAN")
     with pytest.raises(InvalidCredentials):

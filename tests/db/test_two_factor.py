@@ -88,6 +88,7 @@ def _open_sessions() -> int:
 # --- setting up ---------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("6.5.3", "6.5.4")
 def test_the_secret_has_160_bits_and_reaches_the_app_in_two_ways(grace):
     two_factor.begin_two_factor(grace)
     setup = two_factor.show_two_factor(grace)
@@ -110,6 +111,7 @@ def test_nothing_asks_for_a_code_before_the_first_one_was_given(grace):
     sign_in(STAFF_DOOR, "grace", factories.PASSWORD)
 
 
+@pytest.mark.asvs("6.5.2", "11.3.3")
 def test_the_secret_is_sealed_and_recovery_codes_are_hashed(grace):
     phone = _set_up(grace)
     everything = str(tools.raw("SELECT * FROM accounts")) + str(tools.raw("SELECT * FROM recovery_codes"))
@@ -125,6 +127,7 @@ def test_the_secret_is_sealed_and_recovery_codes_are_hashed(grace):
     assert tools.trail("TWO_FACTOR_TURNED_ON")[-1]["actor_id"] == grace.account_id
 
 
+@pytest.mark.asvs("7.4.3")
 def test_turning_it_on_ends_the_other_sessions_and_cannot_be_done_twice(grace):
     here, elsewhere = (sign_in(STAFF_DOOR, "grace", factories.PASSWORD) for _ in range(2))
     _set_up(here.actor)
@@ -151,6 +154,7 @@ def test_it_cannot_be_confirmed_before_it_was_begun(grace):
 # --- signing in ---------------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("6.3.3")
 def test_the_right_password_opens_nothing_and_code_opens_a_session(grace, phone):
     sessions_before = _open_sessions()
     step = _first_step()
@@ -171,12 +175,14 @@ def test_a_clock_may_be_half_a_minute_off(phone, steps):
     finish_sign_in(_first_step(), phone.code(steps))
 
 
+@pytest.mark.asvs("6.5.5")
 @pytest.mark.parametrize("steps", [-2, 2, 100])
 def test_but_no_more(phone, steps):
     with pytest.raises(CodeRefused):
         finish_sign_in(_first_step(), phone.code(steps))
 
 
+@pytest.mark.asvs("6.5.1")
 def test_a_code_works_once_and_an_older_one_not_after_it(clock, phone):
     code, older = phone.code(), phone.code(-1)
     finish_sign_in(_first_step(), code)
@@ -199,6 +205,7 @@ def test_what_is_no_code_is_a_wrong_one(phone, code):
         finish_sign_in(_first_step(), code)
 
 
+@pytest.mark.asvs("6.6.3")
 def test_five_wrong_codes_end_the_step_and_count_for_the_account(clock, phone):
     step = _first_step()
     for _ in range(4):
@@ -218,6 +225,7 @@ def test_five_wrong_codes_end_the_step_and_count_for_the_account(clock, phone):
     assert [row["metadata"]["reason"] for row in tools.trail("SIGN_IN_FAILED")][-2:] == ["code_refused", "sign_in_over"]
 
 
+@pytest.mark.asvs("6.6.3")
 def test_guessing_codes_waits_longer_and_longer(clock, phone):
     checked = waited = 0
     for _ in range(200):
@@ -284,6 +292,7 @@ def test_a_secret_that_cannot_be_read_opens_nothing(phone, change_setting):
 # --- recovery codes -----------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("6.5.1")
 def test_a_recovery_code_works_once(grace, phone):
     done = finish_sign_in(_first_step(), phone.recovery[3])
     assert two_factor.own_two_factor(done.actor).codes_left == 9
@@ -336,6 +345,7 @@ def test_the_api_wants_the_code_at_once(clock, phone):
 # --- turning off, and who must ------------------------------------------------------------------
 
 
+@pytest.mark.asvs("7.5.1")
 def test_delicate_things_need_a_fresh_confirmation(clock, grace, phone):
     done = finish_sign_in(_first_step(), phone.code())
     clock.shift(6 * 60)
@@ -374,12 +384,14 @@ def test_a_reset_by_an_administrator_opens_the_account_again(grace, phone):
     assert (event["resource_id"], event["role"]) == (grace.account_id, "ADMIN")
 
 
+@pytest.mark.asvs("6.4.3")
 def test_a_password_reset_does_not_take_the_second_factor_off(grace, phone):
     made = staff.reset_staff_password(factories.make_staff("ADMIN"), grace.account_id or 0)
     step = _first_step(made.credentials.temporary_password)
     assert finish_sign_in(step, phone.code()).actor.must_choose_password
 
 
+@pytest.mark.asvs("6.3.3", "2.3.1")
 @pytest.mark.parametrize(
     ("setting", "held"),
     [("nobody", set()), ("admins", {"ADMIN"}), ("staff", {"ADMIN", "RECEPTIONIST", "CLINICIAN"})],

@@ -75,7 +75,9 @@ class Registry:
 def registry(more: str = "") -> Registry:
     """Ask a fresh process, so that states other tests define are not among them. ``more`` is code it runs first."""
     env = {**os.environ, "CLINIC_MODE": "demo", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", _TELL, more], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", _TELL, more], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout.partition("TOLD")[2])
     handlers = tuple(Handler(**{**one, "arguments": tuple(one["arguments"])}) for one in told["handlers"])

@@ -108,7 +108,9 @@ def test_the_forms_of_the_pages_are_among_those_tried():
 
 
 @pytest.mark.parametrize(("method", "path"), CHANGING)
-@pytest.mark.parametrize("headers", FORGED, ids=[" ".join(f"{k}={v}" for k, v in one.items()) or "none" for one in FORGED])
+@pytest.mark.parametrize(
+    "headers", FORGED, ids=[" ".join(f"{k}={v}" for k, v in one.items()) or "none" for one in FORGED]
+)
 def test_a_post_that_no_page_of_ours_sent_is_refused(attacked, method, path, headers):
     url = attacked.server.url
     cookie = {"Cookie": session(_kept_session(attacked))}

@@ -84,7 +84,7 @@ def test_pages_run_our_scripts_only(desk, path):
         assert source == "'self'" or re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", source), source
     assert not re.search(r"\son[a-z]+\s*=", answer.text)  # no handler in the markup, which the policy would refuse
     for script in re.findall(r"<script[^>]*src=\"([^\"]+)\"", answer.text):
-        assert script.startswith("/") and not script.startswith("//"), script
+        assert re.match(r"/[^/]", script), script
 
 
 @pytest.mark.asvs("14.3.2")
@@ -281,12 +281,13 @@ def test_a_request_that_is_none_gets_at_most_a_refusal_and_the_server_lives_on(h
 
 
 @pytest.mark.asvs("5.2.1")
-@pytest.mark.parametrize("path", ["/auth/login", "/auth/password-strength", "/auth/audit-export", "/api/v1/patients/"])
-def test_a_body_over_the_limit_is_refused_announced_or_not(desk, path):
-    announced = desk.post(path, content=b"x" * (1024 * 1024 + 1))
-    assert announced.status_code == 413
-    chunked = desk.post(path, content=(b"x" * 65536 for _ in range(17)))
-    assert chunked.status_code == 413
+@pytest.mark.parametrize(
+    "path", ["/auth/login", "/auth/password-strength", "/auth/audit-export", "/api/v1/auth/login/"]
+)
+def test_a_body_over_the_limit_is_refused_announced_or_not(https, path):
+    ours = {"Origin": PUBLIC, "Content-Type": "application/json"}
+    assert httpx.post(https.url + path, content=b"x" * (1024 * 1024 + 1), headers=ours).status_code == 413
+    assert httpx.post(https.url + path, content=(b"x" * 65536 for _ in range(17)), headers=ours).status_code == 413
 
 
 @pytest.mark.asvs("4.1.3", "15.3.4")

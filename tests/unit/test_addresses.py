@@ -15,6 +15,7 @@ def scope(peer: str | None = "10.0.0.9", *forwarded: str) -> dict[str, object]:
     return {"client": (peer, 4711) if peer else None, "headers": headers}
 
 
+@pytest.mark.asvs("4.1.3", "15.3.4")
 @pytest.mark.parametrize(
     ("hops", "forwarded", "expected"),
     [

@@ -122,9 +122,11 @@ def test_what_is_no_hash_costs_one_check_all_the_same(checks, kept):
     assert len(checks) == 1
 
 
-def test_the_dummy_fits_no_password(checks):
+def test_without_a_hash_no_password_is_right_even_where_it_would_fit_the_dummy(monkeypatch):
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: True)
     assert not crypto.verify_password("nobody", None)
-    assert not crypto.verify_password("", None)
+    assert not crypto.verify_password("nobody", "")
+    assert crypto.verify_password("somebody", crypto.hash_password("x"))
 
 
 def test_hashes_are_made_and_checked_on_their_own_threads(checks, monkeypatch):

@@ -66,6 +66,7 @@ def test_a_name_is_text(wrong):
         fields.name(wrong, "First name")
 
 
+@pytest.mark.asvs("2.2.1")
 @given(st.text(max_size=130))
 @FEW
 def test_any_text_is_a_clean_name_or_is_refused_with_a_sentence(text):

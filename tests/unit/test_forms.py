@@ -41,6 +41,7 @@ def test_names_are_all_that_must_be_given():
     assert set(rest.values()) == {None}
 
 
+@pytest.mark.asvs("2.1.1", "2.2.1")
 @pytest.mark.parametrize(
     ("field", "wrong", "sentence"),
     [
@@ -98,6 +99,7 @@ def test_an_unknown_field_with_a_strange_name_is_not_repeated():
     assert set(_problems(PatientRegistration.parse, factories.registration(**{"\ud800": "x"})).fields) == {"form"}
 
 
+@pytest.mark.asvs("2.1.2", "2.2.3")
 @pytest.mark.parametrize("missing", [{}, {"portal_email": None}, {"portal_email": ""}, {"portal_email": "  "}])
 @pytest.mark.parametrize("ticked", [True, "on", "true"])
 def test_a_ticked_box_needs_a_portal_email(ticked, missing):
@@ -150,6 +152,7 @@ _anything = st.recursive(
 )
 
 
+@pytest.mark.asvs("2.2.1", "2.2.2", "15.3.5")
 @given(st.dictionaries(st.sampled_from([*PatientRegistration.model_fields, "role"]), _anything, max_size=6))
 @settings(max_examples=60, deadline=None)
 def test_any_json_is_a_form_or_is_refused_by_field(changes):
@@ -169,6 +172,7 @@ def test_an_edit_holds_the_given_fields_only():
     assert form.version == 3
 
 
+@pytest.mark.asvs("8.2.3", "15.3.3")
 def test_an_edit_cannot_take_a_name_away_nor_touch_what_the_system_sets():
     assert _problems(PatientUpdate.parse, {"last_name": " "}).fields == {"last_name": "Last name is required."}
     for field in ("patient_id", "portal_enabled", "is_active", "registered_by_id", "version", "create_portal_account"):

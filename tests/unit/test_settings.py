@@ -43,6 +43,7 @@ def test_a_wrong_setting_is_named_in_one_sentence(change, named):
     assert "\n" not in sentence
 
 
+@pytest.mark.asvs("16.2.5")
 def test_a_wrong_secret_is_never_repeated(monkeypatch):
     monkeypatch.setenv("CLINIC_DATABASE_URL", "mysql://root:hunter2@db/clinic")
     with pytest.raises(SettingsError) as refused:
@@ -63,6 +64,7 @@ def test_several_workers_need_redis_and_postgresql():
     assert settings.workers == 3
 
 
+@pytest.mark.asvs("4.4.1", "12.2.1")
 def test_production_is_https_or_this_machine():
     assert load_settings(**PRODUCTION).secure_cookies
     assert not load_settings(**PRODUCTION | {"public_url": "http://localhost:3000"}).secure_cookies

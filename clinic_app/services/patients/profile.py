@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from clinic_app.core import clock, db
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts.portal_accounts import rename_portal_account
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
 from clinic_app.services.audit.refusals import demand
@@ -25,16 +26,16 @@ def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY) -> P
     """
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
     with db.transaction() as session:
-        patient = rows.find(session, key)
-        record(session, actor, Action.PATIENT_VIEWED, resource_type="patient", resource_id=patient.id)
-        return rows.profile_of(session, patient, activity=activity)
+        found = rows.find_whole(session, key)
+        record(session, actor, Action.PATIENT_VIEWED, resource_type="patient", resource_id=found["id"])
+        return rows.profile_from(session, found, activity=activity)
 
 
 def reread_patient(actor: Actor, key: int | str) -> PatientProfile:
     """The record again, for a page that already shows it. For staff; raises as ``view_patient``."""
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
     with db.reading() as session:
-        return rows.profile_of(session, rows.find(session, key), activity=ACTIVITY)
+        return rows.profile_from(session, rows.find_whole(session, key), activity=ACTIVITY)
 
 
 def update_patient(actor: Actor, key: int | str, form: PatientUpdate) -> PatientProfile:
@@ -57,6 +58,8 @@ def update_patient(actor: Actor, key: int | str, form: PatientUpdate) -> Patient
                 patient.updated_at = clock.now()
                 patient.version += 1
                 session.flush()
+                if not {"first_name", "last_name"}.isdisjoint(changed):
+                    rename_portal_account(session, patient.id or 0, f"{patient.first_name} {patient.last_name}")
                 details = {"patient_id": patient.patient_id, "fields": changed}
                 record(
                     session,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -28,6 +28,8 @@ from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDet
 from clinic_app.services.patients.views import PortalStanding, Registered
 
 _COUNTERS = Counter.__table__  # type: ignore[attr-defined]
+_ADD = insert(rows.PATIENTS).returning(rows.PATIENTS.c.id)
+_KEPT = [column.name for column in rows.PATIENTS.columns if column.name != "id"]
 _COUNT = (
     update(_COUNTERS)
     .where(_COUNTERS.c.name == "patient_id")
@@ -95,8 +97,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
     credentials = made[0] if made else None
     with db.transaction() as session:
         patient = _patient(session, actor, form)
-        session.add(patient)
-        session.flush()
+        patient.id = session.connection().execute(_ADD, {name: getattr(patient, name) for name in _KEPT}).scalar_one()
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         if made:
             add_portal_account(

@@ -26,8 +26,9 @@ _OFF_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS)
 #: Made once: putting a statement together takes longer than running it.
 _BY_ID = select(Patient).where(PATIENTS.c.id == bindparam("key"))
 _BY_PATIENT_ID = select(Patient).where(PATIENTS.c.patient_id == bindparam("key"))
-_ACCESS = (
+_WHOLE = (
     select(
+        PATIENTS,
         ACCOUNTS.c.username,
         ACCOUNTS.c.is_active.label("account_active"),
         ACCOUNTS.c.password_temporary,
@@ -42,8 +43,9 @@ _ACCESS = (
     .join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
     .join(_OFF_BY, _OFF_BY.c.id == ACCOUNTS.c.turned_off_by_id, isouter=True)
     .join(_DESK, _DESK.c.id == PATIENTS.c.registered_by_id, isouter=True)
-    .where(PATIENTS.c.id == bindparam("key"))
 )
+_WHOLE_BY_ID = _WHOLE.where(PATIENTS.c.id == bindparam("key"))
+_WHOLE_BY_PATIENT_ID = _WHOLE.where(PATIENTS.c.patient_id == bindparam("key"))
 _LOCKED = {False: (_BY_ID, _BY_PATIENT_ID), True: (_BY_ID.with_for_update(), _BY_PATIENT_ID.with_for_update())}
 _SUMMARY = [
     "id",
@@ -57,6 +59,17 @@ _SUMMARY = [
     "portal_enabled",
     "verification_status",
     "created_at",
+]
+
+_PROFILE = [
+    *_SUMMARY,
+    "national_id",
+    "address",
+    "next_of_kin_name",
+    "next_of_kin_phone",
+    "is_active",
+    "updated_at",
+    "version",
 ]
 
 
@@ -109,19 +122,29 @@ def summary(row: RowMapping, now: dt.datetime) -> PatientSummary:
     return PatientSummary(**{name: row[name] for name in _SUMMARY}, portal=standing(row, now))
 
 
+def _wanted(key: object) -> tuple[int, int | str]:
+    """Which of two statements, by id or by patient ID, and what for. Raises ``PatientNotFound`` for neither."""
+    if isinstance(key, int) and not isinstance(key, bool) and 0 < key < 2**31:
+        return 0, key
+    if isinstance(key, str) and key.isascii() and key.isalnum() and len(key) <= 20:
+        return 1, key.upper()
+    raise PatientNotFound
+
+
 def find(session: Session, key: int | str, *, lock: bool = False) -> Patient:
     """The patient with this id (whole number) or patient ID (text). Raises ``PatientNotFound``."""
-    if isinstance(key, bool) or not isinstance(key, (int, str)):
+    which, wanted = _wanted(key)
+    found = session.execute(_LOCKED[lock][which], {"key": wanted}).scalar_one_or_none()
+    if found is None:
         raise PatientNotFound
-    if isinstance(key, int):
-        if not 0 < key < 2**31:
-            raise PatientNotFound
-        statement, wanted = _LOCKED[lock][0], key
-    else:
-        if not key.isascii() or not key.isalnum() or len(key) > 20:
-            raise PatientNotFound
-        statement, wanted = _LOCKED[lock][1], key.upper()
-    found = session.execute(statement, {"key": wanted}).scalar_one_or_none()
+    return found
+
+
+def find_whole(session: Session, key: int | str) -> RowMapping:
+    """The same patient with its access, in one statement, for ``profile_from``. Raises ``PatientNotFound``."""
+    which, wanted = _wanted(key)
+    statement = (_WHOLE_BY_ID, _WHOLE_BY_PATIENT_ID)[which]
+    found = session.connection().execute(statement, {"key": wanted}).mappings().one_or_none()
     if found is None:
         raise PatientNotFound
     return found
@@ -129,9 +152,12 @@ def find(session: Session, key: int | str, *, lock: bool = False) -> Patient:
 
 def profile_of(session: Session, patient: Patient, *, activity: int = 0) -> PatientProfile:
     """``patient`` whole, with its access and the latest ``activity`` events about it."""
-    now = clock.now()
-    row = session.connection().execute(_ACCESS, {"key": patient.id}).mappings().one()
-    status = standing(row, now)
+    return profile_from(session, find_whole(session, patient.id or 0), activity=activity)
+
+
+def profile_from(session: Session, row: RowMapping, *, activity: int = 0) -> PatientProfile:
+    """A row of ``find_whole`` as the view, with the latest ``activity`` events about the patient."""
+    status = standing(row, clock.now())
     locked = limits.locked_until(session, row["username"]) if status in {"active", "temporary"} else None
     access = PortalStanding(
         status="locked" if locked else status,
@@ -142,36 +168,16 @@ def profile_of(session: Session, patient: Patient, *, activity: int = 0) -> Pati
         turned_off_at=row["turned_off_at"],
         turned_off_by=row["turned_off_by"] or "",
     )
-    return as_profile(
-        patient,
-        access,
-        registered_by=row["registered_by"] or "",
-        portal=status,
-        activity=reading.events_of(session, "patient", patient.id or 0, activity) if activity else (),
-    )
-
-
-def as_profile(
-    patient: Patient,
-    access: PortalStanding,
-    *,
-    registered_by: str,
-    portal: str,
-    activity: tuple[reading.RecordedEvent, ...] = (),
-) -> PatientProfile:
-    """A patient row as the view, without asking the database."""
-    plain = {name: getattr(patient, name) for name in _SUMMARY}
     return PatientProfile(
-        **plain,
-        portal=portal,
-        national_id=patient.national_id,
-        address=patient.address,
-        next_of_kin_name=patient.next_of_kin_name,
-        next_of_kin_phone=patient.next_of_kin_phone,
-        is_active=patient.is_active,
-        updated_at=patient.updated_at,
-        registered_by=registered_by,
-        version=patient.version,
+        **{name: row[name] for name in _PROFILE},
+        portal=status,
+        registered_by=row["registered_by"] or "",
         access=access,
-        activity=activity,
+        activity=reading.events_of(session, "patient", row["id"], activity) if activity else (),
     )
+
+
+def as_profile(patient: Patient, access: PortalStanding, *, registered_by: str, portal: str) -> PatientProfile:
+    """A patient just saved as the view, without asking the database."""
+    plain = {name: getattr(patient, name) for name in _PROFILE}
+    return PatientProfile(**plain, portal=portal, registered_by=registered_by, access=access)

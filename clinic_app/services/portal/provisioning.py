@@ -118,8 +118,11 @@ def create_portal_account(actor: Actor, key: int | str, form: PortalAccountReque
     except ClinicError as raised:
         error = raised
     except Exception as raised:  # noqa: BLE001  the desk gets a sentence, the log the rest
-        raise Unexpected(logs.failure(raised, "create_portal_account"), FAILED) from None
-    _note_failure(actor, error)
+        error = Unexpected(logs.failure(raised, "create_portal_account"), FAILED)
+    try:
+        _note_failure(actor, error)
+    except Exception as again:  # noqa: BLE001  the database itself may be what failed
+        logs.failure(again, "create_portal_account.note")
     raise error
 
 

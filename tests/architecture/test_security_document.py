@@ -1,0 +1,182 @@
+"""docs/security.md says what the program does: its figures, its requirements and the tests that hold them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import math
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from clinic_app.api import edge, rates
+from clinic_app.core import crypto, paging
+from clinic_app.core.settings import Settings
+from clinic_app.services import idempotency
+from clinic_app.services.accounts import (
+    blocklist,
+    codes,
+    drafts,
+    flash,
+    limits,
+    passwords,
+    sessions,
+    signing_in,
+    tokens,
+)
+from clinic_app.services.audit import anchor, refusals
+from clinic_app.states import portal_dialog
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+
+
+def _tool():
+    spec = importlib.util.spec_from_file_location("asvs_tool", ROOT / "tools" / "asvs.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+asvs = _tool()
+
+
+def rows(heading: str) -> dict[str, str]:
+    """First cell → second cell of the table below a heading."""
+    _, _, rest = DOCUMENT.partition(f"\n## {heading}\n")
+    lines = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("|")][2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {cell[0]: cell[1] for cell in cells}
+
+
+def minutes(length: dt.timedelta) -> int:
+    return int(length.total_seconds() // 60)
+
+
+def hours(name: str) -> str:
+    count = default(name)
+    return f"{count} hour{'' if count == 1 else 's'}"
+
+
+def default(name: str):
+    return Settings.model_fields[name].default
+
+
+def bounds(name: str) -> tuple[int, int]:
+    found = Settings.model_fields[name].metadata
+    return (
+        next(each.ge for each in found if hasattr(each, "ge")),
+        next(each.le for each in found if hasattr(each, "le")),
+    )
+
+
+def figures() -> dict[str, str]:
+    """The table as the program would write it."""
+    window = f"in {minutes(limits.WINDOW)} minutes"
+    low, high = bounds("temporary_password_hours")
+    return {
+        "password hash": f"bcrypt, cost {default('bcrypt_cost')}, of a keyed SHA-384; at least 10 in production",
+        "own password, at least": f"{passwords.SHORTEST} characters",
+        "own password, at most": f"{passwords.LONGEST} characters",
+        "common passwords refused": f"{len(blocklist._listed()):,}",
+        "temporary password": f"{crypto.TEMPORARY_LENGTH} of {len(crypto.UNAMBIGUOUS)} symbols",
+        "temporary password, life": f"{default('temporary_password_hours')} hours ({low} to {high})",
+        "temporary password, wrong tries": str(signing_in.TEMPORARY_TRIES),
+        "temporary password, on the screen": f"{portal_dialog.SHOWN_MINUTES} minutes",
+        "wrong passwords for one account": f"{limits.PER_ACCOUNT} {window}",
+        "wrong passwords for one account from one address": f"{limits.PER_ACCOUNT_AND_ADDRESS} {window}",
+        "wrong passwords from one address": f"{limits.PER_ADDRESS} {window}",
+        "wrong passwords altogether": f"{limits.ALTOGETHER} {window}",
+        "waiting after that": f"1 to {limits.LONGEST_WAIT_MINUTES} minutes, doubling",
+        "wrong passwords in a row until only a reset helps": str(limits.HARD_STOP),
+        "authentication code": f"{codes.DIGITS} digits, {codes.STEP} seconds, once",
+        "recovery codes": f"{codes.RECOVERY_CODES}, once each",
+        "wrong codes for one account": f"{limits.CODES_PER_ACCOUNT} {window}",
+        "time and tries for the code at sign-in": (
+            f"{minutes(signing_in.SECOND_STEP)} minutes, {signing_in.SECOND_STEP_TRIES} tries"
+        ),
+        "session of staff, idle": f"{default('staff_idle_minutes')} minutes",
+        "session of staff, in any case": hours("staff_session_hours"),
+        "session of a patient, idle": f"{default('patient_idle_minutes')} minutes",
+        "session of a patient, in any case": hours("patient_session_hours"),
+        "sessions of one account": str(sessions.AT_MOST),
+        "sessions of one account in the API": str(sessions.API_AT_MOST),
+        "fresh proof": f"{minutes(refusals.FRESH)} minutes",
+        "session token": f"{len(crypto.new_token()) * 6 // 8 * 8} bits, kept as SHA-256",
+        "API access token": (
+            f"{tokens.ALGORITHM}, {minutes(tokens.ACCESS_LIFE)} minutes, its session looked up each time"
+        ),
+        "API calls of one account": rates.FIGURES["any"],
+        "registrations of one account": rates.FIGURES["register"],
+        "searches of one account": rates.FIGURES["search"],
+        "portal accounts by one account": rates.FIGURES["portal"],
+        "repeated request remembered": f"{minutes(idempotency.LIFE) // 60} hours",
+        "half-filled form kept": f"{minutes(drafts.LIFE) // 60} hours, encrypted",
+        "message on the event socket": f"{edge.SOCKET_LIMIT // 1024} KiB",
+        "body of a request": f"{edge.BODY_LIMIT // 1024} KiB",
+        "rows of one page of a list": str(paging.PAGE_SIZE_AT_MOST),
+        "note of a refused sign-in": f"{int(flash.LIFE.total_seconds())} seconds",
+        "anchor of the audit trail": f"{minutes(anchor.EVERY)} minutes or {anchor.EVENTS} events",
+    }
+
+
+@pytest.mark.asvs("6.1.1", "7.1.1", "7.1.2")
+def test_every_figure_is_the_programs():
+    assert rows("Figures") == figures()
+
+
+@pytest.mark.asvs("6.2.4", "6.2.12")
+def test_the_figures_are_those_that_were_decided():
+    """NIST SP 800-63B-4 and ASVS 5.0: what they ask for is met with room to spare."""
+    assert default("bcrypt_cost") >= 10
+    assert passwords.SHORTEST >= 15
+    assert passwords.LONGEST >= 64
+    assert len(blocklist._listed()) >= 3000  # every one of them long enough to be chosen: test_blocklist
+    assert crypto.TEMPORARY_LENGTH * math.log2(len(crypto.UNAMBIGUOUS)) >= 64
+    assert limits.HARD_STOP <= 100
+    assert default("staff_idle_minutes") <= 60
+    assert default("staff_session_hours") <= 24
+    assert codes.STEP <= 30
+
+
+# --- the table of requirements ------------------------------------------------------------------------------------
+
+
+def test_the_table_of_requirements_is_current():
+    assert asvs.insert(DOCUMENT) == DOCUMENT, "run `make docs`"
+
+
+def test_every_requirement_of_levels_one_and_two_has_a_test_or_a_reason():
+    marked = asvs.marked()
+    bare = [each.id for each in asvs.catalogue() if each.level < 3 and not marked.get(each.id) and not each.reason]
+    assert bare == []
+
+
+def test_ten_requirements_of_level_three_are_met():
+    marked = asvs.marked()
+    met = [each.id for each in asvs.catalogue() if each.level == 3 and marked.get(each.id)]
+    assert len(met) >= 10, met
+
+
+def test_every_marker_names_a_requirement_of_the_catalogue():
+    assert set(asvs.marked()) <= {each.id for each in asvs.catalogue()}
+
+
+@pytest.mark.parametrize("each", asvs.catalogue(), ids=lambda each: each.id)
+def test_a_requirement_is_written_as_one(each):
+    assert re.fullmatch(r"\d+\.\d+\.\d+", each.id)
+    assert each.level in (1, 2, 3)
+    assert each.text[0].isupper()
+    assert not each.text.endswith(".")
+    assert "|" not in each.text + each.reason
+    assert not each.reason or each.reason.endswith(".")
+
+
+def test_links_in_the_document_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", DOCUMENT):
+        assert target.startswith("https://") or (ROOT / "docs" / target).exists(), target
+    for name in re.findall(r"`((?:clinic_app|tests|tools)/[^`*:]+?\.[a-z]+)`", DOCUMENT):
+        assert (ROOT / name).exists(), name
