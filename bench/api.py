@@ -254,7 +254,8 @@ def show_mixed(urls: dict[str, str], seconds: int) -> None:
             p50, p95 = statistics.median(times), times[min(len(times) - 1, int(len(times) * 0.95))]
             print(
                 f"mixed: {desks} desk(s) + 2 creating portals | {name}: {len(times)} plain in {seconds} s, "
-                f"p50 {p50:.1f} p95 {p95:.1f} max {times[-1]:.1f} ms; {len(portal) / seconds:.1f} portals/s; failed {bad}",
+                f"p50 {p50:.1f} p95 {p95:.1f} max {times[-1]:.1f} ms; "
+                f"{len(portal) / seconds:.1f} portals/s; failed {bad}",
                 flush=True,
             )
 

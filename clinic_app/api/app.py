@@ -7,11 +7,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from clinic_app.api import audit, auth, describe, patients, portal, problems, reference
+from clinic_app.api import audit, auth, patients, portal, problems, reference
+from clinic_app.api.deps import Route
 from clinic_app.core import context
 from clinic_app.core.addresses import client_address
 from clinic_app.core.errors import InvalidInput, NotFound
@@ -62,7 +62,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 def _allowed(request: Request) -> list[str]:
     """The methods this address takes, whichever routes they belong to."""
     fitting = [route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in fitting if isinstance(route, APIRoute) for method in route.methods})
+    return sorted({method for route in fitting if isinstance(route, Route) for method in route.methods})
 
 
 async def _unreadable(_: Request, __: Exception) -> Response:
@@ -77,7 +77,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 def _deny_by_default(app: FastAPI) -> None:
     """Raise ``RuntimeError`` for a route that does not say which permission it needs, or that it needs none."""
     for route in app.router.routes:
-        if not isinstance(route, APIRoute) or describe.needed(route) is None:
+        if not isinstance(route, Route) or route.need is None:
             raise RuntimeError(f"{getattr(route, 'path', route)} names no permission: every route of the API must.")
 
 

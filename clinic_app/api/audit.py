@@ -8,14 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from clinic_app.api import schemas, shapes
-from clinic_app.api.deps import Answer, Ask, Call, Needs
+from clinic_app.api.deps import Answer, Ask, Call, Needs, Route
 from clinic_app.api.describe import PAGING, parameter, takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.browsing import AuditQuery, browse_audit
 
-router = APIRouter(prefix="/v1/audit", tags=["Audit trail"])
+router = APIRouter(prefix="/v1/audit", route_class=Route, tags=["Audit trail"])
 _FILTERS = ("since", "until", "actor", "action", "patient", "outcome")
 
 

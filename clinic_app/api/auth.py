@@ -7,13 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from clinic_app.api import schemas
-from clinic_app.api.deps import Answer, Anyone, Ask, Call, Needs
+from clinic_app.api.deps import Answer, Anyone, Ask, Call, Needs, Route
 from clinic_app.api.describe import takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import tokens
 
-router = APIRouter(prefix="/v1/auth", tags=["Signing in"])
+router = APIRouter(prefix="/v1/auth", route_class=Route, tags=["Signing in"])
 _LABELS = {"username": "Username", "password": "Password", "refresh": "Refresh token", "otp": "Authentication code"}
 
 

@@ -7,11 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from clinic_app.api import schemas
-from clinic_app.api.deps import PREFIX, WITH_BODY, Anyone, Needs
+from clinic_app.api.deps import PREFIX, WITH_BODY, Anyone, Needs, Route
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import PERMISSIONS, REFUSALS
 
@@ -72,6 +71,14 @@ _EXAMPLES: dict[int, dict[str, Any]] = {
         "detail": "The system is busy. Please try again in a moment.",
     },
 }
+_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The id (digits) or the patient ID, such as `LMC000123`.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": "123",
+}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -120,18 +127,12 @@ PAGING = (
 )
 
 
-def needed(route: APIRoute) -> Needs | Anyone | None:
-    """What the route says it needs; None where it says nothing."""
-    found = [d.call for d in route.dependant.dependencies if isinstance(d.call, Needs | Anyone)]
-    return found[0] if len(found) == 1 else None
-
-
 def roles(need: Needs) -> list[str]:
     """The roles that hold what ``need`` asks for."""
     return [str(role) for role, held in PERMISSIONS.items() if need.permission in held]
 
 
-def _statuses(route: APIRoute, need: Needs | Anyone, operation: dict[str, Any]) -> list[int]:
+def _statuses(route: Route, need: Needs | Anyone, operation: dict[str, Any]) -> list[int]:
     found = {500, 503}
     if isinstance(need, Needs):
         found |= {401, 403, 429}
@@ -155,7 +156,7 @@ def _refusal(need: Needs | Anyone) -> dict[str, Any]:
     return {"detail": words or "Choose a password of your own first."}
 
 
-def _complete(operation: dict[str, Any], route: APIRoute, need: Needs | Anyone) -> None:
+def _complete(operation: dict[str, Any], route: Route, need: Needs | Anyone) -> None:
     """Add security, every status with its shape and example, and who may call."""
     if isinstance(need, Needs):
         operation["security"] = [{"bearer": []}]
@@ -196,7 +197,7 @@ def _version() -> str:
 
 def describe(given: Iterable[object]) -> dict[str, Any]:
     """The description of every one of these routes that is part of the API."""
-    routes = [route for route in given if isinstance(route, APIRoute) and route.include_in_schema]
+    routes = [route for route in given if isinstance(route, Route) and route.include_in_schema]
     found = get_openapi(
         title=f"{get_settings().name}: {TITLE.lower()[0]}{TITLE[1:]}",
         version=_version(),
@@ -207,12 +208,11 @@ def describe(given: Iterable[object]) -> dict[str, Any]:
     paths = found.pop("paths")
     for route in routes:
         for method in route.methods or ():
-            need = needed(route)
+            need = route.need
             assert need is not None  # noqa: S101  create_api has checked it
             operation = paths[route.path_format][method.lower()]
-            for item in operation.get("parameters", ()):
-                if item["name"] == "id":
-                    item |= {"schema": {"type": "string", "minLength": 1}, "example": "123"}
+            if "{id}" in route.path_format:
+                operation["parameters"] = [_ID, *operation.get("parameters", ())]
             _complete(operation, route, need)
     components = found.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):

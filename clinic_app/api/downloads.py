@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResp
 
 from clinic_app.api.browser import FORBIDDEN, from_our_pages, posted_fields, who_asks
 from clinic_app.core import csv_safe, routes
-from clinic_app.core.errors import ClinicError, ErrorKind
+from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
 from clinic_app.services.audit.exporting import export_audit
 from clinic_app.services.audit.forms import audit_query
 
@@ -20,12 +20,14 @@ _STATUS = {ErrorKind.INVALID: 400, ErrorKind.FORBIDDEN: 403, ErrorKind.UNAVAILAB
 
 @router.post(routes.AUDIT_EXPORT)
 async def audit_trail(request: Request) -> Response:
-    """*Export as CSV* of ``/admin/audit``, with its filters. For administrators."""
+    """*Export as CSV* of ``/admin/audit``, with its filters. For administrators who have shown lately who they are."""
     if not from_our_pages(request):
         return PlainTextResponse(FORBIDDEN, 403)
     actor, form = await who_asks(request, touch=True), await posted_fields(request)
     try:
         export = await asyncio.to_thread(lambda: export_audit(actor, audit_query(form)))
+    except ReauthenticationRequired:
+        return RedirectResponse(routes.confirm(routes.AUDIT_TRAIL), 303)
     except ClinicError as error:
         if error.kind == ErrorKind.UNAUTHENTICATED:
             return RedirectResponse(routes.STAFF_SIGN_IN, 303)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from clinic_app.api import schemas, shapes
-from clinic_app.api.deps import Answer, Ask, Call, Needs, number
+from clinic_app.api.deps import Answer, Ask, Call, Needs, Route, number
 from clinic_app.api.describe import PAGING, parameter, takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
@@ -18,7 +18,7 @@ from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import LONGEST_TERM, ORDERS, list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
 
-router = APIRouter(prefix="/v1/patients", tags=["Patients"])
+router = APIRouter(prefix="/v1/patients", route_class=Route, tags=["Patients"])
 #: What may stand where a patient's id does, and is none: it keeps its own methods.
 _WORDS = ("search", "pending-verification", "bulk-create-portal")
 
@@ -28,7 +28,6 @@ class _PatientKey(StringConvertor):
 
 
 register_url_convertor("patient", _PatientKey())
-PatientKey = Annotated[str, Path(description="The id (digits) or the patient ID, such as `LMC000123`.")]
 _ORDERINGS = [sign + name for name in ORDERS for sign in ("", "-")]
 _TERM_AT_MOST = 200
 
@@ -215,7 +214,7 @@ async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VE
 
 
 @router.get("/{id:patient}/", operation_id="get_patient", response_model=schemas.Patient)
-async def retrieve(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:  # noqa: ARG001
+async def retrieve(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
     """One patient. That you looked is recorded."""
     return await call.answer(_retrieve)
 
@@ -227,7 +226,7 @@ async def retrieve(id: PatientKey, call: Annotated[Call, Depends(Needs(Permissio
     responses={409: {}},
     openapi_extra=takes(schemas.Edit),
 )
-async def edit(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_EDIT))]) -> Response:  # noqa: ARG001
+async def edit(call: Annotated[Call, Depends(Needs(Permission.PATIENT_EDIT))]) -> Response:
     """Change some fields. With `version` only if nobody else has changed the record since you read it."""
     return await call.answer(_edit)
 
@@ -238,6 +237,6 @@ async def edit(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PA
     response_model=schemas.Verified,
     openapi_extra=takes(repeatable=True),
 )
-async def verify(id: PatientKey, call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:  # noqa: ARG001
+async def verify(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:
     """Say that the desk has seen this person. Doing it twice changes nothing."""
     return await call.answer(_verify, repeatable=True)

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 
 from clinic_app.api import problems, schemas, shapes
-from clinic_app.api.deps import Answer, Ask, Call, Needs
+from clinic_app.api.deps import Answer, Ask, Call, Needs, Route
 from clinic_app.api.describe import takes
-from clinic_app.api.patients import PatientKey
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.portal import provisioning
@@ -17,7 +16,7 @@ from clinic_app.services.portal.bulk import AT_MOST, BulkOutcome, create_portal_
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.views import PortalCreated
 
-router = APIRouter(prefix="/v1/patients", tags=["Portal access"])
+router = APIRouter(prefix="/v1/patients", route_class=Route, tags=["Portal access"])
 Managing = Annotated[Call, Depends(Needs(Permission.PORTAL_MANAGE, "portal"))]
 
 
@@ -146,7 +145,7 @@ async def create_many(call: Annotated[Call, Depends(Needs(Permission.PORTAL_BULK
     responses=_REFUSED,
     openapi_extra=takes(schemas.PortalRequest, repeatable=True),
 )
-async def create(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
+async def create(call: Managing) -> Response:
     """Give a registered patient portal access. The temporary password is in this answer and nowhere else."""
     return await call.answer(_create, repeatable=True)
 
@@ -158,7 +157,7 @@ async def create(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
     responses=_NO_ACCOUNT,
     openapi_extra=takes(repeatable=True),
 )
-async def reset(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
+async def reset(call: Managing) -> Response:
     """Issue a new temporary password. The old one and all sessions of the account end."""
     return await call.answer(_reset, repeatable=True)
 
@@ -170,7 +169,7 @@ async def reset(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
     responses=_NO_ACCOUNT,
     openapi_extra=takes(repeatable=True),
 )
-async def disable(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
+async def disable(call: Managing) -> Response:
     """Turn portal access off; its sessions end. Doing it twice changes nothing."""
     return await call.answer(_disable, repeatable=True)
 
@@ -182,6 +181,6 @@ async def disable(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
     responses=_NO_ACCOUNT,
     openapi_extra=takes(repeatable=True),
 )
-async def enable(id: PatientKey, call: Managing) -> Response:  # noqa: ARG001
+async def enable(call: Managing) -> Response:
     """Turn portal access on again, with the password it had."""
     return await call.answer(_enable, repeatable=True)

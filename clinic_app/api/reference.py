@@ -7,14 +7,14 @@ import json
 from html import escape
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import HTMLResponse
 
 from clinic_app.api import describe
-from clinic_app.api.deps import Anyone, Call
+from clinic_app.api.deps import Anyone, Call, Route
 from clinic_app.core.settings import get_settings
 
-router = APIRouter(prefix="/v1", include_in_schema=False)
+router = APIRouter(prefix="/v1", route_class=Route, include_in_schema=False)
 Public = Annotated[Call, Depends(Anyone("the description holds nothing about anybody"))]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _STYLE = """
@@ -51,7 +51,7 @@ async def openapi(_: Public) -> Response:
 
 
 @router.get("/docs/")
-async def docs(_: Public, __: Request) -> Response:
+async def docs(_: Public) -> Response:
     """The description, to be read."""
     return HTMLResponse(_both()[1], headers={"content-security-policy": POLICY})
 

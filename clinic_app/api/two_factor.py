@@ -50,7 +50,7 @@ def _setup_page(setup: Setup, error: str = "") -> Response:
         "<li>Scan this picture with it, or type the key.</li><li>Type the code that the app shows.</li></ol>"
     )
     key = (
-        f'<img class="setup-qr" src="{escape(picture)}" alt="QR code for an authenticator app" width="220" height="220">'
+        f'<img class="setup-qr" src="{escape(picture)}" alt="QR code for the app" width="220" height="220">'
         '<div class="field"><div class="label-row">'
         '<span class="label" id="key-label">Key, if you cannot scan</span></div>'
         f'<p class="setup-key" id="setup-key" aria-labelledby="key-label" role="group">{escape(setup.secret)}</p></div>'

@@ -109,7 +109,16 @@ def credentials_box(username: Any, password: Any) -> rx.Component:
 
 
 def credentials(
-    *, clinic: Clinic, name: Any, username: Any, password: Any, until: Any, sent: Any, address: Any, qr: Any = ""
+    *,
+    clinic: Clinic,
+    name: Any,
+    username: Any,
+    password: Any,
+    until: Any,
+    sent: Any,
+    address: Any,
+    qr: Any = "",
+    for_staff: Any = False,
 ) -> rx.Component:
     """All that is shown with the credentials, and the slip that only paper shows.
 
@@ -120,7 +129,13 @@ def credentials(
         note(
             "warn",
             rx.el.p("Important", class_name="strong"),
-            rx.el.p("Send these credentials securely. Patient must change password on first login."),
+            rx.el.p(
+                when(
+                    for_staff,
+                    "Send these credentials securely. The first sign-in asks for a password of one's own.",
+                    "Send these credentials securely. Patient must change password on first login.",
+                )
+            ),
         ),
         when(sent, row(icon("mail", 16), rx.el.p(sent), cls="muted top", gap=2)),
         rx.el.div(
@@ -132,6 +147,7 @@ def credentials(
                 until=until,
                 address=address,
                 qr=qr,
+                for_staff=for_staff,
             ),
             class_name="for-print",
             custom_attrs={"id": "credential-slip"},
@@ -281,12 +297,15 @@ def success_step(
     title: Any = "Portal Account Created!",
     on_print: Any = None,
     on_close: Any = None,
+    for_staff: Any = False,
 ) -> rx.Component:
     """The only moment the password can be read: copy, print, and only Close closes. Takes the focus."""
     return rx.el.div(
         _title(
             title,
-            _sentence("Portal login credentials for ", name),
+            when(
+                for_staff, _sentence("Sign-in credentials for ", name), _sentence("Portal login credentials for ", name)
+            ),
             disc("good", "check"),
             tab_index=-1,
             custom_attrs={"id": "portal-done", "data-takes-focus": "1", "data-quiet": ""},
@@ -300,6 +319,7 @@ def success_step(
             sent=sent,
             address=address,
             qr=qr,
+            for_staff=for_staff,
         ),
         credentials_buttons(rx.button("Close", type="button", size="3", **given(on_click=on_close)), on_print=on_print),
     )

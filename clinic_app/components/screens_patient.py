@@ -90,6 +90,9 @@ def edit_form(
     on_cancel: Any = None,
     on_blur: Mapping[str, Any] | None = None,
     key: Any = None,
+    draft: Any = "",
+    restored: Any = False,
+    on_clear: Any = None,
 ) -> rx.Component:
     """One section of a record as a form, where its facts stood. ``section`` is ``details`` or ``contact``.
 
@@ -109,6 +112,7 @@ def edit_form(
     )
     return rx.el.form(
         forms.error_summary(problems),
+        _restored(restored, on_clear),
         when(stale_note, meanwhile),
         when(failure, note("bad", rx.el.p(failure), role="alert")),
         fields,
@@ -120,8 +124,16 @@ def edit_form(
         class_name="stack g4",
         no_validate=True,
         aria_busy=when(busy, "true", "false"),
+        custom_attrs={"data-draft": draft},
         **given(key=key, on_submit=on_submit),
     )
+
+
+def _restored(restored: Any, on_clear: Any) -> Any:
+    """Says that what was typed is back, and offers to begin anew."""
+    clear = rx.button("Clear", type="button", variant="outline", size="2", **given(on_click=on_clear))
+    words = row(rx.el.p("Your unfinished form was restored."), clear, cls="between wrap")
+    return when(restored, note("info", words, role="status"))
 
 
 def registration_body(
@@ -132,7 +144,7 @@ def registration_body(
     attempt: Any = "1",
     born_date: Any = "",
     born_age: Any = "",
-    with_portal: bool = False,
+    with_portal: Any = False,
     busy: Any = False,
     failure: Any = "",
     failure_detail: Any = "",
@@ -140,6 +152,9 @@ def registration_body(
     on_blur: Mapping[str, Any] | None = None,
     aside: rx.Component | None = None,
     key: Any = None,
+    restored: Any = False,
+    on_clear: Any = None,
+    on_cancel: Any = None,
 ) -> rx.Component:
     """The form: three sections, one action.
 
@@ -177,6 +192,7 @@ def registration_body(
     )
     form = rx.el.form(
         forms.error_summary(problems),
+        _restored(restored, on_clear),
         when(failure, failure_note(failure, failure_detail, attempt)),
         rx.el.div(
             _section("Patient details", details),
@@ -184,7 +200,7 @@ def registration_body(
             _section("Portal", rx.el.fieldset(portal, disabled=busy)),
             rx.el.div(
                 forms.submit_button("Register patient", "Registering...", busy, name="user-plus"),
-                link_button("Cancel", href=routes.PATIENTS, size="3", variant="outline"),
+                link_button("Cancel", href=routes.PATIENTS, size="3", variant="outline", **given(on_click=on_cancel)),
                 class_name="actions section-foot fill",
             ),
             class_name="card",
@@ -192,6 +208,7 @@ def registration_body(
         class_name="stack g4",
         no_validate=True,
         aria_busy=when(busy, "true", "false"),
+        custom_attrs={"data-draft": "registration"},
         **given(key=key, on_submit=on_submit),
     )
     beside = [rx.el.div(aside)] if aside is not None else []

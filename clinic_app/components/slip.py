@@ -25,6 +25,7 @@ def slip(
     address: Any,
     qr: Any = "",
     paper: str = "a5",
+    for_staff: Any = False,
 ) -> rx.Component:
     """One slip. ``until`` is the expiry in words, ``address`` where to sign in, ``qr`` an image of it.
 
@@ -37,7 +38,7 @@ def slip(
     return rx.el.article(
         rx.el.div(
             rx.el.span(clinic.name),
-            rx.el.span("Your patient portal login", class_name="r"),
+            rx.el.span(when(for_staff, "Your staff login", "Your patient portal login"), class_name="r"),
             class_name="slip-head",
         ),
         rx.el.h2(name),
@@ -57,7 +58,14 @@ def slip(
             rx.el.li("Type your username and the temporary password. The gaps are only there to help you read."),
             rx.el.li("Choose your own password. Then throw this slip away."),
         ),
-        rx.el.p("Use it before ", until, ". After that, ask the reception for a new one.", class_name="until"),
+        rx.el.p(
+            "Use it before ",
+            until,
+            ". After that, ask ",
+            when(for_staff, "an administrator", "the reception"),
+            " for a new one.",
+            class_name="until",
+        ),
         rx.el.p("We never ask for your password by phone or message.", class_name="fine"),
         class_name=f"slip {paper}",
         aria_label="Credential slip",

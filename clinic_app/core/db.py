@@ -27,6 +27,7 @@ def make_engine(url: str) -> Engine:
         hide_parameters=True,
         pool_size=10,
         max_overflow=30,
+        pool_use_lifo=True,  # the connection used last still has its pages
         connect_args={"check_same_thread": False, "timeout": 5},
     )
 

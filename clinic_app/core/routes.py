@@ -26,6 +26,7 @@ CHOOSE_PASSWORD = "/auth/password"  # noqa: S105  an address
 PASSWORD_STRENGTH = "/auth/password-strength"  # noqa: S105  an address
 SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
+AUDIT_EXPORT = "/auth/audit-export"
 SEND_CODE = "/auth/code"
 REAUTHENTICATE = "/auth/reauthenticate"
 CHANGE_PASSWORD = "/auth/change-password"  # noqa: S105  an address
@@ -42,7 +43,6 @@ TWO_FACTOR_CODES = "/auth/two-factor/codes"
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
 _STAFF_PAGES = frozenset({RECEPTION, PATIENTS, REGISTRATION, "/patients/pending", ACCOUNT, STAFF_ACCOUNTS, AUDIT_TRAIL})
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
-AUDIT_EXPORT = "/auth/audit-export"
 
 
 def profile(patient_id: str) -> str:

@@ -40,6 +40,7 @@ def portal_dialog() -> rx.Component:
         sent=State.sent,
         address=State.address,
         qr=State.qr,
+        for_staff=State.for_staff,
         on_print=State.printed,
         on_close=State.close,
     )

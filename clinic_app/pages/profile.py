@@ -34,6 +34,9 @@ def _form(section: str) -> rx.Component:
         on_cancel=here.cancel,
         on_blur={name: here.check(name) for name in SECTIONS[section] if name != "gender"},
         key=here.form_number,
+        draft=f"profile-{here.person.patient_id}-{section}",
+        restored=here.restored,
+        on_clear=here.clear,
     )
 
 

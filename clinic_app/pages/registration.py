@@ -43,7 +43,11 @@ def registration() -> rx.Component:
         failure_detail=here.failure_detail,
         on_submit=here.submit,
         on_blur={name: here.check(name) for name in CHECKED},
+        with_portal=here.values["create_portal_account"] == "on",
         key=here.form_number,
+        restored=here.restored,
+        on_clear=here.clear,
+        on_cancel=here.cancel,
     )
     done = registered_body(patient=here.patient, message=here.message, on_another=here.another)
     return staff_page(rx.cond(here.done, done, form), portal_dialog(), current="Patients", register=False)

@@ -8,6 +8,7 @@ import reflex as rx
 
 from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.services.access import Permission
+from clinic_app.services.accounts.drafts import discard_draft, read_draft
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.errors import PatientNotFound, StaleRecord
 from clinic_app.services.patients.forms import LABELS, PatientDetails, PatientUpdate
@@ -49,6 +50,8 @@ class ProfileState(Asking, rx.State):
     born_date: str = ""
     born_age: str = ""
     asking_off: bool = False
+    restored: bool = False  # the form began with what was typed and not saved
+    _before: dict[str, str] = {}  # the record as it was when the form was opened
     _version: int = 0
     _seen: int = 0
     _socket: str = ""
@@ -73,6 +76,7 @@ class ProfileState(Asking, rx.State):
 
     def _close_form(self) -> None:
         self.editing, self.values, self.errors, self.problems = "", {}, {}, []
+        self._before, self.restored = {}, False
         self.stale, self.stale_note = [], ""
         self.born_date = self.born_age = ""
         self.busy = self.asking_off = False
@@ -135,10 +139,36 @@ class ProfileState(Asking, rx.State):
         self._close_form()
         self.notice = self.failure = ""
         self._show(patient)
-        self.values = show.typed(patient)
+        await self._open_form(section, patient)
+        return rx.set_focus(SECTIONS[section][0])
+
+    async def _open_form(self, section: str, patient: PatientProfile) -> None:
+        """The record in the inputs, and over it what was typed the last time and not saved."""
+        draft = await self._ask(read_draft, self._draft(section))
+        self._before = show.typed(patient)
+        typed = {name: value for name, value in draft.items() if name in SECTIONS[section]}
+        self.restored = any(value != self._before[name] for name, value in typed.items())
+        self.values = {**self._before, **typed} if self.restored else self._before
         self.born_date, self.born_age = wording.read_back(patient.date_of_birth)
+        if self.restored and section == "details":
+            self._read_back(self.values["date_of_birth"])
         self.editing = section
         self.form_number += 1
+
+    def _draft(self, section: str) -> str:
+        return f"profile-{self.person.patient_id}-{section}"
+
+    @rx.event
+    @guard.require(Permission.PATIENT_EDIT)
+    @safe
+    async def clear(self):
+        """*Clear*: the record instead of the restored form."""
+        section = self.editing
+        if section not in SECTIONS:
+            return None
+        await self._ask(discard_draft, self._draft(section))
+        self._close_form()
+        await self._open_form(section, await self._ask(reread_patient, self.person.patient_id))
         return rx.set_focus(SECTIONS[section][0])
 
     @rx.event
@@ -155,10 +185,13 @@ class ProfileState(Asking, rx.State):
         if self.problems:
             self.problems = [Problem(key, words) for key, words in self.errors.items()]
         if name == "date_of_birth":
-            self.born_date = self.born_age = ""
-            if not problem:
-                form = PatientUpdate.parse({"date_of_birth": value})
-                self.born_date, self.born_age = wording.read_back(form.changes["date_of_birth"])
+            self._read_back(value)
+
+    def _read_back(self, value: str) -> None:
+        self.born_date = self.born_age = ""
+        if not PatientDetails.problem("date_of_birth", value):
+            form = PatientUpdate.parse({"date_of_birth": value})
+            self.born_date, self.born_age = wording.read_back(form.changes["date_of_birth"])
 
     @rx.event
     @guard.require(Permission.PATIENT_EDIT)
@@ -168,7 +201,7 @@ class ProfileState(Asking, rx.State):
         if self.busy or self.editing not in SECTIONS:
             return
         given = fields(form, SECTIONS[self.editing])
-        changed = {name: value for name, value in given.items() if value.strip() != self.values.get(name, "").strip()}
+        changed = {name: value for name, value in given.items() if value.strip() != self._before.get(name, "").strip()}
         update = PatientUpdate.parse(changed, self._version)
         self.busy, self.errors, self.problems, self.failure = True, {}, [], ""
         self.stale, self.stale_note = [], ""
@@ -178,6 +211,7 @@ class ProfileState(Asking, rx.State):
         except StaleRecord as error:
             await self._say_stale(error)
             return
+        await self._ask(discard_draft, self._draft(self.editing))
         self._close_form()
         self._show(patient)
         self.notice = "Saved."
@@ -186,7 +220,7 @@ class ProfileState(Asking, rx.State):
         """Keep what was typed, show what the other one changed, and take the next *Save* as meant."""
         now = await self._ask(reread_patient, self.person.patient_id)
         fresh = show.typed(now)
-        self.stale = [Fact(LABELS[name], fresh[name]) for name in fresh if fresh[name] != self.values.get(name, "")]
+        self.stale = [Fact(LABELS[name], fresh[name]) for name in fresh if fresh[name] != self._before.get(name, "")]
         self.stale_note = error.detail
         self.busy = False
         self.attempt += 1
@@ -197,6 +231,8 @@ class ProfileState(Asking, rx.State):
     @safe
     async def cancel(self):
         """Leave the form without saving."""
+        if self.editing in SECTIONS:
+            await self._ask(discard_draft, self._draft(self.editing))
         self._close_form()
         self._show(await self._ask(reread_patient, self.person.patient_id))
 

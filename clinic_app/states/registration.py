@@ -6,9 +6,9 @@ from typing import Any
 
 import reflex as rx
 
-from clinic_app.core import routes
 from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.services.access import Permission
+from clinic_app.services.accounts.drafts import discard_draft, read_draft
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientRegistration
 from clinic_app.services.patients.registration import register_patient
@@ -19,6 +19,7 @@ from clinic_app.states.portal_dialog import PortalDialogState
 from clinic_app.states.shown import PatientRow, Problem
 
 FIELDS = tuple(PatientRegistration.model_fields)
+DRAFT = "registration"
 
 
 class RegistrationState(Asking, rx.State):
@@ -37,6 +38,7 @@ class RegistrationState(Asking, rx.State):
     done: bool = False
     message: str = ""
     patient: PatientRow = PatientRow()
+    restored: bool = False  # the form began with what was typed and not sent
     _socket: str = ""
 
     def _fail(self, error: ClinicError) -> Any:
@@ -55,23 +57,31 @@ class RegistrationState(Asking, rx.State):
     def _begin_with(self, known: dict[str, str]) -> None:
         self.values, self.errors, self.problems = {"gender": "UNKNOWN", **known}, {}, []
         self.born_date = self.born_age = self.failure = self.failure_detail = self.message = ""
-        self.busy = self.done = False
+        self.busy = self.done = self.restored = False
         self.patient = PatientRow()
 
     @rx.event
     @guard.require(Permission.PATIENT_REGISTER)
     @safe
     async def load(self):
-        """An empty form; names are carried over from a search that found nobody.
+        """An empty form; names are carried over from a search that found nobody, and a draft is restored.
 
         Also runs after a lost connection: the inputs, and what is typed in them, then stay as they are.
         """
         socket, self._socket = self._socket, self.router.session.session_id
-        before, known = self.values, self.values if socket != self._socket else {}
+        reconnected = socket not in ("", self._socket)
+        before, known, was_restored = self.values, self.values if reconnected else {}, self.restored
         searched = await self.get_state(PatientListState)
         words = searched.carried.split() if searched.carried and not any(c.isdigit() for c in searched.carried) else []
         searched.carried = ""
-        self._begin_with({"first_name": words[0], "last_name": " ".join(words[1:])} if words else known)
+        if words:
+            known = {"first_name": words[0], "last_name": " ".join(words[1:])}
+        draft = {} if words or reconnected else await self._ask(read_draft, DRAFT)
+        draft = {name: value for name, value in draft.items() if name in FIELDS}
+        self._begin_with({**known, **draft})
+        self.restored = bool(draft) or (reconnected and was_restored)
+        if self.values.get("date_of_birth"):
+            self._read_back(self.values["date_of_birth"])
         if self.values != before:
             self.form_number += 1
 
@@ -121,6 +131,7 @@ class RegistrationState(Asking, rx.State):
         done = await self._ask(register_patient, wanted)
         self.busy, self.done, self.message = False, True, done.message
         self.patient = show.patient_row(done.patient)
+        await self._ask(discard_draft, DRAFT)
         if done.credentials is not None:
             dialog = await self.get_state(PortalDialogState)
             yield dialog._succeed(
@@ -138,7 +149,16 @@ class RegistrationState(Asking, rx.State):
     @rx.event
     @guard.require(Permission.PATIENT_REGISTER)
     @safe
+    async def clear(self):
+        """*Clear*: an empty form instead of the restored one."""
+        await self._ask(discard_draft, DRAFT)
+        self._blank()
+        return rx.set_focus("first_name")
+
+    @rx.event
+    @guard.require(Permission.PATIENT_REGISTER)
+    @safe
     async def cancel(self):
         """Back to the list; nothing is kept of what was typed."""
+        await self._ask(discard_draft, DRAFT)
         self._blank()
-        return rx.redirect(routes.PATIENTS)

@@ -17,7 +17,7 @@ from clinic_app.states.base import Asking, fields, safe, text
 from clinic_app.states.portal_dialog import PortalDialogState
 from clinic_app.states.shown import Problem, StaffRow
 
-FIELDS = ("username", "name", "role")
+FIELDS = ("name", "username", "role")
 #: What the question asks before → the use case and what is said afterwards.
 QUESTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "disable": (staff.disable_staff, "{} cannot sign in any more."),

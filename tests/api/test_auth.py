@@ -116,7 +116,9 @@ async def test_a_temporary_password_opens_nothing(api, people):
     assert still_open == 0
 
 
-@pytest.mark.parametrize("body", [{}, {"username": "a"}, {"username": 1, "password": "b"}, {"username": "", "password": ""}])
+@pytest.mark.parametrize(
+    "body", [{}, {"username": "a"}, {"username": 1, "password": "b"}, {"username": "", "password": ""}]
+)
 async def test_what_is_missing_is_said_by_field(api, body):
     answer = await api.post("/api/v1/auth/login/", json=body)
     assert answer.status_code == 400
@@ -244,7 +246,10 @@ def forged(access: str, refresh: str) -> dict[str, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of keys too short for SHA-512
             return jwt.encode(
-                wanted, signing.get("key", key), signing.get("algorithm", "HS256"), headers={**header, **(headers or {})}
+                wanted,
+                signing.get("key", key),
+                signing.get("algorithm", "HS256"),
+                headers={**header, **(headers or {})},
             )
 
     def part(data: Any) -> str:
@@ -308,7 +313,9 @@ async def test_a_page_session_is_no_api_session(api, people):
     made = await pair(api, people.admin.username)
     claims = jwt.decode(made["access"], options={"verify_signature": False})
     with db.transaction() as session:
-        session.execute(sa.update(LoginSession).where(LoginSession.__table__.c.id == int(claims["sid"])).values(kind="page"))
+        session.execute(
+            sa.update(LoginSession).where(LoginSession.__table__.c.id == int(claims["sid"])).values(kind="page")
+        )
     assert await status(api, made["access"]) == 401
 
 

@@ -91,7 +91,8 @@ async def test_more_than_a_megabyte(api, as_, header):
 
 @pytest.mark.asvs("4.1.1", "2.2.2")
 @pytest.mark.parametrize(
-    "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/json; charset=latin-1"]
+    "kind",
+    ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/json; charset=latin-1"],
 )
 async def test_another_content_type(api, as_, kind):
     answer = await api.post("/api/v1/patients/", content=sent(), headers={**as_("receptionist"), "content-type": kind})
@@ -99,7 +100,9 @@ async def test_another_content_type(api, as_, kind):
     assert answer.json()["detail"] == "Send JSON, with the header Content-Type: application/json."
 
 
-@pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", 'application/json;charset="UTF-8"'])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "Application/JSON; charset=utf-8", 'application/json;charset="UTF-8"']
+)
 async def test_ways_to_say_json(api, as_, kind):
     answer = await api.post("/api/v1/patients/", content=sent(), headers={**as_("receptionist"), "content-type": kind})
     assert answer.status_code == 201
@@ -124,7 +127,9 @@ async def test_parameters(api, as_, query):
     assert answer.json()["errors"]
 
 
-@pytest.mark.parametrize("key", ["0", "-1", "999999", "99999999999999999999", "LMC999999", "x" * 300, "%00", "1%20", "é", "1.0", "٣"])
+@pytest.mark.parametrize(
+    "key", ["0", "-1", "999999", "99999999999999999999", "LMC999999", "x" * 300, "%00", "1%20", "é", "1.0", "٣"]
+)
 async def test_no_such_patient(api, as_, key):
     answer = await api.get(f"/api/v1/patients/{key}/", headers=as_("receptionist"))
     assert answer.status_code == 404

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 
 from clinic_app.api import app as composition
-from clinic_app.api.deps import Anyone, Call, Needs
-from clinic_app.api.describe import needed
+from clinic_app.api.deps import Anyone, Call, Needs, Route
 from clinic_app.services.access import Permission
 
 STAFF, DESK, ADMIN, ALL = (
@@ -61,7 +60,9 @@ async def test_who_may(api, as_, people, method, path):
     for who in WHO:
         headers = as_(who)
         # a body that no form takes: whoever is let through gets no further than 400, 404 or 409
-        answer = await api.request(method, address, content=b"[1", headers={**headers, "content-type": "application/json"})
+        answer = await api.request(
+            method, address, content=b"[1", headers={**headers, "content-type": "application/json"}
+        )
         if allowed is None or who in allowed:
             assert answer.status_code in (200, 400, 409), (who, answer.text)
             continue
@@ -88,7 +89,7 @@ async def test_a_refusal_is_recorded(api, as_, people):
 
 
 def test_a_route_without_a_permission_stops_the_start():
-    forgetful = APIRouter()
+    forgetful = APIRouter(route_class=Route)
 
     @forgetful.get("/v1/forgotten/")
     async def forgotten() -> dict[str, str]:
@@ -100,7 +101,7 @@ def test_a_route_without_a_permission_stops_the_start():
 
 def test_two_permissions_are_none():
     """Which of them would count is anybody's guess."""
-    undecided = APIRouter()
+    undecided = APIRouter(route_class=Route)
 
     @undecided.get("/v1/undecided/", dependencies=[Depends(Anyone("why"))])
     async def both(call: Call = Depends(Needs(Permission.AUDIT_SEE))) -> dict[str, str]:
@@ -112,9 +113,7 @@ def test_two_permissions_are_none():
 
 def test_whatever_needs_nothing_says_why():
     open_to_all = [
-        need.why
-        for route in composition.create_api().router.routes
-        if isinstance(need := needed(route), Anyone)
+        need.why for route in composition.create_api().router.routes if isinstance(need := route.need, Anyone)
     ]
     assert len(open_to_all) == 4
     assert all(open_to_all)

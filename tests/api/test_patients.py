@@ -95,7 +95,9 @@ async def test_search_by_address_and_by_body(api, desk, five):
 async def test_a_posted_term_is_in_no_address(api, desk, five):
     first = (await api.post(f"{P}search/", json={"q": "listed", "page_size": 2}, headers=desk)).json()
     assert "listed" not in first["next"]
-    second = await api.post(urlsplit(first["next"])._replace(scheme="", netloc="").geturl(), json={"q": "listed"}, headers=desk)
+    second = await api.post(
+        urlsplit(first["next"])._replace(scheme="", netloc="").geturl(), json={"q": "listed"}, headers=desk
+    )
     assert [row["id"] for row in second.json()["results"]] == [patient.id for patient in five[2:4]]
 
 
@@ -203,5 +205,3 @@ async def test_those_left_out_are_not_counted(api, desk, five):
 @pytest.mark.parametrize("term", ["%", "_", "/", "100%", "z_a"])
 async def test_signs_of_patterns_are_found_as_they_stand(api, desk, five, term):
     assert (await api.get(f"{P}search/", params={"q": term}, headers=desk)).json()["count"] == 0
-
-

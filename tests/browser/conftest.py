@@ -186,6 +186,8 @@ def open_page(chromium: Browser, server: Server, watch: Watch) -> Iterator[Opene
         if who:
             with bound(at):
                 token = at.open_session(who)
+            # nothing half typed by an earlier test
+            at.sql("DELETE FROM drafts WHERE account_id IN (SELECT id FROM accounts WHERE username = ?)", who)
             cookie = {"name": "clinic_session", "value": token, "url": at.url, "httpOnly": True, "sameSite": "Strict"}
             context.add_cookies([cookie])  # type: ignore[list-item]
         page = context.new_page()

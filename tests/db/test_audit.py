@@ -32,6 +32,7 @@ from tests.db import tools
 # --- what is recorded ---------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("16.2.1")
 def test_a_row_says_who_did_what_when_to_what_and_from_where(clock, desk, request_id):
     done = factories.make_patient(desk)
     row = tools.trail()[-1]
@@ -90,6 +91,7 @@ def test_the_request_is_recorded_in_printable_and_short_form(database):
     assert chain.verify().ok
 
 
+@pytest.mark.asvs("2.3.3", "16.5.3")
 def test_an_event_and_what_it_records_are_kept_together_or_not_at_all(desk):
     before = tools.dump()
 
@@ -189,6 +191,7 @@ POSTGRES_CHANGES = [
 ]
 
 
+@pytest.mark.asvs("16.4.2")
 def test_the_database_refuses_every_way_to_change_or_remove_an_event(database):
     _some_events()
     sqlite = database.dialect.name == "sqlite"

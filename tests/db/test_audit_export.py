@@ -7,12 +7,13 @@ import datetime as dt
 import io
 import json
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
-from clinic_app.core import context, csv_safe, db
-from clinic_app.core.errors import InvalidInput
+from clinic_app.core import clock, context, csv_safe, db
+from clinic_app.core.errors import InvalidInput, ReauthenticationRequired
 from clinic_app.models.audit import AuditEvent
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.audit import chain
@@ -24,6 +25,12 @@ from clinic_app.services.audit.recording import record
 from clinic_app.services.patients.profile import view_patient
 from tests import factories
 from tests.db import tools
+
+
+@pytest.fixture
+def people(people):
+    """The administrator has just signed in."""
+    return replace(people, admin=replace(people.admin, proved_at=clock.now()))
 
 
 def read(export) -> list[dict[str, str]]:
@@ -87,6 +94,16 @@ def test_nothing_leaves_if_it_cannot_be_recorded(people, monkeypatch):
     monkeypatch.setattr("clinic_app.services.audit.exporting.record", broken)
     with pytest.raises(OSError):
         export_audit(people.admin, AuditQuery())
+
+
+@pytest.mark.asvs("7.5.3")
+@pytest.mark.parametrize("age", [None, dt.timedelta(minutes=6), -dt.timedelta(minutes=1)])
+def test_an_export_needs_fresh_proof_of_who_it_is(people, age):
+    stale = replace(people.admin, proved_at=None if age is None else clock.now() - age)
+    seq = tools.trail()[-1]["seq"]
+    with pytest.raises(ReauthenticationRequired):
+        export_audit(stale, AuditQuery())
+    assert "AUDIT_EXPORTED" not in {event["action"] for event in tools.trail(after=seq)}
 
 
 def test_filters_choose_what_the_page_shows(people):

@@ -113,6 +113,10 @@ def test_the_file_of_the_trail_is_for_administrators_from_our_own_page_and_kept_
     nobody = desk.post(routes.AUDIT_EXPORT, headers={"Cookie": "x=y"})
     assert (nobody.status_code, nobody.headers["location"]) == (303, "/login")
     assert https.audit("AUDIT_EXPORTED") == before
+    https.sql("UPDATE login_sessions SET proved_at = '2020-01-01 00:00:00.000000'")
+    stale = desk.post(routes.AUDIT_EXPORT, headers=admin)
+    assert (stale.status_code, stale.headers["location"]) == (303, routes.confirm(routes.AUDIT_TRAIL))
+    assert https.audit("AUDIT_EXPORTED") == before
 
 
 @pytest.mark.asvs("3.4.2")
@@ -122,6 +126,32 @@ def test_no_other_origin_is_invited(desk, path, origin):
     asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a"}
     for answer in (desk.get(path, headers=asked), desk.options(path, headers=asked)):
         assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.asvs("5.4.2")
+def test_the_name_of_a_file_is_ours_whatever_is_asked_for(https, desk):
+    with bound(https):
+        admin = {"Cookie": f"__Host-{session(https.open_session('admin'))}"}
+    form = {"filename": "../../evil.html", "actor": 'x";filename=evil.html', "patient": "LMC000001"}
+    answer = desk.post(f"{routes.AUDIT_EXPORT}?filename=evil.html", headers=admin, data=form)
+    assert re.fullmatch(r'attachment; filename="audit-trail-[0-9-]+\.csv"', answer.headers["content-disposition"])
+
+
+@pytest.mark.asvs("1.2.2")
+@pytest.mark.parametrize(
+    "target",
+    ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/%2f/evil.example", ""],
+)
+def test_no_address_leads_away_from_us(https, target):
+    assert routes.after_confirming(target) == routes.ACCOUNT
+    assert not routes.staff_page(target)
+    answer = httpx.post(
+        https.url + routes.SIGN_IN_STAFF,
+        params={"next": target},
+        data={"username": "receptionist", "password": DEMO_PASSWORD, "next": target},
+        headers={"Origin": PUBLIC},
+    )
+    assert answer.headers["location"] == routes.RECEPTION
 
 
 # --- cookies ------------------------------------------------------------------------------------------------------

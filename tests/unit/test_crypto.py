@@ -56,12 +56,14 @@ def test_temporary_passwords_are_12_symbols_that_nobody_mixes_up():
     assert len(set(crypto.UNAMBIGUOUS)) == len(crypto.UNAMBIGUOUS) == 54
 
 
+@pytest.mark.asvs("6.4.1", "6.5.3", "11.5.1")
 def test_temporary_passwords_come_from_the_systems_random_source(monkeypatch):
     ends = itertools.cycle([0, -1])
     monkeypatch.setattr("secrets.choice", lambda symbols: symbols[next(ends)])
     assert crypto.temporary_password() == "A9" * 6
 
 
+@pytest.mark.asvs("7.2.2", "7.2.3")
 def test_tokens_have_256_bits_and_only_their_digest_is_kept():
     one, other = crypto.new_token(), crypto.new_token()
     assert one != other
@@ -100,6 +102,7 @@ def test_a_password_is_the_same_however_the_keyboard_composes_it():
     assert crypto.verify_password("Jose\u0301 ﬁfty", crypto.hash_password("Jos\u00e9 fifty"))
 
 
+@pytest.mark.asvs("6.2.8", "6.2.9")
 def test_every_character_of_a_long_password_counts_also_after_a_nul_byte():
     kept = crypto.hash_password("x" * 127 + "a")
     assert crypto.verify_password("x" * 127 + "a", kept)
@@ -108,6 +111,7 @@ def test_every_character_of_a_long_password_counts_also_after_a_nul_byte():
     assert crypto.verify_password("\ud800", crypto.hash_password("\ud800"))
 
 
+@pytest.mark.asvs("11.4.2")
 def test_a_hash_is_worth_nothing_without_the_pepper(changed):
     kept = crypto.hash_password("seven amber kettles")
     changed("CLINIC_PEPPER", "q" * 40)

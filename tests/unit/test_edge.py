@@ -362,6 +362,7 @@ async def test_our_own_pages_may_connect(built, origin):
     assert sent[0] == {"type": "websocket.accept"}
 
 
+@pytest.mark.asvs("4.4.2")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -392,6 +393,7 @@ async def test_sockets_on_other_paths_are_refused(built):
     assert (await connect([OWN], path="/_eventually"))[1] is None
 
 
+@pytest.mark.asvs("4.4.3", "7.2.2")
 async def test_reflex_sees_our_cookies_as_hashes_and_no_others(built):
     cookie = f"{SESSION}=secret-token; {cookies.flash_name()}=note; tracker=1; {cookies.ADDRESS}=198.51.100.66"
     _, seen = await connect([OWN, ("Cookie", cookie), ("Cookie", f"{cookies.ADDRESS}=198.51.100.67")])

@@ -56,5 +56,7 @@ def add_portal_account(
 def rename_portal_account(session: Session, patient_id: int, full_name: str) -> None:
     """Building block: the account of a patient, if there is one, bears the patient's name."""
     session.execute(
-        update(_ACCOUNTS).where(_ACCOUNTS.c.patient_id == patient_id).values(full_name=full_name, updated_at=clock.now())
+        update(_ACCOUNTS)
+        .where(_ACCOUNTS.c.patient_id == patient_id)
+        .values(full_name=full_name, updated_at=clock.now())
     )

@@ -18,7 +18,7 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.browsing import AuditQuery, about_patient, conditions
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
+from clinic_app.services.audit.refusals import demand, demand_fresh
 
 _EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
@@ -84,9 +84,10 @@ def export_audit(actor: Actor, query: AuditQuery) -> AuditExport:
 
     For administrators and the command line. Recorded with the filters and the count before anything is read out;
     events added since then, this one among them, are not in it. No connection is held while the reader is slow.
-    Times are UTC, ISO 8601. Raises ``PermissionDenied``.
+    Times are UTC, ISO 8601. Raises ``PermissionDenied``, ``ReauthenticationRequired``.
     """
     demand(actor, Permission.AUDIT_SEE)
+    demand_fresh(actor)
     where = conditions(query)
     with db.transaction() as session:
         count, last = session.execute(
