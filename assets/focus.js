@@ -56,11 +56,12 @@
   }
 
   function lookAtTakers() {
+    const dialog = document.querySelector(DIALOG);
     for (const element of document.querySelectorAll("[data-takes-focus]")) {
       const value = element.dataset.takesFocus;
       if (taken.get(element) === value) continue;
       taken.set(element, value);
-      if (!value) continue;
+      if (!value || (dialog && !dialog.contains(element))) continue; // not from under a dialog
       focus(element);
       element.scrollIntoView({ block: "nearest" });
       return; // the first one; the others have their turn when they change

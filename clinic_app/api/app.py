@@ -62,7 +62,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 def _allowed(request: Request) -> list[str]:
     """The methods this address takes, whichever routes they belong to."""
     fitting = [route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return sorted({method for route in fitting if isinstance(route, Route) for method in route.methods})
+    return sorted({method for route in fitting if isinstance(route, Route) for method in route.methods or ()})
 
 
 async def _unreadable(_: Request, __: Exception) -> Response:

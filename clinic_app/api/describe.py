@@ -136,7 +136,7 @@ def _statuses(route: Route, need: Needs | Anyone, operation: dict[str, Any]) -> 
     found = {500, 503}
     if isinstance(need, Needs):
         found |= {401, 403, 429}
-    if route.methods & WITH_BODY:
+    if WITH_BODY & set(route.methods or ()):
         found |= {413}
     if "requestBody" in operation:
         found |= {400, 415}
@@ -148,7 +148,7 @@ def _statuses(route: Route, need: Needs | Anyone, operation: dict[str, Any]) -> 
         found |= {404}
     if _KEY in operation.get("parameters", ()):
         found |= {400, 409, 422}
-    return sorted(found | set(route.responses))
+    return sorted(found | {int(status) for status in route.responses})
 
 
 def _refusal(need: Needs | Anyone) -> dict[str, Any]:

@@ -149,12 +149,13 @@ def audit_body(
     on_previous: Any = None,
     on_next: Any = None,
     on_open: Callable[[Any], Any] | None = None,
+    on_again: Any = None,
     key: Any = None,
 ) -> rx.Component:
     """Filters, events, paging, and what is shown instead of events.
 
-    ``mode`` is ``rows``, ``loading``, ``empty`` (nothing yet) or ``none`` (nothing matches); ``rows`` holds
-    ``TrailRow``. ``asked`` are the filters in force by name, ``errors`` sentences by name.
+    ``mode`` is ``rows``, ``loading``, ``empty`` (nothing yet), ``none`` (nothing matches) or ``failed``; ``rows``
+    holds ``TrailRow``. ``asked`` are the filters in force by name, ``errors`` sentences by name.
     """
     loading = rx.el.div(_skeleton(), rx.el.p("Loading events", role="status", class_name="sr"), aria_busy="true")
     nothing = empty("scroll-text", "No events yet", "Everything that happens here is written down, and appears here.")
@@ -163,6 +164,12 @@ def audit_body(
         "No event matches",
         "Try a longer time, or fewer filters.",
         rx.button("Show all events", type="button", variant="outline", size="2", **given(on_click=on_clear)),
+    )
+    failed = empty(
+        "scroll-text",
+        "The events cannot be shown just now",
+        "Nothing is lost. Try again in a moment.",
+        rx.button("Try again", type="button", variant="outline", size="2", **given(on_click=on_again)),
     )
     body = rx.el.tbody(each(rows, lambda event: _event(event, on_open)), role="rowgroup")
     table = rx.el.div(
@@ -192,7 +199,7 @@ def audit_body(
             card(filters, title="Filter", cls="no-print"),
             when(failure, note("bad", rx.el.p(failure), role="alert")),
             rx.el.section(
-                pick(mode, {"loading": loading, "empty": nothing, "none": no_match}, table),
+                pick(mode, {"loading": loading, "empty": nothing, "none": no_match, "failed": failed}, table),
                 class_name="card table",
                 aria_label="Events",
             ),

@@ -37,6 +37,7 @@ def audit_trail() -> rx.Component:
         on_previous=here.turn(-1),
         on_next=here.turn(1),
         on_open=lambda seq: here.open(seq),
+        on_again=here.turn(0),
         key=here.form_number,
     )
     dialog = event_dialog(here.opened, open=here.is_open, on_open_change=here.close, on_close=here.close(False))

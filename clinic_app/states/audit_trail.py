@@ -91,7 +91,7 @@ def trail_row(event: TrailEvent) -> TrailRow:
 class AuditTrailState(Asking, rx.State):
     """One administrator's look at the trail. What is asked for stays in the tab."""
 
-    mode: str = "loading"  # loading, rows, empty (nothing has happened yet) or none (nothing matches)
+    mode: str = "loading"  # loading, rows, empty (nothing yet), none (nothing matches) or failed
     rows: list[TrailRow] = []
     asked: dict[str, str] = _NOTHING  # the filters in force
     errors: dict[str, str] = {}
@@ -110,7 +110,7 @@ class AuditTrailState(Asking, rx.State):
         self.errors = {name: text for name, text in error.fields.items() if name in FILTERS}
         self.problems = [Problem(name, text) for name, text in self.errors.items()]
         self.failure = "" if self.problems else error.detail
-        self.mode = "rows" if self.mode == "loading" else self.mode
+        self.mode = "failed" if self.mode == "loading" else self.mode
         return rx.set_focus(self.problems[0].ident) if self.problems else None
 
     def _show(self, page: Page[TrailEvent]) -> None:

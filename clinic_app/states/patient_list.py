@@ -102,6 +102,7 @@ class PatientListState(Asking, rx.State):
     @safe
     async def sort_by(self, key: str):
         """Sort by a column; by the same one again, the other way round."""
+        key = text(key, 40)
         if key not in ORDERS:
             return
         self.descending = not self.descending if key == self.sort else False

@@ -24,11 +24,11 @@ INTENDED = {
     },
     "ProfileState": {
         "patient:see": "load watch",
-        "patient:edit": "cancel check edit save",
+        "patient:edit": "cancel check clear edit save",
         "portal:manage": "ask_turn_off reset_password turn_off turn_on",
     },
     "ReceptionState": {"patient:see": "load watch"},
-    "RegistrationState": {"patient:register": "another cancel check load submit"},
+    "RegistrationState": {"patient:register": "another cancel check clear load submit"},
     "SearchState": {"patient:see": "leave search"},
     "SessionBinding": {},
     "ShellState": {"own:session": "enter", "public": "show_failure show_refusal"},  # constant sentences

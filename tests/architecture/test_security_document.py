@@ -14,7 +14,8 @@ import pytest
 from clinic_app.api import edge, rates
 from clinic_app.core import crypto, paging
 from clinic_app.core.settings import Settings
-from clinic_app.services import idempotency
+from clinic_app.models.accounts import Role
+from clinic_app.services import access, idempotency
 from clinic_app.services.accounts import (
     blocklist,
     codes,
@@ -140,6 +141,17 @@ def test_the_figures_are_those_that_were_decided():
     assert default("staff_idle_minutes") <= 60
     assert default("staff_session_hours") <= 24
     assert codes.STEP <= 30
+
+
+@pytest.mark.asvs("8.1.1", "8.1.2")
+def test_who_may_do_what_is_written_as_it_is():
+    _, _, rest = DOCUMENT.partition("\n## Who may do what\n")
+    lines = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("| `")]
+    roles = (Role.ADMIN, Role.RECEPTIONIST, Role.CLINICIAN, Role.PATIENT)
+    written = {line.split("`")[1]: [cell.strip() for cell in line.strip("|").split("|")[1:]] for line in lines}
+    assert written == {
+        str(one): ["yes" if one in access.PERMISSIONS[role] else "no" for role in roles] for one in access.Permission
+    }
 
 
 # --- the table of requirements ------------------------------------------------------------------------------------

@@ -222,6 +222,15 @@ def focused(page: Page) -> str:
     return page.evaluate("document.activeElement.id || document.activeElement.innerText")
 
 
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the control of this name or label has the focus."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText") == name:
+            return
+    raise AssertionError(f"{name} cannot be reached by keyboard; the focus is on {focused(page)}")
+
+
 def exactly(text: str) -> re.Pattern[str]:
     """``text`` and nothing else."""
     return re.compile(rf"^\s*{re.escape(text)}\s*$")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,36 @@ def test_it_can_be_used_by_everybody_everywhere(trail, width, dark):
     page = trail(width=width, dark=dark)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     axe(page, f"{width}-{'dark' if dark else 'light'}")
+
+
+def test_while_it_waits_and_when_nothing_matches_it_says_so(open_page, server):
+    page = open_page("admin")
+    with sqlite3.connect(server.database, isolation_level=None) as writer:
+        writer.execute("BEGIN IMMEDIATE")  # reading the trail is recorded, so it waits for this
+        page.goto("/admin/audit")
+        expect(page.get_by_role("status").filter(has_text="Loading events")).to_have_count(1)
+        axe(page, "loading")
+        writer.execute("ROLLBACK")
+    writer.close()
+    expect(page.get_by_role("button", name=DETAILS).first).to_be_visible()
+    show(page, Username="nobody.at.all")
+    expect(page.get_by_role("heading", name="No event matches")).to_be_visible()
+    axe(page, "no-match")
+
+
+def test_a_look_that_cannot_be_recorded_shows_nothing(open_page, clinic):
+    clinic.sql("CREATE TRIGGER broken BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'no space left'); END")
+    try:
+        page = open_page("admin", "/admin/audit")
+        alert = page.get_by_role("alert").filter(has_text="Please try again. Reference: ")
+        expect(alert).to_be_visible()
+        expect(page.get_by_role("button", name=DETAILS)).to_have_count(0)
+        axe(page, "failed")
+    finally:
+        clinic.sql("DROP TRIGGER broken")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name=DETAILS).first).to_be_visible()
+    expect(alert).to_have_count(0)
 
 
 def test_on_paper_there_are_events_and_no_controls(trail):

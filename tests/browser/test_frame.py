@@ -120,11 +120,15 @@ def test_every_stop_of_the_keyboard_is_visible(open_page):
     for _ in range(40):
         page.keyboard.press("Tab")
         found = page.evaluate("""() => {
-          const at = document.activeElement, style = getComputedStyle(at);
+          const at = document.activeElement;
           if (at === document.body) return null;
-          const drawn = (one) => one && (getComputedStyle(one).outlineStyle !== "none" || getComputedStyle(one).boxShadow !== "none");
+          const drawn = (one) => {
+            const look = one && getComputedStyle(one);
+            return look && (look.outlineStyle !== "none" || look.boxShadow !== "none");
+          };
           const box = at.getBoundingClientRect();
-          return {name: at.outerHTML.slice(0, 90), seen: drawn(at) || drawn(at.parentElement), size: box.width * box.height};
+          const seen = drawn(at) || drawn(at.parentElement);
+          return {name: at.outerHTML.slice(0, 90), seen, size: box.width * box.height};
         }""")
         if found and not (found["seen"] and found["size"] > 0):
             bare.append(found["name"])

@@ -50,9 +50,9 @@ def _violations(page: Page) -> list[str]:
 def _sideways(page: Page) -> list[str]:
     """What is wider than the screen: the page itself, or a dialog that scrolls sideways."""
     return page.evaluate("""() => {
-      const wide = [document.documentElement, document.body, ...document.querySelectorAll("[role=dialog], dialog[open]")]
-        .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => `${one.tagName}: ${one.scrollWidth}`);
-      return wide;
+      const boxes = document.querySelectorAll("html, body, [role=dialog], dialog[open]");
+      return [...boxes].filter((one) => one.scrollWidth > one.clientWidth + 1)
+        .map((one) => `${one.tagName}: ${one.scrollWidth}`);
     }""")
 
 

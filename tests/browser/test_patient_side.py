@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import factories
-from tests.browser.conftest import patient_sign_in
+from tests.browser.conftest import patient_sign_in, tab_to
 
 GOOD = "seven amber kettles hum"
 
@@ -127,16 +127,16 @@ def test_a_second_patient_in_the_same_browser_sees_nothing_of_the_first(open_pag
 def test_the_whole_first_visit_goes_by_keyboard_alone(open_page, clinic):
     done = clinic.patient(portal_email="patient.keys@example.org")
     page = open_page(path="/patient-portal/login")
-    page.get_by_label("Email").focus()
+    tab_to(page, "Email")
     page.keyboard.type("patient.keys@example.org")
-    page.keyboard.press("Tab")
+    tab_to(page, "Password")
     page.keyboard.type(done.credentials.temporary_password)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Choose your password")).to_be_visible()
-    page.get_by_label("New password", exact=True).focus()
+    tab_to(page, "New password")
     page.keyboard.type(GOOD)
-    page.keyboard.press("Tab")  # Show
-    page.keyboard.press("Tab")
+    tab_to(page, "Confirm new password")
     page.keyboard.type(GOOD)
-    page.keyboard.press("Enter")
+    tab_to(page, "Save password")
+    page.keyboard.press("Space")
     expect(page.get_by_role("heading", name="My record")).to_be_visible()

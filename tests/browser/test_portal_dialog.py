@@ -308,7 +308,8 @@ def test_print_prints_one_slip_and_is_recorded(open_page, clinic):
     assert "99 Private Road" not in text  # nothing of the record
     visible = page.evaluate("""() => [...document.body.children].filter(
         (one) => one.id !== "print-sheet" && one.getClientRects().length
-          && getComputedStyle(one).visibility !== "hidden" && one.innerText?.trim()).map((one) => one.outerHTML.slice(0, 80))""")
+          && getComputedStyle(one).visibility !== "hidden" && one.innerText?.trim()
+      ).map((one) => one.outerHTML.slice(0, 80))""")
     assert visible == []
     pdf = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page[^s]", pdf)) == 1

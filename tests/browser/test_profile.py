@@ -142,8 +142,11 @@ def test_the_three_turns_of_an_account_from_the_profile(open_page, clinic):
     dialog.get_by_role("button", name="Close").click()
     expect(access.get_by_text("Waiting for first sign-in")).to_be_visible()
     assert password not in page.content()
-    ended = "SELECT count(*) FROM login_sessions s JOIN accounts a ON a.id = s.account_id WHERE a.username = ? AND ended_at IS NULL"
-    assert clinic.sql(ended, "afterlife@example.org") == [(0,)]
+    still_open = (
+        "SELECT count(*) FROM login_sessions s JOIN accounts a ON a.id = s.account_id"
+        " WHERE a.username = ? AND ended_at IS NULL"
+    )
+    assert clinic.sql(still_open, "afterlife@example.org") == [(0,)]
 
     access.get_by_role("button", name="Turn off portal access").click()
     question = page.get_by_role("dialog", name="Turn off portal access")

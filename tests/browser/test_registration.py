@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import focused
+from tests.browser.conftest import tab_to
 
 FIELDS = {
     "First name": "Wanjiku",
@@ -52,8 +52,8 @@ def test_every_field_arrives_in_the_record(open_page, clinic):
     _submit(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Patient registered successfully")
     row = clinic.sql(
-        "SELECT first_name, last_name, date_of_birth, phone, email, address, next_of_kin_name, next_of_kin_phone, gender,"
-        " portal_enabled, verification_status FROM patients WHERE national_id = 'ALL-FIELDS-1'"
+        "SELECT first_name, last_name, date_of_birth, phone, email, address, next_of_kin_name, next_of_kin_phone,"
+        " gender, portal_enabled, verification_status FROM patients WHERE national_id = 'ALL-FIELDS-1'"
     )[0]
     expected = ("Wanjiku", "Ng'ang'a-Ødegård", "1988-03-14", "+254712445901", "wanjiku@example.org")
     assert row == (*expected, FIELDS["Address"], "Peter Odhiambo", "+254722910448", "FEMALE", 0, "VERIFIED")
@@ -247,7 +247,8 @@ def test_another_unique_value_and_any_other_constraint_have_their_words(open_pag
     finally:
         clinic.sql("UPDATE counters SET value = ? WHERE name = 'patient_id'", highest)
     clinic.sql(
-        "CREATE TRIGGER refuse BEFORE INSERT ON patients BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: secret'); END"
+        "CREATE TRIGGER refuse BEFORE INSERT ON patients"
+        " BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: secret'); END"
     )
     try:
         _submit(page)
@@ -303,34 +304,24 @@ def test_the_whole_registration_goes_by_keyboard_alone(open_page, clinic):
     page.keyboard.press("n")
     expect(page.get_by_role("heading", name="Patient registration", level=1)).to_be_focused()
 
-    def tab_to(name: str) -> None:
-        for _ in range(30):
-            page.keyboard.press("Tab")
-            if (
-                page.evaluate("document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText")
-                == name
-            ):
-                return
-        raise AssertionError(f"{name} cannot be reached; focus is on {focused(page)}")
-
-    tab_to("First name")
+    tab_to(page, "First name")
     page.keyboard.type("Keyboard")
-    tab_to("Last name")
+    tab_to(page, "Last name")
     page.keyboard.type("Only")
-    tab_to("Create Patient Portal Login")
+    tab_to(page, "Create Patient Portal Login")
     page.keyboard.press("Space")
-    tab_to("Portal email")
+    tab_to(page, "Portal email")
     page.keyboard.type("keyboard.only@example.org")
-    tab_to("Register patient")
+    tab_to(page, "Register patient")
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Portal Account Created!")).to_be_visible()
     expect(page.locator("#portal-done")).to_be_focused()
-    tab_to("Close")
+    tab_to(page, "Close")
     page.keyboard.press("Space")
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("heading", level=1)).to_have_text("Patient registered successfully with portal account")
-    tab_to("Open patient profile")
+    tab_to(page, "Open patient profile")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Keyboard Only", level=1)).to_be_visible()
     assert clinic.sql("SELECT count(*) FROM patients WHERE first_name = 'Keyboard'") == [(1,)]

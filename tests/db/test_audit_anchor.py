@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -322,8 +323,14 @@ def test_anchors_lie_in_the_data_directory_by_default(database, settings, tmp_pa
 
 
 @pytest.mark.races
-def test_processes_that_anchor_at_once_keep_the_order(own_database, file):
-    here = context.current()
+def test_processes_that_anchor_at_once_keep_the_order(own_database, file, monkeypatch):
+    here, last = context.current(), anchor._last
+
+    def slowly(opened):
+        time.sleep(0.005)  # between looking at the trail and writing the note
+        return last(opened)
+
+    monkeypatch.setattr(anchor, "_last", slowly)
 
     def work(_: int) -> None:
         with context.use(here):

@@ -50,6 +50,7 @@ async def test_the_sockets_own_origin_opens_it(attacked):
     assert await _opens(attacked.server.url, [("Origin", attacked.server.url)])
 
 
+@pytest.mark.asvs("4.4.2")
 @pytest.mark.parametrize(
     "origin",
     ["https://evil.example", "null", "", "http://localhost", "http://localhost:1", "https://localhost:{port}",
@@ -83,6 +84,7 @@ async def test_a_message_of_70_kib_closes_the_socket_and_one_of_60_does_not(atta
         assert not tab.connected()
 
 
+@pytest.mark.asvs("13.4.5", "4.1.4")
 @pytest.mark.parametrize("path", OFF)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS"])
 def test_reflexs_own_endpoints_are_not_there(attacked, path, method):
@@ -107,6 +109,7 @@ def test_the_forms_of_the_pages_are_among_those_tried():
     assert known | {routes.PASSWORD_STRENGTH, routes.SESSION_TOUCH} <= {path for _, path in CHANGING}
 
 
+@pytest.mark.asvs("3.5.1", "3.5.2")
 @pytest.mark.parametrize(("method", "path"), CHANGING)
 @pytest.mark.parametrize(
     "headers", FORGED, ids=[" ".join(f"{k}={v}" for k, v in one.items()) or "none" for one in FORGED]
@@ -142,6 +145,7 @@ def test_our_own_pages_may_post(attacked, headers):
     assert httpx.get(url + routes.SESSION_ALIVE, headers=cookie).status_code == 401
 
 
+@pytest.mark.asvs("3.5.3")
 @pytest.mark.parametrize("path", sorted({path for method, path in CHANGING if method == "POST"}))
 def test_links_and_images_cannot_do_what_posts_do(attacked, path):
     cookie = {"Cookie": session(_kept_session(attacked))}

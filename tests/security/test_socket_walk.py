@@ -128,6 +128,7 @@ def _beyond(role: str, *, temporary: bool = False):
     return lambda handler: handler.mark is None or (handler.mark != "public" and Permission(handler.mark) not in held)
 
 
+@pytest.mark.asvs("8.2.1", "8.3.1")
 @pytest.mark.parametrize("cookie", ["", "clinic_session=", "clinic_session=guess", 'clinic_session="\'; --"'])
 async def test_nobody_gets_nothing_and_changes_nothing(attacked, cookie):
     before = attacked.server.dump(APART)
@@ -137,6 +138,7 @@ async def test_nobody_gets_nothing_and_changes_nothing(attacked, cookie):
     assert attacked.server.dump(APART) == before
 
 
+@pytest.mark.asvs("4.4.4", "7.4.1")
 @pytest.mark.parametrize("state", ["disabled", "ended", "idle", "absolute", "another clinic's"])
 async def test_a_session_that_is_over_opens_nothing_even_in_a_tab_full_of_data(attacked, state):
     username = "disabled" if state == "disabled" else "second"
@@ -161,6 +163,7 @@ async def test_a_session_that_is_over_opens_nothing_even_in_a_tab_full_of_data(a
     assert attacked.server.dump(APART) == before
 
 
+@pytest.mark.asvs("8.2.1", "16.3.3")
 @pytest.mark.parametrize(
     ("username", "role", "temporary", "forbidden"),
     [
@@ -188,6 +191,7 @@ async def test_whoever_lacks_a_permission_is_refused_and_that_is_recorded(
     assert asked == wanted | {"own:session"}  # what nobody marked is recorded under the least there is
 
 
+@pytest.mark.asvs("8.3.2")
 async def test_a_role_taken_away_counts_from_the_next_event_on(attacked):
     token, patient_id = attacked.sign_in("demoted"), attacked.bravo.patient.patient_id
     async with Tab(attacked.server.url, cookie=session(token)) as tab:
@@ -200,6 +204,7 @@ async def test_a_role_taken_away_counts_from_the_next_event_on(attacked):
     attacked.server.sql("UPDATE accounts SET role = 'RECEPTIONIST' WHERE username = 'demoted'")
 
 
+@pytest.mark.asvs("8.2.2")
 async def test_a_patient_is_sent_their_own_record_and_never_anothers(attacked):
     cookie = session(attacked.sign_in(f"portal.{ALPHA}@example.org"))
     known, bravo = registry(), attacked.bravo.patient
@@ -224,6 +229,7 @@ async def test_a_patient_is_sent_their_own_record_and_never_anothers(attacked):
 # --- tabs: the token in the address proves nothing ---------------------------------------------------
 
 
+@pytest.mark.asvs("4.4.3", "7.2.1")
 @pytest.mark.parametrize("thief", ["nobody", "patient", "clinician", "same account, another session"])
 async def test_a_stolen_tab_token_brings_nothing(attacked, thief):
     owner, patient_id = attacked.sign_in("second"), attacked.bravo.patient.patient_id
@@ -327,6 +333,7 @@ async def test_a_forged_address_does_not_reach_the_audit_trail(attacked):
     assert address == "127.0.0.1"
 
 
+@pytest.mark.asvs("15.3.3")
 async def test_a_client_cannot_write_variables(attacked):
     async with Tab(attacked.server.url, cookie=session(attacked.sign_in("clinician"))) as tab:
         await tab.send(f"{SHELL}.enter")
@@ -356,6 +363,7 @@ async def test_a_client_cannot_write_variables(attacked):
 # --- who may, but sends junk -----------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("2.2.2", "15.3.5")
 async def test_junk_from_the_desk_breaks_nothing(attacked):
     """A receptionist's own tab, full of data, and everything a page would never send."""
     before = attacked.server.dump(APART)
@@ -397,6 +405,7 @@ def _junk_for_the_rest(handler: Handler) -> dict[str, Any]:
     return dict.fromkeys(handler.arguments)
 
 
+@pytest.mark.asvs("14.2.1")
 async def test_searching_leaves_no_term_anywhere_but_in_the_tab(attacked):
     async with Tab(attacked.server.url, cookie=session(attacked.sign_in("receptionist"))) as tab:
         await tab.send(f"{LIST}.search", {"term": SEARCHED})

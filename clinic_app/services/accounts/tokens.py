@@ -241,6 +241,7 @@ def refresh_tokens(token: str) -> Tokens:
             .values(used_at=now)
             .returning(_REFRESH.c.session_id, _REFRESH.c.role)
         ).one_or_none()
+        row = None
         if link is None:
             _note_reuse(session, mark)
         else:
@@ -257,7 +258,7 @@ def refresh_tokens(token: str) -> Tokens:
                     resource_type="account",
                     resource_id=row.account_id,
                 )
-    if link is None:
+    if link is None or row is None:
         raise TokenRefused
     return Tokens(_access(row.account_id, row.session_id, row.role, row.expires_at), following)
 

@@ -54,7 +54,7 @@ def clash(error: IntegrityError) -> ClinicError:
 
 def _next_patient_id(session: Session) -> str:
     """The next number of this clinic: unique, growing, never given out twice."""
-    number = session.execute(_COUNT).scalar_one()
+    number = session.connection().execute(_COUNT).scalar_one()
     return f"{get_settings().patient_id_prefix}{number:06d}"
 
 
