@@ -42,7 +42,7 @@ doctor: venv ## Say what is missing for the settings in the environment
 	@$(PY) -m clinic_app doctor
 
 docs: venv ## Write the tables of settings and of security requirements into docs/
-	@CLINIC_MODE=test $(PY) -m clinic_app.cli.reference docs/operations.md
+	@CLINIC_MODE=test $(PY) -m clinic_app.cli.reference README.md docs/operations.md
 	@$(PY) tools/asvs.py
 
 lock: venv ## Choose JavaScript packages anew and write reflex.lock

@@ -1,4 +1,4 @@
-"""The table of settings for the documentation: ``python -m clinic_app.cli.reference docs/operations.md``."""
+"""The table of settings for the documentation: ``python -m clinic_app.cli.reference README.md docs/operations.md``."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ def insert(document: str) -> str:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.write_text(insert(target.read_text(encoding="utf-8")), encoding="utf-8")
+    for target in map(Path, sys.argv[1:]):
+        target.write_text(insert(target.read_text(encoding="utf-8")), encoding="utf-8")

@@ -193,6 +193,7 @@ def test_the_success_state_has_these_words_and_only_close_closes_it(open_page, c
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.asvs("14.3.3", "6.4.1")
 def test_after_close_the_password_is_nowhere(open_page, clinic):
     done = clinic.patient()
     page = _open(open_page, done)

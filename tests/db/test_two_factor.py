@@ -412,6 +412,7 @@ def test_who_must_and_has_not_may_do_nothing_but_set_it_up(clock, people, change
         with pytest.raises(PermissionDenied) as caught:
             tokens.issue_tokens(actor.username, factories.PASSWORD)
         assert caught.value.detail == access.SET_UP_FIRST
+        assert tools.number("SELECT count(*) FROM login_sessions WHERE kind = 'api' AND ended_at IS NULL") == 0
         phone = _set_up(actor)
         clock.shift(60)
         with pytest.raises(SecondFactorRequired) as needed:

@@ -12,11 +12,14 @@ from clinic_app.cli.app import app
 from clinic_app.cli.reference import insert, settings_table
 from clinic_app.core.settings import Settings
 
-DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_settings_is_complete_and_current():
     assert insert(DOCUMENT) == DOCUMENT, "run `make docs`"
+    assert insert(README) == README, "run `make docs`"
     rows = settings_table().splitlines()[2:]
     assert len(rows) == len(Settings.model_fields)
     for row in rows:
