@@ -32,7 +32,7 @@ from clinic_app.states.shell import ShellState
 def on_backend_error(exception: Exception) -> rx.event.EventSpec | None:
     """The net below ``safe``: an error in a handler nobody wrapped is logged without values, and shown."""
     with context.use(context.RequestContext("page")):
-        return ShellState.show_failure(logs.failure(exception, "uncaught"))
+        return ShellState.show_failure(logs.failure(exception, "uncaught"))  # pyright: ignore[reportReturnType]
 
 
 def on_frontend_error(exception: Exception) -> None:

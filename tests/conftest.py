@@ -42,7 +42,8 @@ HAS_POSTGRES = _reachable(POSTGRES)
 
 def pytest_report_header() -> str:
     """Say which databases this run uses."""
-    return f"databases: SQLite{', PostgreSQL' if HAS_POSTGRES else ' only (no PostgreSQL found: those tests are skipped)'}"
+    other = ", PostgreSQL" if HAS_POSTGRES else " only (no PostgreSQL found: those tests are skipped)"
+    return f"databases: SQLite{other}"
 
 
 def migrate(url: str) -> None:
@@ -53,11 +54,10 @@ def migrate(url: str) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _data_dir(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["CLINIC_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
     get_settings.cache_clear()
     keys.key.cache_clear()
-    yield
 
 
 @pytest.fixture

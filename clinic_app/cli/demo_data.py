@@ -89,7 +89,7 @@ def patients(today: dt.date) -> list[DemoPatient]:
 
 
 def seed() -> int:
-    """Fill an empty database with the demo clinic; returns how many patients there are now in it, 0 if it was not empty.
+    """Fill an empty database with the demo clinic; returns how many patients are in it now, 0 if it was not empty.
 
     Raises ``RuntimeError`` outside of demo mode.
     """

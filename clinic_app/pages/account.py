@@ -53,13 +53,14 @@ def account() -> rx.Component:
         username=here.username,
     )
     waiting = rx.el.div(rx.el.h1("Your account"), rx.el.p("Loading", role="status", class_name="muted"))
-    return rx.match(
+    shown = rx.match(
         here.mode,
         ("choose", _gate(stack(choose, sign_out_button(), gap=4))),
         ("set_up", _gate(set_up_first_body())),
         ("shown", staff_page(body, current="", register=False)),
         staff_page(waiting, current="", register=False),
     )
+    return rx.fragment(shown)
 
 
 def confirm() -> rx.Component:

@@ -309,6 +309,7 @@ def test_a_new_colleague_from_account_to_first_day(open_page, clinic):
     password = dialog.get_by_role("textbox", name="Temporary Password").input_value()
     _good(admin, "staff-account-created")
     dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
     assert password not in admin.content()
     expect(admin.get_by_text("Temporary password").first).to_be_visible()
 

@@ -125,10 +125,10 @@ def test_what_another_desk_changes_is_shown_but_never_under_the_hands_of_who_edi
 
 
 def test_no_such_patient_is_said_plainly(open_page, clinic):
+    page = open_page("receptionist")
     for number in ("LMC999999", "nonsense", "1"):
-        page = open_page("receptionist", f"/patients/{number}")
+        page.goto(f"/patients/{number}")
         expect(page.get_by_role("heading", name="No patient has this number", level=1)).to_be_visible()
-        page.context.close()
 
 
 def test_the_three_turns_of_an_account_from_the_profile(open_page, clinic):

@@ -68,7 +68,7 @@ def _sentences(error: ValidationError) -> dict[str, str]:
         field = ".".join(str(part) for part in item["loc"]) or "form"
         label = LABELS.get(field, field.replace("_", " ").capitalize())
         if item["type"] == "value_error":
-            sentence = str(item["ctx"]["error"])
+            sentence = str(item.get("ctx", {})["error"])
         elif item["type"] == "missing":
             sentence = f"{label} is required."
         elif item["type"] == "extra_forbidden":

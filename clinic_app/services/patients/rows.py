@@ -93,7 +93,7 @@ def _national_digits(phone: str | None) -> str:
     return "".join(c for c in phone_words(phone) if c.isdigit())
 
 
-def summaries() -> Select[Any]:
+def summaries() -> Select[*tuple[Any, ...]]:
     """Patients with what a list shows of their portal account."""
     return select(
         *[PATIENTS.c[name] for name in _SUMMARY],
