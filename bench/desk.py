@@ -22,7 +22,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-for name, value in {"CLINIC_PEPPER": "p" * 40, "CLINIC_AUDIT_KEY": "a" * 40, "CLINIC_TOKEN_KEY": "t" * 40}.items():
+for name, value in {
+    "CLINIC_MODE": "test",
+    "CLINIC_PEPPER": "p" * 40,
+    "CLINIC_AUDIT_KEY": "a" * 40,
+    "CLINIC_TOKEN_KEY": "t" * 40,
+}.items():
     os.environ.setdefault(name, value)
 
 import httpx  # noqa: E402
