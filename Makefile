@@ -2,6 +2,7 @@
 
 PORT ?= 3000
 ARGS ?=
+JOBS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -16,8 +17,8 @@ help: ## Show this list
 run: venv ## Run a demo clinic at http://localhost:3000 (PORT=3001 for another port)
 	@CLINIC_MODE=demo CLINIC_PORT=$(PORT) CLINIC_LOG_LEVEL=$${CLINIC_LOG_LEVEL:-WARNING} exec $(PY) -m clinic_app serve
 
-test: venv-dev browser ## Run all tests (ARGS="-k search" for some); brings Chromium if it can
-	@$(PY) -m pytest $(ARGS)
+test: venv-dev browser ## Run all tests (ARGS="-k search" for some, JOBS=4 for more at a time); brings Chromium if it can
+	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: venv-dev ## Check format, lint, types and the direction of imports
 	@$(PY) -m ruff format --check .

@@ -102,9 +102,13 @@
     childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["data-takes-focus", "aria-busy"],
   });
 
-  // A press beside an open dialog must not take the focus out of it (the dialog decides whether it closes).
+  // A press beside an open dialog must not take the focus out of it (the dialog decides whether it closes). Nor must one
+  // on a button of the form one types in: leaving a field may show a sentence under it, and the button would move away
+  // before it is let go, so that nothing would be pressed.
   document.addEventListener("mousedown", (event) => {
-    if (document.querySelector(DIALOG) && !event.target.closest(DIALOG)) event.preventDefault();
+    const beside = document.querySelector(DIALOG) && !event.target.closest(DIALOG);
+    const form = event.target.closest("form button")?.form;
+    if (beside || (form && document.activeElement?.form === form)) event.preventDefault();
   });
 
   document.addEventListener("click", (event) => {

@@ -7,25 +7,28 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
 
-from clinic_app.api import health
 from clinic_app.api.app import create_api
 from clinic_app.asgi import THREADS
 from clinic_app.core import bootstrap, crypto
 
 
 @contextlib.asynccontextmanager
-async def _threads(_: FastAPI):
+async def _threads(_: Starlette):
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "work"))
     yield
+
+
+async def _alive(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("alive")
 
 
 def create() -> Any:
     """The application of one worker."""
     bootstrap.start()
     crypto.prepare_dummy()
-    web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_threads)
-    web.include_router(health.router)
-    web.mount("/api", create_api())
-    return web
+    return Starlette(routes=[Route("/healthz", _alive), Mount("/api", app=create_api())], lifespan=_threads)

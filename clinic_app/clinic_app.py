@@ -1,9 +1,11 @@
 """Composition root: pages, API, guard and watcher put together. Nothing is decided here."""
 
 import contextlib
+import functools
 
 import reflex as rx
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from clinic_app.api import browser, downloads, health, own_account, two_factor
 from clinic_app.api.app import create_api
@@ -68,7 +70,6 @@ web.include_router(own_account.router)
 web.include_router(two_factor.router)
 web.include_router(downloads.router)
 web.include_router(health.router)
-web.mount("/api", create_api())
 
 app = rx.App(
     html_lang="en",
@@ -76,7 +77,7 @@ app = rx.App(
     head_components=head_components(),
     backend_exception_handler=on_backend_error,
     frontend_exception_handler=on_frontend_error,
-    api_transformer=[web, harden],
+    api_transformer=[web, functools.partial(harden, api=Mount("/api", app=create_api()))],
 )
 app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import uuid
@@ -11,7 +12,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.config import Config
-from sqlmodel import Session
 
 from alembic import command
 
@@ -110,12 +110,10 @@ def database(engine: sa.Engine) -> Iterator[sa.Engine]:
     """The services bound to ``engine`` inside an outer transaction that is rolled back."""
     connection = engine.execution_options(clinic_write=True).connect()
     outer = connection.begin()
-    db.bind_sessions(
-        lambda write: Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
-    )
+    db.use(lambda write: contextlib.nullcontext(connection))
     with context.use(context.RequestContext("page", "203.0.113.7", "pytest")):
         yield engine
-    db.bind_sessions(None)
+    db.use(None)
     outer.rollback()
     connection.close()
 
@@ -128,7 +126,7 @@ def own_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.
     db.bind(made)
     with context.use(context.RequestContext("page", "203.0.113.7", "pytest")):
         yield made
-    db.bind_sessions(None)
+    db.use(None)
     made.dispose()
     _drop(url, admin)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import Request, Response
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -14,7 +14,7 @@ from clinic_app.api import audit, auth, patients, portal, problems, reference
 from clinic_app.api.deps import Route
 from clinic_app.core import context
 from clinic_app.core.addresses import client_address
-from clinic_app.core.errors import InvalidInput, NotFound
+from clinic_app.core.errors import NotFound
 from clinic_app.core.settings import get_settings
 
 Scope = MutableMapping[str, Any]
@@ -23,8 +23,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ROUTERS = (auth.router, patients.router, portal.router, audit.router, reference.router)
 
 
-class Api(FastAPI):
-    """The API. Paths answer with and without their last slash; alone, it brings a request context of its own."""
+class Api(Starlette):
+    """The API: FastAPI describes its routes, Starlette serves them.
+
+    Paths answer with and without their last slash; alone, it brings a request context of its own.
+    """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -65,16 +68,11 @@ def _allowed(request: Request) -> list[str]:
     return sorted({method for route in fitting if isinstance(route, Route) for method in route.methods or ()})
 
 
-async def _unreadable(_: Request, __: Exception) -> Response:
-    """FastAPI reads nothing but the path here; whatever it could not read, there is no such thing."""
-    return problems.render(InvalidInput({"address": "The address could not be read."}))
-
-
 async def _failed(request: Request, error: Exception) -> Response:
     return problems.failed(error, f"api {request.method}")
 
 
-def _deny_by_default(app: FastAPI) -> None:
+def _deny_by_default(app: Api) -> None:
     """Raise ``RuntimeError`` for a route that does not say which permission it needs, or that it needs none."""
     for route in app.router.routes:
         if not isinstance(route, Route) or route.need is None:
@@ -86,12 +84,8 @@ def create_api(*routers: Any) -> Api:
 
     Raises ``RuntimeError`` for a route that does not say what permission it needs.
     """
-    app = Api(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    routes = [route for router in (*ROUTERS, *routers) for route in router.routes]
+    app = Api(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
     app.router.redirect_slashes = False
-    for router in (*ROUTERS, *routers):
-        app.router.routes.extend(router.routes)  # one flat list: include_router would keep routers within routers
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _unreadable)
-    app.add_exception_handler(Exception, _failed)
     _deny_by_default(app)
     return app

@@ -8,13 +8,14 @@ and only then is the body looked at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from clinic_app.api import bodies, problems
 from clinic_app.api.rates import rates
@@ -143,25 +144,22 @@ class Call:
 class Route(APIRoute):
     """A route whose handler takes its ``Call`` and nothing else: read the path and the body from there.
 
-    So FastAPI's way through dependencies and forms is not needed, which would take as long as a query.
+    So FastAPI's way through dependencies and forms is not needed, which would take as long as a query. It goes on
+    describing the route.
     """
 
-    @property
-    def need(self) -> Needs | Anyone | None:
-        """What the route says it needs; None where it says nothing, or more than one thing."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         found = [d.call for d in self.dependant.dependencies if isinstance(d.call, Needs | Anyone)]
-        return found[0] if len(found) == 1 else None
+        #: What the route says it needs; None where it says nothing, or more than one thing.
+        self.need: Needs | Anyone | None = found[0] if len(found) == 1 else None
+        self.app = self._serve
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, given its ``Call``."""
-        need, endpoint = self.need, self.endpoint
-        if need is None:
-            return super().get_route_handler()  # create_api will not have it
-
-        async def handle(request: Request) -> Response:
-            return await endpoint(await need(request))
-
-        return handle
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.need is None:
+            raise RuntimeError("a route that names no permission")  # create_api will not have one
+        response = await self.endpoint(await self.need(Request(scope, receive, send)))
+        await response(scope, receive, send)
 
 
 class Needs:

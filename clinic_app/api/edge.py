@@ -31,8 +31,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _log = logs.get("access")
 
 
-def harden(app: App) -> App:
-    """Wrap ``app``: use as the last ``api_transformer`` of ``rx.App``.
+def harden(app: App, api: App) -> App:
+    """Put this layer around ``app``, Reflex's with the pages, and ``api``, which gets what asks for ``/api/…``.
 
     Raises ``RuntimeError`` with one sentence if the pages have not been built.
     """
@@ -43,7 +43,8 @@ def harden(app: App) -> App:
 
     async def edge(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _Exchange(scope, receive, send, page_policy, fixed).run(app, settings)
+            inner = api if scope["path"].startswith("/api/") else app
+            await _Exchange(scope, receive, send, page_policy, fixed).run(inner, settings)
         elif scope["type"] == "websocket":
             await _socket(app, scope, receive, send, origins, settings.trusted_proxy_hops)
         else:

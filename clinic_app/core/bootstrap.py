@@ -30,5 +30,5 @@ def stop() -> None:
     global _engine
     if _engine is not None:
         _engine.dispose()
-        db.bind_sessions(None)
+        db.use(None)
         _engine = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -40,14 +41,16 @@ def make_engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         writing = connection.get_execution_options().get("clinic_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        connection.connection.dbapi_connection.execute("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
 
 
-_sessions: Callable[[bool], Session] | None = None
+Connect = Callable[[bool], AbstractContextManager[Connection]]
+_connect: Connect | None = None
 _queued = False
 _next_writer = threading.Lock()
+_before_commit: list[Callable[[Session], None]] = []
 _after_change: list[Callable[[], None]] = []
 
 
@@ -56,15 +59,13 @@ def bind(engine: Engine) -> None:
     writing, seeing = engine.execution_options(clinic_write=True), engine
     if engine.dialect.name == "postgresql":  # where else every statement would see another moment
         seeing = engine.execution_options(isolation_level="REPEATABLE READ")
-    bind_sessions(lambda write: Session(writing if write else seeing, expire_on_commit=False))
-    global _queued
-    _queued = engine.dialect.name == "sqlite"
+    use(lambda write: (writing if write else seeing).connect(), queued=engine.dialect.name == "sqlite")
 
 
-def bind_sessions(factory: Callable[[bool], Session] | None) -> None:
-    """Use ``factory(write)`` for sessions. Tests bind one that rolls everything back."""
-    global _sessions, _queued
-    _sessions, _queued = factory, False
+def use(connect: Connect | None, *, queued: bool = False) -> None:
+    """Use ``connect(write)`` for connections; None: none. Tests bind one that rolls everything back."""
+    global _connect, _queued
+    _connect, _queued = connect, queued
 
 
 @contextlib.contextmanager
@@ -79,6 +80,11 @@ def _turn() -> Iterator[None]:
             _next_writer.release()
 
 
+def before_commit(hook: Callable[[Session], None]) -> None:
+    """Call ``hook`` at the end of each transaction, as a part of it: what it raises undoes the transaction."""
+    _before_commit.append(hook)
+
+
 def on_change(callback: Callable[[], None]) -> None:
     """Call ``callback`` after each committed transaction that said ``changed(session)``. Any thread."""
     _after_change.append(callback)
@@ -89,10 +95,25 @@ def changed(session: Session) -> None:
     session.info["changed"] = True
 
 
-def _open(write: bool) -> Session:
-    if _sessions is None:
+def _open(write: bool) -> AbstractContextManager[Connection]:
+    if _connect is None:
         raise RuntimeError("no database bound: call core.bootstrap.start() first")
-    return _sessions(write)
+    return _connect(write)
+
+
+def _session(connection: Connection) -> Session:
+    """A session within what ``connection`` is doing. It costs little until it is asked: see ``core.prepared``."""
+    session = Session(connection, expire_on_commit=False, join_transaction_mode="rollback_only")
+    session.info["connection"] = connection
+    return session
+
+
+def connection(session: Session) -> Connection:
+    """The connection of a session opened here, in its transaction, without asking the session to think."""
+    found: Connection = session.info["connection"]
+    if not found.in_transaction():
+        found.begin()
+    return found
 
 
 @contextlib.contextmanager
@@ -101,18 +122,30 @@ def transaction() -> Iterator[Session]:
 
     Use cases own exactly one. Nothing slow belongs inside.
     """
-    with _open(True) as session:
-        with _turn(), session.begin():
+    with _open(True) as connection:
+        # a test's connection is in a transaction already, which the test rolls back
+        begun = connection.begin_nested if connection.in_transaction() else connection.begin
+        with _turn(), begun(), _session(connection) as session:
             yield session
+            session.flush()
+            for hook in _before_commit:
+                hook(session)
         if session.info.get("changed"):
             for callback in _after_change:
                 callback()
 
 
 @contextlib.contextmanager
+def glance() -> Iterator[Connection]:
+    """A connection for one reading statement, which is consistent by itself: no transaction is begun for it."""
+    with _open(False) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
 def reading() -> Iterator[Session]:
     """One consistent, read-only view of the database. Nothing written in it is kept."""
-    with _open(False) as session:
+    with _open(False) as connection, _session(connection) as session:
         yield session  # closing rolls back; rows read stay usable, detached
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import Row, delete, event, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
@@ -72,13 +72,11 @@ class _Reservation:
 _current: ContextVar[_Reservation | None] = ContextVar("clinic_idempotency", default=None)
 
 
-@event.listens_for(Session, "before_commit")
 def _mark(session: Session) -> None:
     """Note in the work's own transaction that it is done, if the work is done under a key."""
     mine, recorded = _current.get(), session.info.pop("recorded", None)
     if mine is None or recorded is None or recorded[1] != Outcome.SUCCESS:
         return
-    session.flush()
     marked = session.execute(
         update(_KEYS)
         .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
@@ -87,6 +85,9 @@ def _mark(session: Session) -> None:
     )
     if marked.one_or_none() is None:  # another try has taken over: this one's work must not be kept
         raise KeyInProgress
+
+
+db.before_commit(_mark)
 
 
 @contextlib.contextmanager

@@ -218,7 +218,7 @@ async def test_not_ready_without_a_database(asgi):
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
             answer = await client.get("/readyz")
     finally:
-        db.bind_sessions(None)
+        db.use(None)
         gone.dispose()
     assert answer.status_code == 503
     assert answer.json() == {

@@ -34,7 +34,7 @@ def _clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     admin = factories.make_staff(Role.ADMIN, "schema-admin")
     factories.make_patient(admin, portal_email="schema@example.org")
     yield
-    db.bind_sessions(None)
+    db.use(None)
     engine.dispose()
 
 

@@ -151,11 +151,11 @@ class Server:
 @contextlib.contextmanager
 def bound(server: Server) -> Iterator[None]:
     """The services of this process work on the server's database, with real commits."""
-    engine, before = db.make_engine(f"sqlite:///{server.database}"), db._sessions
+    engine, before = db.make_engine(f"sqlite:///{server.database}"), (db._connect, db._queued)
     db.bind(engine)
     try:
         with context.use(context.RequestContext("page", "203.0.113.7", "pytest")):
             yield
     finally:
-        db.bind_sessions(before)
+        db.use(before[0], queued=before[1])
         engine.dispose()

@@ -91,6 +91,18 @@ def test_a_mistake_is_told_at_its_field_and_the_form_stays(open_page, clinic, ti
     expect(field).to_have_value(value)
 
 
+def test_a_slow_press_on_save_is_not_lost_to_the_sentence_under_the_field_one_leaves(open_page, clinic):
+    """The sentence would move the button away between pressing and letting go."""
+    page = _profile(open_page, clinic.patient())
+    _edit(page, "Patient Details")
+    page.get_by_label("Last name", exact=True).fill(" ")
+    page.get_by_role("button", name="Save changes").hover()
+    page.mouse.down()
+    page.wait_for_timeout(700)  # in which the sentence would come
+    page.mouse.up()
+    expect(page.get_by_role("heading", name="There is a problem")).to_be_visible()
+
+
 def test_an_edit_of_what_somebody_else_changed_says_so_and_loses_nothing(open_page, clinic):
     done = clinic.patient(address="1 Old Road")
     here, there = _profile(open_page, done), _profile(open_page, done, "admin")

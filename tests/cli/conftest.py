@@ -12,7 +12,7 @@ from clinic_app.core.settings import get_settings
 
 def _forget():
     bootstrap.stop()
-    db.bind_sessions(None)
+    db.use(None)
     get_settings.cache_clear()
     keys.key.cache_clear()
 

@@ -29,7 +29,7 @@ def test_every_connection_of_sqlite_is_durable_and_checks_foreign_keys(tmp_path)
 
 def test_a_writing_transaction_of_sqlite_begins_immediately_and_a_reading_one_does_not(tmp_path):
     engine, seen = db.make_engine(f"sqlite:///{tmp_path / 'one.sqlite3'}"), []
-    sa.event.listen(engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
+    sa.event.listen(engine, "connect", lambda raw, _: raw.set_trace_callback(seen.append))
     db.bind(engine)
     try:
         with db.transaction() as session:
@@ -37,9 +37,10 @@ def test_a_writing_transaction_of_sqlite_begins_immediately_and_a_reading_one_do
         with db.reading() as session:
             session.execute(sa.text("SELECT 2"))
     finally:
-        db.bind_sessions(None)
+        db.use(None)
         engine.dispose()
-    assert seen == ["BEGIN IMMEDIATE", "SELECT 1", "BEGIN", "SELECT 2"]
+    began = [statement for statement in seen if not statement.startswith("PRAGMA")]
+    assert began == ["BEGIN IMMEDIATE", "SELECT 1", "COMMIT", "BEGIN", "SELECT 2", "ROLLBACK"]
 
 
 def test_writers_of_sqlite_wait_for_each_other(tmp_path):
@@ -59,7 +60,7 @@ def test_writers_of_sqlite_wait_for_each_other(tmp_path):
         assert tools.at_once(*[add] * 8) == [None] * 8
         assert tools.number("SELECT n FROM numbers") == 8
     finally:
-        db.bind_sessions(None)
+        db.use(None)
         engine.dispose()
 
 
@@ -121,7 +122,7 @@ def test_a_transaction_is_committed_at_its_end_and_rolled_back_on_any_exception(
 
 
 def test_without_a_bound_database_nothing_is_opened():
-    db.bind_sessions(None)
+    db.use(None)
     for way in (db.transaction, db.reading):
         with pytest.raises(RuntimeError, match="no database bound"), way():
             pass

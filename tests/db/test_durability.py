@@ -86,5 +86,5 @@ def test_a_killed_process_leaves_every_patient_with_account_and_audit_row_and_lo
         done = factories.make_patient(factories.make_staff(username="after"))  # and work goes on
         assert done.patient.patient_id == f"LMC{len(kept) + 1:06d}"
     finally:
-        db.bind_sessions(None)
+        db.use(None)
         engine.dispose()

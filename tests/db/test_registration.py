@@ -5,11 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-import sqlalchemy as sa
 import structlog
-from sqlmodel import Session
 
-from clinic_app.core import crypto
+from clinic_app.core import crypto, db
 from clinic_app.core.errors import ErrorKind, InvalidInput, Unavailable, Unexpected
 from clinic_app.services.accounts.portal_accounts import prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
@@ -276,7 +274,7 @@ def test_whatever_step_fails_nothing_remains(desk, monkeypatch, step):
     assert registration.register_patient(desk, _with_portal()).credentials is not None
 
 
-def test_a_commit_that_fails_leaves_nothing(desk):
+def test_a_commit_that_fails_leaves_nothing(desk, monkeypatch):
     before, failed = tools.dump(), []
 
     def refuse(session):
@@ -284,12 +282,9 @@ def test_a_commit_that_fails_leaves_nothing(desk):
             failed.append(1)
             raise OSError("disk full")
 
-    sa.event.listen(Session, "before_commit", refuse)
-    try:
-        with pytest.raises(Unexpected):
-            registration.register_patient(desk, _with_portal())
-    finally:
-        sa.event.remove(Session, "before_commit", refuse)
+    monkeypatch.setattr(db, "_before_commit", [*db._before_commit, refuse])
+    with pytest.raises(Unexpected):
+        registration.register_patient(desk, _with_portal())
     assert failed
     _nothing_happened(before, reason="unexpected")
 

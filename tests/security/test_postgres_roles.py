@@ -66,7 +66,7 @@ def server():
         with context.use(context.RequestContext("page", "203.0.113.7", "pytest")):
             yield made[0]
     finally:
-        db.bind_sessions(None)
+        db.use(None)
         for engine in (*made, inside):
             engine.dispose()
         with admin.connect() as connection:

@@ -83,7 +83,7 @@ async def ask(app, path="/", method="GET", headers=None, chunks=(b"",), query=b"
     async def send(message):
         sent.append(message)
 
-    await edge.harden(app)(scope, receive, send)
+    await edge.harden(app, app)(scope, receive, send)
     starts = [message for message in sent if message["type"] == "http.response.start"]
     assert len(starts) == 1, "exactly one answer"
     body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
@@ -115,7 +115,7 @@ async def test_pages_get_a_policy_of_script_hashes(built):
 async def test_without_a_build_it_refuses_to_start_in_one_sentence(built):
     (built / "index.html").unlink()
     with pytest.raises(RuntimeError, match=r"^The pages have not been built: run `python -m clinic_app build`\.$"):
-        edge.harden(answering())
+        edge.harden(answering(), answering())
 
 
 async def test_every_answer_carries_the_protecting_headers(built):
@@ -349,7 +349,7 @@ async def connect(headers, messages=(), path="/_event/", app=None, client=("203.
         "headers": [(k.lower().encode(), v.encode()) for k, v in headers],
         "client": client,
     }
-    await edge.harden(app or echo)(scope, receive, send)
+    await edge.harden(app or echo, app or echo)(scope, receive, send)
     return sent, seen[0] if seen else None
 
 

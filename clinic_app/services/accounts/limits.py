@@ -16,11 +16,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, logs
+from clinic_app.core.prepared import Prepared
 from clinic_app.models.accounts import SignInLimit
 
 _LIMITS = SignInLimit.__table__  # type: ignore[attr-defined]
 EVERYBODY = "everybody"
-_BLOCKED = select(_LIMITS.c.blocked_until).where(_LIMITS.c.key == bindparam("key"))
+_BLOCKED = Prepared(select(_LIMITS.c.blocked_until).where(_LIMITS.c.key == bindparam("key")))
 WINDOW = dt.timedelta(minutes=5)
 PER_ACCOUNT = 10
 PER_ACCOUNT_AND_ADDRESS = 5
@@ -161,5 +162,6 @@ def unlock(session: Session, username: str) -> None:
 
 def locked_until(session: Session, username: str) -> dt.datetime | None:
     """Until when nobody can sign in as ``username``; None where it is open."""
-    until = session.connection().execute(_BLOCKED, {"key": account_key(username)}).scalar_one_or_none()
+    found = _BLOCKED.one_or_none(session, key=account_key(username))
+    until = found.blocked_until if found is not None else None
     return until if until is not None and until > clock.now() else None

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, db, keys
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
+from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Account, LoginSession, RefreshToken, Role
 from clinic_app.services.access import ANONYMOUS, Actor
@@ -41,7 +42,7 @@ _CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "role"]
 _LONGEST = 2000  # characters of a token that is looked at
 
 #: A session and its account, by the session's id: what every request asks for.
-_BEHIND = (
+_BEHIND = Prepared(
     select(
         _SESSIONS.c.id.label("session_id"),
         _SESSIONS.c.ended_at,
@@ -116,7 +117,7 @@ def _claims(token: str) -> dict[str, Any]:
     return claims
 
 
-def _alive(row: Row[Any] | None, role: str, now: dt.datetime) -> bool:
+def _alive(row: Any, role: str, now: dt.datetime) -> bool:
     return (
         row is not None
         and row.is_active
@@ -127,7 +128,7 @@ def _alive(row: Row[Any] | None, role: str, now: dt.datetime) -> bool:
     )
 
 
-def _actor(row: Row[Any]) -> Actor:
+def _actor(row: Any) -> Actor:
     return Actor(
         "account",
         row.account_id,
@@ -149,8 +150,8 @@ def resolve_access(token: str) -> Actor:
     kind, and when its session has ended, its account is turned off or its role has changed.
     """
     claims, now = _claims(token), clock.now()
-    with db.reading() as session:
-        row = session.connection().execute(_BEHIND, {"wanted": int(claims["sid"])}).one_or_none()
+    with db.glance() as connection:
+        row = _BEHIND.one_or_none(connection, wanted=int(claims["sid"]))
     if row is None or not _alive(row, claims["role"], now) or str(row.account_id) != claims["sub"]:
         raise TokenRefused
     if row.last_seen_at < now - sessions.TOUCH_EVERY:
@@ -245,7 +246,7 @@ def refresh_tokens(token: str) -> Tokens:
         if link is None:
             _note_reuse(session, mark)
         else:
-            row = session.execute(_BEHIND, {"wanted": link.session_id}).one_or_none()
+            row = _BEHIND.one_or_none(session, wanted=link.session_id)
             if row is None or not _alive(row, link.role, now):
                 link = None
             else:

@@ -13,16 +13,16 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, context, db, keys
+from clinic_app.core.prepared import Prepared
 from clinic_app.models.audit import AuditEvent, AuditHead
 from clinic_app.services.access import Actor
 from clinic_app.services.audit.actions import Action, Outcome
 
 _EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
 _HEAD = AuditHead.__table__  # type: ignore[attr-defined]
-#: Made once: putting a statement together takes longer than running it.
-_READ_HEAD = select(_HEAD).where(_HEAD.c.id == 1).with_for_update()
-_ADD = insert(_EVENTS)
-_ADVANCE = (
+_READ_HEAD = Prepared(select(_HEAD).where(_HEAD.c.id == 1).with_for_update())
+_ADD = Prepared(insert(_EVENTS))
+_ADVANCE = Prepared(
     update(_HEAD)
     .where(_HEAD.c.id == 1)
     .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), changes=bindparam("new_changes"))
@@ -78,8 +78,7 @@ def record(
     passwords, tokens or search terms. ``changes_lists`` wakes open lists after the commit. Call it last:
     from here to the commit nobody else can add an event.
     """
-    connection = session.connection()
-    head = connection.execute(_READ_HEAD).one()
+    head = _READ_HEAD.one_or_none(session)
     here = context.current()
     row = {
         "seq": head.seq + 1,
@@ -97,9 +96,9 @@ def record(
         "metadata": dict(details or {}),
     }
     mark = link(head.hash, row)
-    connection.execute(_ADD, {**row, "hash": mark})
+    _ADD.run(session, **row, hash=mark)
     changes = head.changes + (1 if changes_lists else 0)
-    connection.execute(_ADVANCE, {"new_seq": row["seq"], "new_hash": mark, "new_changes": changes})
+    _ADVANCE.run(session, new_seq=row["seq"], new_hash=mark, new_changes=changes)
     session.info["recorded"] = (row["seq"], row["outcome"])  # for services.idempotency
     if changes_lists:
         db.changed(session)

@@ -39,7 +39,7 @@ def overview(actor: Actor) -> Overview:
         ).one()
         latest = session.execute(
             rows.summaries().where(active).order_by(PATIENTS.c.created_at.desc(), PATIENTS.c.id.desc()).limit(LATEST)
-        ).mappings()
+        )
         return Overview(
             registered_today=counts[today],
             registered_yesterday=counts[today - dt.timedelta(days=1)],

@@ -27,7 +27,7 @@ def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY) -> P
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
     with db.transaction() as session:
         found = rows.find_whole(session, key)
-        record(session, actor, Action.PATIENT_VIEWED, resource_type="patient", resource_id=found["id"])
+        record(session, actor, Action.PATIENT_VIEWED, resource_type="patient", resource_id=found.id)
         return rows.profile_from(session, found, activity=activity)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from clinic_app.core import clock, db, logs
 from clinic_app.core.errors import ClinicError, InvalidInput, Unexpected
+from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
 from clinic_app.models.patients import Counter, Patient, VerificationStatus
 from clinic_app.services.access import Actor, Permission
@@ -28,9 +29,9 @@ from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDet
 from clinic_app.services.patients.views import PortalStanding, Registered
 
 _COUNTERS = Counter.__table__  # type: ignore[attr-defined]
-_ADD = insert(rows.PATIENTS).returning(rows.PATIENTS.c.id)
 _KEPT = [column.name for column in rows.PATIENTS.columns if column.name != "id"]
-_COUNT = (
+_ADD = Prepared(insert(rows.PATIENTS).values({name: bindparam(name) for name in _KEPT}).returning(rows.PATIENTS.c.id))
+_COUNT = Prepared(
     update(_COUNTERS)
     .where(_COUNTERS.c.name == "patient_id")
     .values(value=_COUNTERS.c.value + 1)
@@ -54,7 +55,7 @@ def clash(error: IntegrityError) -> ClinicError:
 
 def _next_patient_id(session: Session) -> str:
     """The next number of this clinic: unique, growing, never given out twice."""
-    number = session.connection().execute(_COUNT).scalar_one()
+    number = _COUNT.one_or_none(session).value
     return f"{get_settings().patient_id_prefix}{number:06d}"
 
 
@@ -97,7 +98,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
     credentials = made[0] if made else None
     with db.transaction() as session:
         patient = _patient(session, actor, form)
-        patient.id = session.connection().execute(_ADD, {name: getattr(patient, name) for name in _KEPT}).scalar_one()
+        patient.id = _ADD.one_or_none(session, **{name: getattr(patient, name) for name in _KEPT}).id
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         if made:
             add_portal_account(

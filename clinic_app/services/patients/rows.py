@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
 from clinic_app.core import clock
+from clinic_app.core.prepared import Prepared
 from clinic_app.models.accounts import Account
 from clinic_app.models.patients import Patient
 from clinic_app.services.accounts import limits
@@ -44,8 +45,8 @@ _WHOLE = (
     .join(_OFF_BY, _OFF_BY.c.id == ACCOUNTS.c.turned_off_by_id, isouter=True)
     .join(_DESK, _DESK.c.id == PATIENTS.c.registered_by_id, isouter=True)
 )
-_WHOLE_BY_ID = _WHOLE.where(PATIENTS.c.id == bindparam("key"))
-_WHOLE_BY_PATIENT_ID = _WHOLE.where(PATIENTS.c.patient_id == bindparam("key"))
+_WHOLE_BY_ID = Prepared(_WHOLE.where(PATIENTS.c.id == bindparam("key")))
+_WHOLE_BY_PATIENT_ID = Prepared(_WHOLE.where(PATIENTS.c.patient_id == bindparam("key")))
 _LOCKED = {False: (_BY_ID, _BY_PATIENT_ID), True: (_BY_ID.with_for_update(), _BY_PATIENT_ID.with_for_update())}
 _SUMMARY = [
     "id",
@@ -104,22 +105,22 @@ def summaries() -> Select[*tuple[Any, ...]]:
     ).join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
 
 
-def standing(row: RowMapping, now: dt.datetime) -> str:
+def standing(row: Any, now: dt.datetime) -> str:
     """``none``, ``off``, ``expired``, ``temporary`` or ``active``, from a row of ``summaries``."""
-    if row["account_active"] is None:
+    if row.account_active is None:
         return "none"
-    if not row["account_active"]:
+    if not row.account_active:
         return "off"
-    if not row["password_temporary"]:
+    if not row.password_temporary:
         return "active"
-    expires = row["password_expires_at"]
-    dead = expires is None or expires <= now or row["temporary_failures"] >= TEMPORARY_TRIES
+    expires = row.password_expires_at
+    dead = expires is None or expires <= now or row.temporary_failures >= TEMPORARY_TRIES
     return "expired" if dead else "temporary"
 
 
-def summary(row: RowMapping, now: dt.datetime) -> PatientSummary:
+def summary(row: Any, now: dt.datetime) -> PatientSummary:
     """A row of ``summaries`` as a view."""
-    return PatientSummary(**{name: row[name] for name in _SUMMARY}, portal=standing(row, now))
+    return PatientSummary(**{name: getattr(row, name) for name in _SUMMARY}, portal=standing(row, now))
 
 
 def _wanted(key: object) -> tuple[int, int | str]:
@@ -140,11 +141,11 @@ def find(session: Session, key: int | str, *, lock: bool = False) -> Patient:
     return found
 
 
-def find_whole(session: Session, key: int | str) -> RowMapping:
+def find_whole(session: Session, key: int | str) -> Any:
     """The same patient with its access, in one statement, for ``profile_from``. Raises ``PatientNotFound``."""
     which, wanted = _wanted(key)
     statement = (_WHOLE_BY_ID, _WHOLE_BY_PATIENT_ID)[which]
-    found = session.connection().execute(statement, {"key": wanted}).mappings().one_or_none()
+    found = statement.one_or_none(session, key=wanted)
     if found is None:
         raise PatientNotFound
     return found
@@ -155,25 +156,25 @@ def profile_of(session: Session, patient: Patient, *, activity: int = 0) -> Pati
     return profile_from(session, find_whole(session, patient.id or 0), activity=activity)
 
 
-def profile_from(session: Session, row: RowMapping, *, activity: int = 0) -> PatientProfile:
+def profile_from(session: Session, row: Any, *, activity: int = 0) -> PatientProfile:
     """A row of ``find_whole`` as the view, with the latest ``activity`` events about the patient."""
     status = standing(row, clock.now())
-    locked = limits.locked_until(session, row["username"]) if status in {"active", "temporary"} else None
+    locked = limits.locked_until(session, row.username) if status in {"active", "temporary"} else None
     access = PortalStanding(
         status="locked" if locked else status,
-        username=row["username"] or "",
-        expires_at=row["password_expires_at"],
+        username=row.username or "",
+        expires_at=row.password_expires_at,
         locked_until=locked,
-        last_sign_in_at=row["last_sign_in_at"],
-        turned_off_at=row["turned_off_at"],
-        turned_off_by=row["turned_off_by"] or "",
+        last_sign_in_at=row.last_sign_in_at,
+        turned_off_at=row.turned_off_at,
+        turned_off_by=row.turned_off_by or "",
     )
     return PatientProfile(
-        **{name: row[name] for name in _PROFILE},
+        **{name: getattr(row, name) for name in _PROFILE},
         portal=status,
-        registered_by=row["registered_by"] or "",
+        registered_by=row.registered_by or "",
         access=access,
-        activity=reading.events_of(session, "patient", row["id"], activity) if activity else (),
+        activity=reading.events_of(session, "patient", row.id, activity) if activity else (),
     )
 
 

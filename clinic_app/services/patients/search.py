@@ -6,10 +6,11 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
+from clinic_app.core.prepared import Prepared
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
@@ -60,7 +61,7 @@ def _order(order: str) -> list[Any]:
 
 
 @lru_cache(maxsize=128)
-def _statements(pieces: int, order: str) -> tuple[Select[Any], Select[Any]]:
+def _statements(pieces: int, order: str) -> tuple[Prepared, Prepared]:
     """Counting, and one page. Kept, since putting them together takes longer than running them."""
     where = [
         PATIENTS.c.is_active,
@@ -69,8 +70,9 @@ def _statements(pieces: int, order: str) -> tuple[Select[Any], Select[Any]]:
     page = rows.summaries().where(*where).order_by(*_order(order)).limit(bindparam("size")).offset(bindparam("skip"))
     if not pieces:  # all but those left out, by a partial index
         inactive = select(func.count()).select_from(PATIENTS).where(~PATIENTS.c.is_active).scalar_subquery()
-        return select(select(func.count()).select_from(PATIENTS).scalar_subquery() - inactive), page
-    return select(func.count()).select_from(PATIENTS).where(*where), page
+        everybody = select(func.count()).select_from(PATIENTS).scalar_subquery()
+        return Prepared(select((everybody - inactive).label("total"))), Prepared(page)
+    return Prepared(select(func.count().label("total")).select_from(PATIENTS).where(*where)), Prepared(page)
 
 
 def _page(query: PatientQuery) -> Page[PatientSummary]:
@@ -80,9 +82,9 @@ def _page(query: PatientQuery) -> Page[PatientSummary]:
     counting, page = _statements(len(pieces), order)
     wanted: dict[str, Any] = {f"piece{i}": _anywhere(token) for i, token in enumerate(pieces)}
     with db.reading() as session:
-        total = session.execute(counting, wanted).scalar_one()
+        total = counting.one_or_none(session, **wanted).total
         number = clamp(query.page, 1, max(1, -(-total // size)), 1)
-        found = session.execute(page, {**wanted, "size": size, "skip": (number - 1) * size}).mappings()
+        found = page.all(session, **wanted, size=size, skip=(number - 1) * size)
         return Page(tuple(rows.summary(row, now) for row in found), number, size, total)
 
 

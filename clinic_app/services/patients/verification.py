@@ -33,7 +33,7 @@ def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[Patie
             .order_by(PATIENTS.c.created_at, PATIENTS.c.id)
             .limit(size)
             .offset((number - 1) * size)
-        ).mappings()
+        )
         return Page(tuple(rows.summary(row, now) for row in found), number, size, total)
 
 
