@@ -67,9 +67,7 @@ def own_password(done: Registered) -> Actor:
     first = sign_in(PATIENT_DOOR, done.credentials.username, done.credentials.temporary_password)
     from clinic_app.core import crypto
 
-    return choose_password(
-        first.actor, OWN_PASSWORD, OWN_PASSWORD, session_token_hash=crypto.digest(first.token)
-    ).actor
+    return choose_password(first.actor, OWN_PASSWORD, OWN_PASSWORD, session_token_hash=crypto.digest(first.token)).actor
 
 
 @dataclass(frozen=True)

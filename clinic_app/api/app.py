@@ -37,7 +37,7 @@ class Api(Starlette):
         if not scope["path"].endswith("/"):
             scope = {**scope, "path": scope["path"] + "/"}
         if context.current().source != "system":  # the outermost layer of the server has set it
-            await super().__call__(scope, receive, send)
+            await self._serve(scope, receive, send)
             return
         agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"").decode("latin-1")
         here = context.RequestContext("api", client_address(scope, get_settings().trusted_proxy_hops), agent[:200])
@@ -49,7 +49,17 @@ class Api(Starlette):
             await send(message)
 
         with context.use(here):
-            await super().__call__(scope, receive, named)
+            await self._serve(scope, receive, named)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A route that fits answers by itself, faults included; for the rest Starlette finds the words."""
+        for route in self.routes:
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                await route.handle(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -105,7 +105,7 @@ async def _socket(app: App, scope: Scope, receive: Receive, send: Send, origins:
 
     async def unless_closed(message: Message) -> None:
         if not closed:
-            await send(message)
+            await send(_sendable(message))
 
     await app(_without_secrets(scope, hops), measured, unless_closed)
 
@@ -115,6 +115,18 @@ def _too_long(message: Message) -> bool:
     if text is not None:  # encoding is needed only where characters may be wider than a byte
         return len(text) > SOCKET_LIMIT or (len(text) * 4 > SOCKET_LIMIT and len(text.encode()) > SOCKET_LIMIT)
     return data is not None and len(data) > SOCKET_LIMIT
+
+
+def _sendable(message: Message) -> Message:
+    """``message`` without halves of surrogate pairs, which clients can send as JSON escapes but no frame can hold."""
+    text = message.get("text")
+    if text is None or text.isascii():
+        return message
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return {**message, "text": text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")}
+    return message
 
 
 # --- requests -------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 import reflex as rx
 
-from clinic_app.components import forms
+from clinic_app.components import forms, own_sessions
 from clinic_app.components.base import at, card, each, given, icon, link_button, page_head, pick, row, stack, when
 from clinic_app.components.data import avatar
 from clinic_app.components.feedback import badge, note, strength, suggest_passphrase
@@ -189,29 +189,6 @@ def _two_factor_card(*, since: Any, codes_left: Any, required: Any) -> rx.Compon
     return card(when(since, on, off), title="Two-factor sign-in", ident="two-factor-card")
 
 
-def _session(one: Any, on_end: Any) -> rx.Component:
-    end = rx.button(
-        "Sign out",
-        rx.el.span(" ", one.what, class_name="sr"),
-        type="button",
-        variant="outline",
-        size="2",
-        on_click=on_end(one.id),
-    )
-    return rx.el.li(
-        rx.el.div(
-            rx.el.div(
-                rx.el.p(one.what, class_name="strong"),
-                rx.el.p(one.line, class_name="muted small"),
-                class_name="grow",
-            ),
-            when(one.this_one, badge("This session", "good"), end),
-            class_name="line",
-        ),
-        key=one.id,
-    )
-
-
 def account_body(
     *,
     username: Any,
@@ -223,22 +200,8 @@ def account_body(
     codes_left: Any,
     required: Any,
     sessions: Any,
-    on_end: Any,
 ) -> rx.Component:
-    """Own password, two-factor sign-in, sessions. ``sessions`` holds ``SessionRow``."""
-    everywhere = forms.plain_form(
-        rx.button("Sign out everywhere", type="submit", variant="outline", size="2", class_name="danger"),
-        action=routes.SIGN_OUT_EVERYWHERE,
-    )
-    open_sessions = card(
-        stack(
-            rx.el.ul(each(sessions, lambda one: _session(one, on_end)), class_name="rows"),
-            rx.el.div(everywhere, class_name="actions"),
-            gap=4,
-        ),
-        title="Sessions",
-        ident="sessions-card",
-    )
+    """Own password, two-factor sign-in and ``sessions``, a ``sessions_list``."""
     return rx.fragment(
         page_head("Your account", lead=rx.fragment("You sign in as ", rx.el.span(username, class_name="strong"), ".")),
         stack(
@@ -246,7 +209,11 @@ def account_body(
             when(failure, note("bad", rx.el.p(failure), role="alert")),
             rx.el.div(
                 _password_card(errors=errors, username=username, minimum=minimum),
-                stack(_two_factor_card(since=since, codes_left=codes_left, required=required), open_sessions, gap=5),
+                stack(
+                    _two_factor_card(since=since, codes_left=codes_left, required=required),
+                    card(sessions, title=own_sessions.TITLE, ident="sessions-card"),
+                    gap=5,
+                ),
                 class_name="cols halves",
             ),
             gap=5,

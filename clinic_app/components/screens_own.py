@@ -6,7 +6,7 @@ from typing import Any
 
 import reflex as rx
 
-from clinic_app.components import forms
+from clinic_app.components import forms, own_sessions
 from clinic_app.components.base import each, given, icon, link_button, stack, when
 from clinic_app.components.data import facts_list
 from clinic_app.components.feedback import note, strength, suggest_passphrase
@@ -177,9 +177,12 @@ def _viewer(happening: Any) -> rx.Component:
 
 
 def my_record_body(
-    *, first_name: Any, details: Any, contact: Any, viewers: Any, on_correct: Any = None
+    *, first_name: Any, details: Any, contact: Any, viewers: Any, sessions: Any, on_correct: Any = None
 ) -> rx.Component:
-    """What the clinic holds, and who looked. ``details``, ``contact``: ``Fact``; ``viewers``: ``Happening``."""
+    """What the clinic holds, and who looked. ``details``, ``contact``: ``Fact``; ``viewers``: ``Happening``.
+
+    ``sessions`` is a ``sessions_list``.
+    """
     correct = rx.button(
         icon("pencil"),
         "Correct my contact details",
@@ -210,5 +213,6 @@ def my_record_body(
             lead="Everybody who opens your record leaves a line here.",
             ident="viewers",
         ),
+        _sheet(own_sessions.TITLE, sessions, ident="own-sessions"),
         gap=4,
     )

@@ -66,7 +66,7 @@ def contact_fields(inputs: _Inputs) -> rx.Component:
     return rx.el.div(
         inputs.field("Phone", "phone", required=False, type="tel", max_length=40),
         inputs.field("Email", "email", required=False, type="email", max_length=254),
-        inputs.field("Address", "address", required=False, full=True, max_length=500),
+        inputs.field("Address", "address", required=False, full=True, lines=3, max_length=500),
         inputs.field("Next of kin", "next_of_kin_name", required=False, max_length=200),
         inputs.field("Next of kin phone", "next_of_kin_phone", required=False, type="tel", max_length=40),
         class_name="pair",

@@ -53,6 +53,8 @@ def _allow_listed(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 
 _PLAIN = re.compile(r"[a-z][a-z._-]{0,40}")
 _AREAS = frozenset({"", "api", "assets", "auth"})
+#: No route has answered: the caller has gone, nothing is there, nothing takes that method, or the body is too large.
+_NO_ROUTE = frozenset({0, 404, 405, 413})
 #: What may follow ``/patients/`` and is no patient.
 _PATIENT_PAGES = frozenset({"new", "pending", "search", "bulk-create-portal", "pending-verification"})
 
@@ -60,7 +62,7 @@ _PATIENT_PAGES = frozenset({"new", "pending", "search", "bulk-create-portal", "p
 def safe_path(path: str, status: int = 200) -> str:
     """``path`` without anything that names a person: ids, patient IDs, and whatever somebody made up."""
     parts = path.split("/")
-    if status == 404:  # nobody knows what it was meant to be
+    if status in _NO_ROUTE:  # nobody knows what it was meant to be
         return "/".join([*parts[:2], "…"]) if len(parts) > 1 and parts[1] in _AREAS - {""} else "/…"
     kept = []
     for number, part in enumerate(parts):

@@ -15,9 +15,11 @@ from clinic_app.components.screens_account import (
 )
 from clinic_app.components.screens_own import choose_password_body
 from clinic_app.core import routes
+from clinic_app.pages.own_sessions import own_sessions
 from clinic_app.pages.site import clinic, staff_page, title
 from clinic_app.services.accounts.passwords import SHORTEST
 from clinic_app.states.account import AccountState, CodeState, ConfirmState
+from clinic_app.states.own_sessions import OwnSessionsState
 from clinic_app.states.portal_dialog import PortalDialogState
 from clinic_app.states.reception import SearchState
 from clinic_app.states.shell import ShellState
@@ -42,8 +44,7 @@ def account() -> rx.Component:
         since=here.two_factor_since,
         codes_left=here.codes_left,
         required=here.required,
-        sessions=here.sessions,
-        on_end=lambda ident: here.end(ident),
+        sessions=own_sessions(),
     )
     choose = choose_password_body(
         minimum=SHORTEST,
@@ -93,8 +94,9 @@ def add(app: rx.App) -> None:
             ShellState.enter,
             PortalDialogState.forget,
             SearchState.leave,
+            OwnSessionsState.load,
             AccountState.load,
-            AccountState.watch,
+            OwnSessionsState.watch,
         ],
     )
     app.add_page(confirm, route=routes.CONFIRM, title=title("Confirm it is you"), on_load=ConfirmState.load)

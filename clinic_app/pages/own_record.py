@@ -8,8 +8,10 @@ from clinic_app.components import feedback, shell
 from clinic_app.components.base import stack
 from clinic_app.components.screens_own import my_record_body
 from clinic_app.core import routes
+from clinic_app.pages.own_sessions import own_sessions
 from clinic_app.pages.site import clinic, title
 from clinic_app.states.own_record import OwnRecordState
+from clinic_app.states.own_sessions import OwnSessionsState
 
 NOT_YOU = "If that was not you, call the reception."
 
@@ -17,7 +19,13 @@ NOT_YOU = "If that was not you, call the reception."
 def my_record() -> rx.Component:
     """The signed-in patient's own record."""
     here = OwnRecordState
-    body = my_record_body(first_name=here.first_name, details=here.details, contact=here.contact, viewers=here.viewers)
+    body = my_record_body(
+        first_name=here.first_name,
+        details=here.details,
+        contact=here.contact,
+        viewers=here.viewers,
+        sessions=own_sessions(size="4", wide=True),
+    )
     failed = feedback.note("bad", rx.el.p(here.failure), role="alert")
     waiting = rx.el.div(rx.el.h1("My record"), rx.el.p("Loading your record", role="status", class_name="muted"))
     tries = rx.cond(here.tries, feedback.note("warn", rx.el.p(here.tries), rx.el.p(NOT_YOU)), rx.fragment())
@@ -27,4 +35,9 @@ def my_record() -> rx.Component:
 
 def add(app: rx.App) -> None:
     """Register the page."""
-    app.add_page(my_record, route=routes.PORTAL, title=title("My record"), on_load=OwnRecordState.load)
+    app.add_page(
+        my_record,
+        route=routes.PORTAL,
+        title=title("My record"),
+        on_load=[OwnSessionsState.load, OwnRecordState.load, OwnSessionsState.watch],
+    )

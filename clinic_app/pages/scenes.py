@@ -16,6 +16,7 @@ from clinic_app.components import (
     data,
     feedback,
     forms,
+    own_sessions,
     portal,
     screens_desk,
     screens_gate,
@@ -26,7 +27,7 @@ from clinic_app.components import (
     suggestions,
 )
 from clinic_app.core import routes
-from clinic_app.states.shown import Access, DayBar, Fact, Happening, PatientRow, Person, Problem, Who
+from clinic_app.states.shown import Access, DayBar, Fact, Happening, PatientRow, Person, Problem, SessionRow, Who
 
 CLINIC = shell.Clinic(
     name="Lakeside Medical Centre",
@@ -116,6 +117,11 @@ VIEWERS = [
     Happening("eye", "Grace Wanjiru, reception, opened your record", "Today, 09:14"),
     Happening("eye", "Grace Wanjiru, reception, changed your phone number", "Today, 09:12"),
     Happening("eye", "Daniel Otieno, reception, registered you", "2 Jun 2026, 11:28"),
+]
+SESSIONS = [
+    SessionRow(3, "Chrome on Android", "Signed in today at 09:40, last active today at 09:52, from 203.0.113.7", True),
+    SessionRow(2, "Firefox on Windows", "Signed in today at 09:02, last active today at 09:31, from 198.51.100.24"),
+    SessionRow(1, "Safari on iPad", "Signed in today at 08:55, last active today at 09:11, from 198.51.100.24"),
 ]
 MISTAKES = {
     "last_name": "Last name is required.",
@@ -307,8 +313,8 @@ def choose_password(drawn: tuple[int, str, str, str] = (0, "", "", "")) -> rx.Co
     return _own(screens_own.choose_password_body(minimum=15, username=USERNAME, drawn=drawn))
 
 
-def my_record() -> rx.Component:
-    """What the patient sees."""
+def my_record(sessions: int = 1) -> rx.Component:
+    """What the patient sees, signed in here alone or in more places."""
     own = [
         Fact("Name", AMINA.name),
         Fact("Patient ID", AMINA.patient_id),
@@ -316,7 +322,20 @@ def my_record() -> rx.Component:
         Fact("Gender", "Female"),
     ]
     return _own(
-        screens_own.my_record_body(first_name="Amina", details=_var(own), contact=_var(CONTACT), viewers=_var(VIEWERS))
+        screens_own.my_record_body(
+            first_name="Amina",
+            details=_var(own),
+            contact=_var(CONTACT),
+            viewers=_var(VIEWERS),
+            sessions=own_sessions.sessions_list(
+                sessions=_var(SESSIONS[:sessions]),
+                notice="",
+                failure="",
+                on_end=lambda _: rx.noop(),
+                size="4",
+                wide=True,
+            ),
+        )
     )
 
 
@@ -384,6 +403,7 @@ SCENES: dict[str, tuple[str, Callable[[], rx.Component]]] = {
     "portal-password": ("Choose your password", partial(choose_password, WEAK)),
     "portal-password-strong": ("Choose your password", partial(choose_password, STRONG)),
     "portal-record": ("My record", my_record),
+    "portal-record-sessions": ("My record", partial(my_record, 3)),
     "not-found": ("Page not found", lambda: _gate(screens_gate.not_found_body())),
     "no-rights": ("No access", no_rights),
 }

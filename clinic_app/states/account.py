@@ -1,4 +1,4 @@
-"""*Your account*: own password, second factor, sessions. And the two pages that ask for a proof again.
+"""*Your account*: own password and second factor. And the two pages that ask for a proof again.
 
 Passwords, codes and secrets never come here: browsers post the forms themselves, and what is secret is shown by
 plain pages (api/two_factor.py).
@@ -15,13 +15,10 @@ from clinic_app.core import routes
 from clinic_app.core.errors import ClinicError
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import flash
-from clinic_app.services.accounts.own_sessions import end_own_session, list_own_sessions
 from clinic_app.services.accounts.two_factor import own_two_factor
-from clinic_app.services.accounts.views import TwoFactor
 from clinic_app.services.patients import wording
-from clinic_app.states import guard, live, show
+from clinic_app.states import guard, show
 from clinic_app.states.base import Asking, safe, text
-from clinic_app.states.shown import SessionRow
 
 
 def _itself(actor: Actor) -> Actor:
@@ -39,20 +36,10 @@ class AccountState(Asking, rx.State):
     two_factor_since: str = ""  # empty where it is off
     codes_left: int = 0
     required: bool = False
-    sessions: list[SessionRow] = []
-    _seen: int = 0
     _socket: str = ""
 
     def _fail(self, error: ClinicError) -> Any:
         self.failure = error.detail
-
-    async def _read(self, *, touch: bool = True) -> tuple[TwoFactor, list[SessionRow]]:
-        factor = await self._ask(own_two_factor, touch=touch)
-        return factor, [show.own_session(one) for one in await self._ask(list_own_sessions, touch=touch)]
-
-    def _show(self, factor: TwoFactor, sessions: list[SessionRow]) -> None:
-        self.two_factor_since = wording.date_words(show.day_of(factor.enabled_at)) if factor.enabled_at else ""
-        self.codes_left, self.required, self.sessions = factor.codes_left, factor.required, sessions
 
     @rx.event
     @guard.require(Permission.OWN_SESSION)
@@ -69,34 +56,14 @@ class AccountState(Asking, rx.State):
             self.errors = {name: text(words) for name, words in errors.items() if isinstance(name, str)}
             self.failure, self.notice = text(note.get("message")), text(note.get("notice"))
         self.username = actor.username
-        self._seen = live.changes.number
         if actor.must_choose_password:
             self.mode = "choose"
             return None
-        self._show(*await self._read())
+        factor = await self._ask(own_two_factor)
+        self.two_factor_since = wording.date_words(show.day_of(factor.enabled_at)) if factor.enabled_at else ""
+        self.codes_left, self.required = factor.codes_left, factor.required
         self.mode = "set_up" if actor.must_set_up_second_factor else "shown"
         return None
-
-    @rx.event(background=True)
-    @guard.require(Permission.OWN_SESSION)
-    @safe
-    async def watch(self):
-        """Sessions that end elsewhere, as they end; and this page when its own is over."""
-        async for _ in live.news(self, self._seen):
-            found = await self._read(touch=False)
-            async with self:
-                self._show(*found)
-        yield guard.way_out(self, await guard.actor_of(self, touch=False))
-
-    @rx.event
-    @guard.require(Permission.OWN_SESSION)
-    @safe
-    async def end(self, session_id: int):
-        """*Sign out* beside one session."""
-        self.failure = self.notice = ""
-        await self._ask(end_own_session, session_id if isinstance(session_id, int) else 0)
-        self._show(*await self._read())
-        self.notice = "The session is signed out."
 
 
 class ConfirmState(Asking, rx.State):

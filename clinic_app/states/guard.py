@@ -42,6 +42,8 @@ FRAMEWORK_EVENTS = frozenset(
         f"{_STATE}.reflex___state____frontend_event_exception_state.handle_frontend_exception",
     }
 )
+#: Those that answer with all that the tab's state holds.
+WHOLE = frozenset({f"{_STATE}.hydrate", f"{_STATE}.hydrate_and_load"})
 
 
 def _cookies(state: Any) -> dict[str, str]:
@@ -151,6 +153,14 @@ def public(handler: Any) -> Any:
     return handler
 
 
+async def _is_over(state: Any) -> bool:
+    """Whether nobody is behind the tab any more. While the database cannot say so, nobody is."""
+    try:
+        return (await actor_of(state, touch=False)).kind != "account"
+    except Exception:  # noqa: BLE001  the page's own loaders come next, and say what is wrong
+        return True
+
+
 class SessionBinding(rx.State):
     """Ties a tab's state to the browser session that filled it. The tab's own token proves nothing."""
 
@@ -162,7 +172,7 @@ class SessionGuard(Middleware):
 
     async def preprocess(self, app: Any, state: Any, event: Event) -> StateUpdate | None:  # noqa: ARG002
         """None lets the event through; a ``StateUpdate`` cancels it."""
-        await self._bind(state)
+        await self._bind(state, over=event.name in WHOLE and await _is_over(state))
         if event.name in FRAMEWORK_EVENTS:
             return None
         registered = RegistrationContext.get().event_handlers.get(event.name)
@@ -180,12 +190,12 @@ class SessionGuard(Middleware):
             return StateUpdate()
         return StateUpdate(events=Event.from_event_type([way_out(state, actor)]))
 
-    async def _bind(self, state: Any) -> None:
+    async def _bind(self, state: Any, *, over: bool) -> None:
         key = session_hash(state)
         binding = await state.get_state(SessionBinding)
-        if binding._bound_to != key:
+        if over or binding._bound_to != key:
             root = state._get_root_state()
-            if binding._bound_to:  # the tab's token came with another session: start from nothing
+            if binding._bound_to:  # the session is over, or the tab's token came with another: start from nothing
                 root.reset()
             binding = await state.get_state(SessionBinding)
             binding._bound_to = key

@@ -10,12 +10,13 @@ import pytest
 from tests.security.handlers import Registry, registry
 
 INTENDED = {
-    "AccountState": {"own:session": "end load watch"},
+    "AccountState": {"own:session": "load"},
     "AuditTrailState": {"audit:see": "apply clear close load open turn"},
     "ChoosePasswordState": {"own:password": "load"},
     "CodeState": {"public": "load"},  # what the server noted for this browser, and nothing else
     "ConfirmState": {"own:session": "load"},
     "OwnRecordState": {"own:record": "load"},
+    "OwnSessionsState": {"own:session": "end load watch"},
     "PatientListState": {"patient:see": "clear load search sort_by turn watch", "patient:register": "carry_over"},
     "PortalDialogState": {
         "portal:manage": "ask_for change_open check_email check_phone printed submit",

@@ -62,7 +62,7 @@ def test_the_pages_are_accessible_at_any_width(open_page, width, dark):
     page = open_page("admin", width=width, dark=dark)
     mark = f"{width}-{'dark' if dark else 'light'}"
     for path, words, name in (
-        ("/account", "This session", "account"),
+        ("/account", "This device", "account"),
         ("/admin/staff", "This is you", "staff-accounts"),
         ("/account/confirm", "Confirm it is you", "confirm"),
         ("/login/code", "Authentication code", "sign-in-code"),
@@ -124,7 +124,7 @@ def test_a_session_is_ended_from_another_one_within_a_second(open_page, clinic):
     expect(other.get_by_role("row").nth(2)).to_be_visible()
     page = open_page(username, "/account")
     page.get_by_role("button", name=re.compile("Sign out .*(Chrome|browser)")).click()
-    expect(page.get_by_text("The session is signed out.")).to_be_visible()
+    expect(page.get_by_text("That device is signed out.")).to_be_visible()
     expect(_heading(other, "Staff sign in")).to_be_visible(timeout=1500)
     expect(_heading(page, "Your account")).to_be_visible()
 

@@ -415,6 +415,20 @@ def portal_record(open_page, clinic):
     return _heading(page, "My record")
 
 
+@scene
+def portal_record_sessions(open_page, clinic):
+    email, phone = (
+        "drawn.places@example.org",
+        "Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/140.0 Mobile Safari/537.36",
+    )
+    clinic.with_own_password(email, first_name="Drawn", last_name="Places")
+    for browser in ({"user_agent": phone}, {}):
+        page = open_page(**browser)
+        patient_sign_in(page, email, factories.OWN_PASSWORD)
+        expect(page.get_by_text("This device", exact=True)).to_be_visible()
+    return page
+
+
 # --- drawing them -----------------------------------------------------------------------------------
 
 

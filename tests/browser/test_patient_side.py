@@ -102,7 +102,7 @@ def test_my_record_shows_the_patients_own_details_and_who_looked(open_page, clin
         expect(page.get_by_role("heading", name="My record", level=1)).to_be_visible()
         assert page.url.endswith("/patient-portal")
         assert "Somebody" not in page.content()
-    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()
@@ -140,3 +140,64 @@ def test_the_whole_first_visit_goes_by_keyboard_alone(open_page, clinic):
     tab_to(page, "Save password")
     page.keyboard.press("Space")
     expect(page.get_by_role("heading", name="My record")).to_be_visible()
+
+
+# --- where one is signed in ---------------------------------------------------------------------
+
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def _two_browsers(open_page, clinic, email: str) -> tuple[Page, Page]:
+    """My record of one patient, in Firefox on Windows and in the one that is looked at."""
+    clinic.with_own_password(email)
+    other = open_page(user_agent=FIREFOX)
+    patient_sign_in(other, email, factories.OWN_PASSWORD)
+    expect(other.get_by_text("This device", exact=True)).to_be_visible()
+    page = open_page()
+    patient_sign_in(page, email, factories.OWN_PASSWORD)
+    expect(page.get_by_text("This device", exact=True)).to_be_visible()
+    return page, other
+
+
+def test_a_patient_ends_another_session_from_the_list_and_stays(open_page, clinic):
+    page, other = _two_browsers(open_page, clinic, "own.sessions@example.org")
+    rows = page.get_by_role("region", name="Where you are signed in").get_by_role("listitem")
+    expect(rows).to_have_count(3)  # the sign-in with the temporary password too
+    expect(rows.filter(has_text="This device")).to_have_count(1)
+    expect(rows.filter(has_text="This device").get_by_role("button")).to_have_count(0)
+    firefox = rows.filter(has_text="Firefox on Windows")
+    expect(firefox).to_contain_text(re.compile(r"Signed in today at \d\d:\d\d, last active today at \d\d:\d\d"))
+    firefox.get_by_role("button", name="Sign out Firefox on Windows").click()
+    expect(page.get_by_text("That device is signed out.")).to_be_visible()
+    expect(page.locator("#sessions-said")).to_be_focused()
+    expect(firefox).to_have_count(0)
+    expect(other.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()
+    other.goto("/patient-portal")
+    expect(other.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="My record", level=1)).to_be_visible()
+
+
+def test_a_session_that_ends_elsewhere_leaves_the_open_list(open_page, clinic):
+    page, other = _two_browsers(open_page, clinic, "elsewhere@example.org")
+    other.reload()  # a sign-in that came later is on the list from now on
+    rows = other.get_by_role("region", name="Where you are signed in").get_by_role("listitem")
+    expect(rows).to_have_count(3)
+    first = page.get_by_role("button", name="Sign out A browser")  # where the password was chosen
+    first.click()
+    expect(first).to_have_count(0)
+    expect(rows).to_have_count(2)
+
+
+def test_sign_out_everywhere_says_so_and_leads_all_to_the_patients_sign_in(open_page, clinic):
+    page, other = _two_browsers(open_page, clinic, "everywhere@example.org")
+    button = page.get_by_role("button", name="Sign out everywhere")
+    expect(button).to_have_accessible_description(re.compile("every device, this one as well"))
+    button.click()
+    for one in (page, other):
+        expect(one.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()
+    left = clinic.sql(
+        "SELECT count(*) FROM login_sessions s JOIN accounts a ON a.id = s.account_id "
+        "WHERE a.username = 'everywhere@example.org' AND s.ended_at IS NULL"
+    )
+    assert left == [(0,)]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
+import httpx
+
+from clinic_app.core import routes
 from clinic_app.models.accounts import Role
 from clinic_app.services.patients.views import Registered
 from tests import factories
 from tests.browser.serving import Server, bound
+from tests.browser.sockets import ROOT_STATE, Tab
 
 #: Parts of everything personal about the first patient, about the second, and of the staff's names.
 ALPHA, BRAVO, STAFF = "alphaq", "bravoq", "staffq"
@@ -37,6 +43,22 @@ def marks_in(text: str, *markers: str) -> set[str]:
     plain = text.lower().replace(" ", "")
     digits = {ALPHA: "410001", BRAVO: "420002"}
     return {one for one in markers if one in plain or (one in digits and digits[one] in plain)}
+
+
+def visitor(server: Server) -> httpx.Client:
+    """A client on a page of ours that keeps connections, but no cookie it is given. For any thread."""
+    forgetful = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx.Client(base_url=server.url, headers={"Origin": server.url}, cookies=forgetful, timeout=30)
+
+
+async def said_at_sign_in(url: str, flash: str) -> str:
+    """The sentence that the sign-in page shows to whoever brings this flash cookie; empty where it shows none."""
+    state = f"{ROOT_STATE}.clinic_app___states___signing_in____sign_in_state"
+    async with Tab(url, cookie=f"clinic_flash={flash}") as tab:
+        await tab.send(f"{state}.load", path=routes.STAFF_SIGN_IN)
+        await tab.settled()
+        deltas = [json.loads(message).get("delta") or {} for message in tab.messages]
+    return "".join(delta.get(state, {}).get("message_rx_state_", "") for delta in deltas)
 
 
 @dataclass

@@ -199,5 +199,12 @@ def sign_out(token_hash: str) -> Actor:
     if actor.kind == "account":
         with db.transaction() as session:
             end_one(session, token_hash, "signed out")
-            record(session, actor, Action.SIGNED_OUT, resource_type="account", resource_id=actor.account_id)
+            record(
+                session,
+                actor,
+                Action.SIGNED_OUT,
+                resource_type="account",
+                resource_id=actor.account_id,
+                changes_lists=True,  # a list still open under a copied cookie notices at once
+            )
     return actor

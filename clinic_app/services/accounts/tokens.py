@@ -40,6 +40,10 @@ TYPE = "at+jwt"
 KIND = "api"
 _CLAIMS = ["iss", "aud", "sub", "sid", "jti", "iat", "exp", "role"]
 _LONGEST = 2000  # characters of a token that is looked at
+#: Digest of a token whose signature was found good, with what it was checked against → its claims. The signature is
+#: half of a look-up's time; whether the token has expired and its session has ended is asked each time.
+_checked: dict[tuple[str, bytes, str], dict[str, Any]] = {}
+_CHECKED_AT_MOST = 1000
 
 #: A session and its account, by the session's id: what every request asks for.
 _BEHIND = Prepared(
@@ -96,10 +100,23 @@ def _access(account_id: int, session_id: int, role: str, ends: dt.datetime) -> s
     return jwt.encode(claims, signing_key(), ALGORITHM, headers={"typ": TYPE})
 
 
-def _claims(token: str) -> dict[str, Any]:
+def _claims(token: str, now: dt.datetime) -> dict[str, Any]:
     """The claims of a token of ours. Raises ``TokenRefused`` for anything else, whatever is wrong with it."""
     if not token or len(token) > _LONGEST or not token.isascii():
         raise TokenRefused
+    mark = (crypto.digest(token), signing_key(), get_settings().origin)
+    claims = _checked.get(mark)
+    if claims is None:
+        claims = _decoded(token)
+        if len(_checked) >= _CHECKED_AT_MOST:
+            _checked.clear()
+        _checked[mark] = claims
+    if claims["exp"] <= now.timestamp():
+        raise TokenRefused
+    return claims
+
+
+def _decoded(token: str) -> dict[str, Any]:
     try:
         found = jwt.decode_complete(
             token,
@@ -149,7 +166,8 @@ def resolve_access(token: str) -> Actor:
     For the API, on every request. Raises ``TokenRefused`` for a token that is forged, too old or of another
     kind, and when its session has ended, its account is turned off or its role has changed.
     """
-    claims, now = _claims(token), clock.now()
+    now = clock.now()
+    claims = _claims(token, now)
     with db.glance() as connection:
         row = _BEHIND.one_or_none(connection, wanted=int(claims["sid"]))
     if row is None or not _alive(row, claims["role"], now) or str(row.account_id) != claims["sub"]:

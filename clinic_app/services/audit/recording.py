@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ _ADVANCE = Prepared(
     .where(_HEAD.c.id == 1)
     .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), changes=bindparam("new_changes"))
 )
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _COLUMNS = [
     "seq",
     "at",
@@ -49,12 +49,12 @@ def canonical(row: Mapping[str, Any]) -> bytes:
     plain = {name: row[name] for name in _COLUMNS}
     at: dt.datetime = plain["at"]
     plain["at"] = at.astimezone(dt.UTC).isoformat(timespec="microseconds")
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _CANONICAL.encode(plain).encode()
 
 
 def link(previous: str, row: Mapping[str, Any]) -> str:
     """The hash of ``row`` after ``previous``: HMAC-SHA-256 with the audit key, hex."""
-    return hmac.new(keys.key("audit_key"), previous.encode() + canonical(row), hashlib.sha256).hexdigest()
+    return hmac.digest(keys.key("audit_key"), previous.encode() + canonical(row), "sha256").hex()
 
 
 def _printable(text: str, length: int) -> str:

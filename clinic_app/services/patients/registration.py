@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
@@ -10,7 +12,7 @@ from clinic_app.core import clock, db, logs
 from clinic_app.core.errors import ClinicError, InvalidInput, Unexpected
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
-from clinic_app.models.patients import Counter, Patient, VerificationStatus
+from clinic_app.models.patients import Counter, VerificationStatus
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
@@ -73,15 +75,16 @@ def _credentials(form: PatientRegistration) -> tuple[Credentials, str] | None:
     return prepare_credentials(username)
 
 
-def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Patient:
+def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    """The row to be, as plain values: a table object would cost as much as saving it."""
     now = clock.now()
-    patient = Patient(
+    patient = SimpleNamespace(
         **{name: getattr(form, name) for name in PatientDetails.model_fields},
         patient_id=_next_patient_id(session),
         portal_enabled=form.create_portal_account,
+        is_active=True,
         verification_status=VerificationStatus.VERIFIED,
-        name_key="",
-        search_text="",
+        version=1,
         created_at=now,
         updated_at=now,
         registered_by_id=actor.account_id,
@@ -98,7 +101,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
     credentials = made[0] if made else None
     with db.transaction() as session:
         patient = _patient(session, actor, form)
-        patient.id = _ADD.one_or_none(session, **{name: getattr(patient, name) for name in _KEPT}).id
+        patient.id = _ADD.one_or_none(session, **vars(patient)).id
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         if made:
             add_portal_account(

@@ -74,7 +74,7 @@ _PROFILE = [
 ]
 
 
-def keys_for_finding(patient: Patient) -> None:
+def keys_for_finding(patient: Any) -> None:
     """Set what searching and sorting compare. Called whenever a name, number or address changes."""
     patient.national_id_key = fields.national_id_key(patient.national_id)
     patient.name_key = fields.folded(f"{patient.first_name} {patient.last_name}")[:210]
@@ -178,7 +178,7 @@ def profile_from(session: Session, row: Any, *, activity: int = 0) -> PatientPro
     )
 
 
-def as_profile(patient: Patient, access: PortalStanding, *, registered_by: str, portal: str) -> PatientProfile:
+def as_profile(patient: Any, access: PortalStanding, *, registered_by: str, portal: str) -> PatientProfile:
     """A patient just saved as the view, without asking the database."""
     plain = {name: getattr(patient, name) for name in _PROFILE}
     return PatientProfile(**plain, portal=portal, registered_by=registered_by, access=access)
