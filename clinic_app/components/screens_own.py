@@ -20,8 +20,8 @@ def _head(title: str, lead: Any) -> rx.Component:
     return rx.el.div(rx.el.h1(title), rx.el.p(lead, class_name="muted under-h1"))
 
 
-def _sheet(title: str, *body: Any, lead: str = "", ident: str = "") -> rx.Component:
-    under = [rx.el.p(lead, class_name="muted under-h2")] if lead else []
+def _sheet(title: str, *body: Any, lead: Any = "", ident: str = "") -> rx.Component:
+    under = [rx.el.p(lead, class_name="muted under-h2")] if lead != "" else []
     return rx.el.section(
         rx.el.h2(title, id=ident),
         *under,
@@ -177,11 +177,18 @@ def _viewer(happening: Any) -> rx.Component:
 
 
 def my_record_body(
-    *, first_name: Any, details: Any, contact: Any, viewers: Any, sessions: Any, on_correct: Any = None
+    *,
+    first_name: Any,
+    details: Any,
+    contact: Any,
+    viewers: Any,
+    sessions: Any,
+    viewed: Any = "",
+    on_correct: Any = None,
 ) -> rx.Component:
     """What the clinic holds, and who looked. ``details``, ``contact``: ``Fact``; ``viewers``: ``Happening``.
 
-    ``sessions`` is a ``sessions_list``.
+    ``sessions`` is a ``sessions_list``; ``viewed`` says where there are older viewings than these.
     """
     correct = rx.button(
         icon("pencil"),
@@ -210,7 +217,7 @@ def my_record_body(
         _sheet(
             "Who has viewed your record",
             rx.el.ul(each(viewers, _viewer)),
-            lead="Everybody who opens your record leaves a line here.",
+            lead=rx.fragment("Everybody who opens your record leaves a line here. ", viewed),
             ident="viewers",
         ),
         _sheet(own_sessions.TITLE, sessions, ident="own-sessions"),

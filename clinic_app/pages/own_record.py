@@ -24,6 +24,7 @@ def my_record() -> rx.Component:
         details=here.details,
         contact=here.contact,
         viewers=here.viewers,
+        viewed=here.viewed,
         sessions=own_sessions(size="4", wide=True),
     )
     failed = feedback.note("bad", rx.el.p(here.failure), role="alert")

@@ -23,6 +23,7 @@ class OwnRecordState(Asking, rx.State):
     details: list[Fact] = []
     contact: list[Fact] = []
     viewers: list[Happening] = []
+    viewed: str = ""  # how many viewings are shown, where there are more
     failure: str = ""
     tries: str = ""  # what failed before this sign-in, said once
     loaded: bool = False
@@ -47,6 +48,7 @@ class OwnRecordState(Asking, rx.State):
         ]
         self.contact = show.contact(view)
         self.viewers = [show.viewing(look) for look in view.viewings]
+        self.viewed = f"The latest {len(self.viewers)} are shown." if view.viewed_before else ""
         told = await self._ask(take_failed_tries)
         if told is not None:  # after a lost connection what is shown stays
             self.tries = show.failed_tries(told)

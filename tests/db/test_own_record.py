@@ -71,6 +71,20 @@ def test_a_patient_sees_who_looked_at_the_record_newest_first(people):
     ]
 
 
+def test_who_looked_is_not_hidden_by_ones_own_looks_and_it_is_said_when_there_were_more(people):
+    made = factories.make_patient(people.receptionist, portal_email="amina@example.com")
+    actor = factories.own_password(made)
+    for _ in range(65):
+        own = own_record(actor)
+    assert [look.who for look in own.viewings] == ["Grace Wanjiru"]
+    assert not own.viewed_before
+    for _ in range(10):
+        view_patient(people.clinician, made.patient.id)
+    own = own_record(actor)
+    assert [look.who for look in own.viewings] == ["Dr Achieng"] * 10
+    assert own.viewed_before
+
+
 @pytest.mark.asvs("16.3.2")
 def test_looking_at_the_own_record_is_recorded(desk):
     made = factories.make_patient(desk, portal_email="amina@example.com")

@@ -20,6 +20,16 @@ from tests.browser.sockets import ROOT_STATE, Tab
 #: Parts of everything personal about the first patient, about the second, and of the staff's names.
 ALPHA, BRAVO, STAFF = "alphaq", "bravoq", "staffq"
 SEARCHED = "kanariasearch"
+#: The states that pages fire events at, by what they hold.
+STATES = f"{ROOT_STATE}.clinic_app___states___"
+REGISTER = f"{STATES}registration____registration_state"
+LIST = f"{STATES}patient_list____patient_list_state"
+BAR = f"{STATES}reception____search_state"
+DIALOG = f"{STATES}portal_dialog____portal_dialog_state"
+PROFILE = f"{STATES}profile____profile_state"
+STAFF = f"{STATES}staff_accounts____staff_accounts_state"
+AUDIT = f"{STATES}audit_trail____audit_trail_state"
+SIGN_IN = f"{STATES}signing_in____sign_in_state"
 
 
 def personal(marker: str, digits: str) -> dict[str, str]:

@@ -25,17 +25,9 @@ from clinic_app.states.portal_dialog import PortalDialogState
 from tests import factories
 from tests.browser.serving import Server, bound
 from tests.browser.sockets import HYDRATE, ROOT_STATE, Tab, run, session
+from tests.security.attack import AUDIT, BAR, DIALOG, LIST, PROFILE, REGISTER, SIGN_IN
 
 pytestmark = pytest.mark.asvs("14.2.1", "16.2.5")
-
-STATES = f"{ROOT_STATE}.clinic_app___states___"
-REGISTER = f"{STATES}registration____registration_state"
-LIST = f"{STATES}patient_list____patient_list_state"
-BAR = f"{STATES}reception____search_state"
-DIALOG = f"{STATES}portal_dialog____portal_dialog_state"
-PROFILE = f"{STATES}profile____profile_state"
-AUDIT = f"{STATES}audit_trail____audit_trail_state"
-SIGN_IN = f"{STATES}signing_in____sign_in_state"
 
 
 @dataclass

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import unicodedata
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from clinic_app.core import clock, crypto, db
+from clinic_app.core import clock, crypto, db, texts
 from clinic_app.core.errors import InvalidInput, PermissionDenied
 from clinic_app.models.accounts import Account, Role
 from clinic_app.services import access
@@ -39,12 +38,14 @@ def _demand(actor: Actor) -> None:
 
 def _read(username: str, full_name: str, role: str) -> tuple[str, str, dict[str, str]]:
     """Username and name as they are kept, and what is wrong with the three, by field."""
-    name, shown = normal_username(username), unicodedata.normalize("NFC", full_name).strip()
+    name, shown = normal_username(username), ""
     problems: dict[str, str] = {}
     if not 3 <= len(name) <= 60 or not all(c.isascii() and (c.isalnum() or c in "._-@") for c in name):
         problems["username"] = "Username must be 3 to 60 letters, digits, dots, dashes or underscores."
-    if not 1 <= len(shown) <= 200 or not shown.isprintable():
-        problems["name"] = "Name must be 1 to 200 characters."
+    try:
+        shown = texts.name(full_name, "Name", 200)
+    except ValueError as error:
+        problems["name"] = str(error)
     if role not in STAFF_ROLES:
         problems["role"] = "Role must be ADMIN, RECEPTIONIST or CLINICIAN."
     return name, shown, problems

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlmodel import Session
 from clinic_app.core import db
 from clinic_app.models.accounts import Account
 from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.services.audit.actions import Outcome
 
 _EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
 _HEAD = AuditHead.__table__  # type: ignore[attr-defined]
@@ -24,6 +26,7 @@ _ABOUT = (
     .order_by(_EVENTS.c.seq.desc())
     .limit(bindparam("most"))
 )
+_DONE = _ABOUT.where(_EVENTS.c.action.in_(bindparam("actions", expanding=True)), _EVENTS.c.outcome == Outcome.SUCCESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,16 @@ def change_number() -> int:
         return session.execute(select(_HEAD.c.changes).where(_HEAD.c.id == 1)).scalar_one()
 
 
-def events_of(session: Session, resource_type: str, resource_id: int, limit: int = 12) -> tuple[RecordedEvent, ...]:
-    """The latest events about one record, newest first. For use cases that have checked who asks."""
-    wanted = {"type": resource_type, "id": resource_id, "most": limit}
-    rows = session.execute(_ABOUT, wanted).mappings()
+def events_of(
+    session: Session, resource_type: str, resource_id: int, limit: int = 12, *, done: Collection[str] = ()
+) -> tuple[RecordedEvent, ...]:
+    """The latest events about one record, newest first; with ``done``, only these actions that succeeded.
+
+    For use cases that have checked who asks.
+    """
+    wanted: dict[str, Any] = {"type": resource_type, "id": resource_id, "most": limit}
+    statement = _DONE if done else _ABOUT
+    rows = session.execute(statement, {**wanted, "actions": list(done)} if done else wanted).mappings()
     return tuple(
         RecordedEvent(
             row["seq"],

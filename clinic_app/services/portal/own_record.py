@@ -41,7 +41,9 @@ def own_record(actor: Actor) -> OwnRecord:
     with db.transaction() as session:
         patient = rows.find(session, actor.patient_id)
         record(session, actor, Action.OWN_RECORD_VIEWED, resource_type="patient", resource_id=patient.id)
-        events = reading.events_of(session, "patient", actor.patient_id, limit=60)
-        looks = [event for event in events if event.action in _LOOKS and event.outcome == "success"]
-        viewings = tuple(Viewing(e.at, e.actor_name, e.role, e.action) for e in looks[:VIEWINGS])
-        return OwnRecord(**{name: getattr(patient, name) for name in _SHOWN}, viewings=viewings)
+        looks = reading.events_of(session, "patient", actor.patient_id, VIEWINGS + 1, done=_LOOKS)
+        return OwnRecord(
+            **{name: getattr(patient, name) for name in _SHOWN},
+            viewings=tuple(Viewing(e.at, e.actor_name, e.role, e.action) for e in looks[:VIEWINGS]),
+            viewed_before=len(looks) > VIEWINGS,
+        )

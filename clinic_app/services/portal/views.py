@@ -39,7 +39,7 @@ class Viewing:
 
 @dataclass(frozen=True, slots=True)
 class OwnRecord:
-    """A patient's own record, for the patient. Phones E.164."""
+    """A patient's own record, for the patient. Phones E.164. ``viewed_before``: there are older viewings than these."""
 
     patient_id: str
     first_name: str
@@ -52,3 +52,4 @@ class OwnRecord:
     next_of_kin_name: str | None
     next_of_kin_phone: str | None
     viewings: tuple[Viewing, ...] = ()
+    viewed_before: bool = False
