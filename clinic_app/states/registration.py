@@ -70,6 +70,7 @@ class RegistrationState(Asking, rx.State):
         """
         socket, self._socket = self._socket, self.router.session.session_id
         reconnected = socket not in ("", self._socket)
+        told = {} if socket else self.errors  # of a field that was left before this: after a restart that comes first
         before, known, was_restored = self.values, self.values if reconnected else {}, self.restored
         searched = await self.get_state(PatientListState)
         words = searched.carried.split() if searched.carried and not any(c.isdigit() for c in searched.carried) else []
@@ -79,6 +80,7 @@ class RegistrationState(Asking, rx.State):
         draft = {} if words or reconnected else await self._ask(read_draft, DRAFT)
         draft = {name: value for name, value in draft.items() if name in FIELDS}
         self._begin_with({**known, **draft})
+        self.errors = told
         self.restored = bool(draft) or (reconnected and was_restored)
         if self.values.get("date_of_birth"):
             self._read_back(self.values["date_of_birth"])

@@ -100,6 +100,7 @@ def test_a_mistake_is_told_at_the_email_and_what_was_typed_is_kept(open_page, cl
     page = _open(open_page, clinic.patient(phone="0712 445 901"))
     before = len(clinic.audit("PORTAL_ACCOUNT_CREATED"))
     _create(page)
+    expect(page.locator("#portal-email-error")).to_contain_text("Email is required.")
     page.get_by_role("dialog").get_by_label("Email").fill(typed)
     _create(page)
     expect(page.locator("#portal-email-error")).to_have_text(sentence)
