@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from clinic_app.api import bodies, problems
 from clinic_app.api.rates import rates
+from clinic_app.core import in_turn
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, InvalidInput
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import ANONYMOUS, Actor, Permission
@@ -105,13 +106,19 @@ class Call:
     def __init__(self, request: Request, permission: Permission | None, rate: str) -> None:
         self._request, self._permission, self._rate = request, permission, rate
 
-    async def answer(self, work: Callable[[Ask], Answer], *, repeatable: bool = False) -> Response:
+    async def answer(
+        self, work: Callable[[Ask], Answer], *, repeatable: bool = False, together: bool = False
+    ) -> Response:
         """Do ``work`` for whoever asks, if they may, and answer with what it returns.
 
-        ``repeatable``: with an ``Idempotency-Key`` it is done at most once.
+        ``repeatable``: with an ``Idempotency-Key`` it is done at most once. ``together``: with others that arrive
+        at the same time, committed at once; for short work that records something.
         """
         request, name = self._request, work.__name__.strip("_")
         try:
+            if together:
+                done = await in_turn.do(lambda: Ask(request, self._admitted(), b""), work)
+                return problems.json_response(*done)
             raw = await bodies.read(request) if request.method in WITH_BODY else b""
             return await asyncio.to_thread(self._serve, work, raw, repeatable)
         except ClinicError as error:

@@ -58,7 +58,7 @@ def link(previous: str, row: Mapping[str, Any]) -> str:
 
 
 def _printable(text: str, length: int) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)[:length]
+    return (text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text))[:length]
 
 
 def record(
