@@ -111,6 +111,12 @@
     if (beside || (form && document.activeElement?.form === form)) event.preventDefault();
   });
 
+  // A field that is switched off while its form is at work has not been left: checking it now would take back the sentence
+  // that the work ends with.
+  document.addEventListener("focusout", (event) => {
+    if (event.target.matches?.(":disabled")) event.stopImmediatePropagation();
+  }, true);
+
   document.addEventListener("click", (event) => {
     const inside = event.target.closest(`${DIALOG}, dialog`);
     const pressed = event.target.closest("a, button, input, select, textarea, summary");

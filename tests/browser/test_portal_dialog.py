@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -110,6 +111,25 @@ def test_a_mistake_is_told_at_the_email_and_what_was_typed_is_kept(open_page, cl
     expect(email).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Phone Number (Optional)")).to_have_value("0712 445901")
     assert len(clinic.audit("PORTAL_ACCOUNT_CREATED")) == before
+
+
+def test_a_field_that_is_switched_off_while_it_works_keeps_what_the_work_said(open_page, clinic):
+    """Chromium takes the focus from it, which is no leaving: checking it then took the sentence back."""
+    clinic.patient(portal_email="kept.sentence@example.org")
+    page = _open(open_page, clinic.patient())
+    email = page.get_by_role("dialog").get_by_label("Email")
+    email.fill("kept.sentence@example.org")
+    with sqlite3.connect(clinic.server.database, isolation_level=None) as busy:
+        busy.execute("BEGIN IMMEDIATE")
+        email.press("Enter")
+        expect(email).to_be_disabled()
+        page.wait_for_timeout(300)  # in which its check would be sent
+        busy.execute("ROLLBACK")
+    error = page.locator("#portal-email-error")
+    expect(error).to_contain_text("Email already in use.")
+    page.wait_for_timeout(500)  # in which its check would be answered
+    expect(error).to_contain_text("Email already in use.")
+    expect(email).to_be_focused()
 
 
 def test_leaving_the_email_checks_it(open_page, clinic):

@@ -27,7 +27,7 @@ LIST = f"{STATES}patient_list____patient_list_state"
 BAR = f"{STATES}reception____search_state"
 DIALOG = f"{STATES}portal_dialog____portal_dialog_state"
 PROFILE = f"{STATES}profile____profile_state"
-STAFF = f"{STATES}staff_accounts____staff_accounts_state"
+ACCOUNTS = f"{STATES}staff_accounts____staff_accounts_state"
 AUDIT = f"{STATES}audit_trail____audit_trail_state"
 SIGN_IN = f"{STATES}signing_in____sign_in_state"
 
@@ -51,8 +51,8 @@ def personal(marker: str, digits: str) -> dict[str, str]:
 def marks_in(text: str, *markers: str) -> set[str]:
     """Which of ``markers`` ``text`` gives away; phone numbers count for their owner."""
     plain = text.lower().replace(" ", "")
-    digits = {ALPHA: "410001", BRAVO: "420002"}
-    return {one for one in markers if one in plain or (one in digits and digits[one] in plain)}
+    digits = {ALPHA: ("712410001", "722410001"), BRAVO: ("712420002", "722420002")}
+    return {one for one in markers if one in plain or any(number in plain for number in digits.get(one, ()))}
 
 
 def visitor(server: Server) -> httpx.Client:

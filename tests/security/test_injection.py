@@ -38,7 +38,7 @@ from clinic_app.states.profile import SECTIONS
 from tests import factories
 from tests.browser.serving import DEMO_PASSWORD, Server, bound
 from tests.browser.sockets import HYDRATE, Tab, run, session
-from tests.security.attack import AUDIT, BAR, DIALOG, LIST, PROFILE, REGISTER, SIGN_IN, STAFF
+from tests.security.attack import ACCOUNTS, AUDIT, BAR, DIALOG, LIST, PROFILE, REGISTER, SIGN_IN
 from tests.security.corpus import EMAILS, EVERY, MARK, NO_EMAILS, NORMALISED, PLAIN, REFUSED
 
 FREE = ("first_name", "last_name", "national_id", "address", "next_of_kin_name")  # any text
@@ -505,10 +505,11 @@ def test_staff_accounts_and_filters_refuse_tricks_beside_their_field(clinic):
     async def work(page: Page) -> None:
         for number, (trick, text) in enumerate(EVERY.items()):
             form = {"name": text, "username": text, "role": "CLINICIAN"}
-            arrived = await page.does((f"{STAFF}.begin", {}), (f"{STAFF}.create", {"form": form}), path="/admin/staff")
+            create = (f"{ACCOUNTS}.create", {"form": form})
+            arrived = await page.does((f"{ACCOUNTS}.begin", {}), create, path="/admin/staff")
             assert "Username must be 3 to 60 letters, digits" in arrived, trick
             form["username"] = f"pwned.{number}"
-            arrived = await page.does((f"{STAFF}.create", {"form": form}), path="/admin/staff")
+            arrived = await page.does(create, path="/admin/staff")
             assert ("Staff account created" in arrived) == (trick in PLAIN), trick
             assert (f"Name {CONTROL}" in arrived) != (trick in PLAIN), trick
             arrived = await page.does((f"{AUDIT}.apply", {"form": dict.fromkeys(FILTERS, text)}), path="/admin/audit")
