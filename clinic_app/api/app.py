@@ -52,7 +52,7 @@ class Api(Starlette):
             await self._serve(scope, receive, named)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A route that fits answers by itself, faults included; for the rest Starlette finds the words."""
+        """A route that fits answers by itself. The rest is Starlette's, and faults the outermost layer's."""
         for route in self.routes:
             match, found = route.matches(scope)
             if match is Match.FULL:
@@ -78,10 +78,6 @@ def _allowed(request: Request) -> list[str]:
     return sorted({method for route in fitting if isinstance(route, Route) for method in route.methods or ()})
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    return problems.failed(error, f"api {request.method}")
-
-
 def _deny_by_default(app: Api) -> None:
     """Raise ``RuntimeError`` for a route that does not say which permission it needs, or that it needs none."""
     for route in app.router.routes:
@@ -95,7 +91,7 @@ def create_api(*routers: Any) -> Api:
     Raises ``RuntimeError`` for a route that does not say what permission it needs.
     """
     routes = [route for router in (*ROUTERS, *routers) for route in router.routes]
-    app = Api(routes=routes, exception_handlers={HTTPException: _refused, Exception: _failed})
+    app = Api(routes=routes, exception_handlers={HTTPException: _refused})
     app.router.redirect_slashes = False
     _deny_by_default(app)
     return app

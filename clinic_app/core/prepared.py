@@ -56,16 +56,16 @@ class Prepared:
 
     def run(self, where: Session | Connection, /, **values: Any) -> None:
         """Run it for its effect."""
-        self._execute(where if isinstance(where, Connection) else db.connection(where), values)
+        self._execute(where, values)
 
     def all(self, where: Session | Connection, /, **values: Any) -> list[Any]:
         """Its rows."""
-        made, cursor = self._execute(where if isinstance(where, Connection) else db.connection(where), values)
+        made, cursor = self._execute(where, values)
         return [self._row(made, row) for row in cursor.fetchall()]
 
     def one_or_none(self, where: Session | Connection, /, **values: Any) -> Any:
         """Its row, which there is at most one of, or None."""
-        made, cursor = self._execute(where if isinstance(where, Connection) else db.connection(where), values)
+        made, cursor = self._execute(where, values)
         found = cursor.fetchone()
         cursor.close()
         return None if found is None else self._row(made, found)
@@ -77,7 +77,8 @@ class Prepared:
             values[place] = convert(values[place])
         return made.row(values)
 
-    def _execute(self, connection: Connection, values: dict[str, Any]) -> tuple[_Made, Any]:
+    def _execute(self, where: Session | Connection, values: dict[str, Any]) -> tuple[_Made, Any]:
+        connection = where if isinstance(where, Connection) else db.connection(where)
         dialect = connection.dialect
         made = self._made.get(dialect.name)
         if made is None:

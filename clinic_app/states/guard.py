@@ -30,11 +30,11 @@ PUBLIC = "public"
 _log = logs.get("guard")
 
 _STATE = "reflex___state____state"
+#: Of what Reflex itself fires, that which is answered with all that the tab's state holds.
+WHOLE = frozenset({f"{_STATE}.hydrate", f"{_STATE}.hydrate_and_load"})
 #: What Reflex itself fires. ``setvar`` is not among them.
-FRAMEWORK_EVENTS = frozenset(
+FRAMEWORK_EVENTS = WHOLE | frozenset(
     {
-        f"{_STATE}.hydrate",
-        f"{_STATE}.hydrate_and_load",
         f"{_STATE}.set_is_hydrated",
         f"{_STATE}.reflex___state____on_load_internal_state.on_load_internal",
         f"{_STATE}.reflex___state____on_load_internal_state.set_is_hydrated",
@@ -42,8 +42,6 @@ FRAMEWORK_EVENTS = frozenset(
         f"{_STATE}.reflex___state____frontend_event_exception_state.handle_frontend_exception",
     }
 )
-#: Those that answer with all that the tab's state holds.
-WHOLE = frozenset({f"{_STATE}.hydrate", f"{_STATE}.hydrate_and_load"})
 
 
 def _cookies(state: Any) -> dict[str, str]:

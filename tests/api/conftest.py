@@ -70,3 +70,17 @@ def as_(people: factories.People) -> Callable[[str], dict[str, str]]:
         return kept[who]
 
     return header
+
+
+@pytest.fixture
+async def client(asgi: Any, own_database: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a token, on a database with real commits: for what happens at the same time."""
+    transport = httpx.ASGITransport(app=asgi, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+        yield client
+
+
+@pytest.fixture
+def desk(own_database: Any) -> Actor:
+    """A receptionist there."""
+    return factories.make_staff()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -16,18 +15,6 @@ from tests.db.tools import raw
 
 pytestmark = pytest.mark.races
 P = "/api/v1/patients/"
-
-
-@pytest.fixture
-async def client(asgi, own_database):
-    transport = httpx.ASGITransport(app=asgi, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-        yield client
-
-
-@pytest.fixture
-def desk(own_database):
-    return factories.make_staff()
 
 
 async def test_forty_at_once_get_their_own_answers(client, desk):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-import httpx
 import pytest
 
 from tests import factories
@@ -14,18 +13,6 @@ from tests.db.tools import number
 
 pytestmark = pytest.mark.races
 P = "/api/v1/patients/"
-
-
-@pytest.fixture
-async def client(asgi, own_database):
-    transport = httpx.ASGITransport(app=asgi, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-        yield client
-
-
-@pytest.fixture
-def desk(own_database):
-    return factories.make_staff()
 
 
 async def at_once(client, paths_and_bodies, headers):
