@@ -2,9 +2,9 @@
 
 import reflex as rx
 
-from clinic_app.components.theme import SlimRadixThemes, radix_theme
 from clinic_app.core.addresses import allowed_origins
 from clinic_app.core.settings import get_settings
+from clinic_app.ui.kit.theme import SlimRadixThemes, radix_theme
 
 settings = get_settings()
 state_manager = rx.constants.StateManagerMode.REDIS if settings.redis_url else rx.constants.StateManagerMode.MEMORY

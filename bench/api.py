@@ -97,7 +97,7 @@ def load_ours(rows: Path) -> None:
     from clinic_app.core import bootstrap, clock, crypto, db, migrations
     from clinic_app.models import Account, Counter, Patient
     from clinic_app.services.patients import fields
-    from clinic_app.services.patients.rows import keys_for_finding
+    from clinic_app.services.patients.repository import keys_for_finding
 
     migrations.upgrade()
     bootstrap.start()
@@ -297,9 +297,9 @@ def profile(asked: argparse.Namespace) -> None:
                 print(f"{name:24s} median {statistics.median(times):7.0f} us", flush=True)
 
     asyncio.run(measure())
-    from clinic_app.api import deps
+    from clinic_app.api import endpoint
 
-    profiler, real = cProfile.Profile(), deps.Call._serve
+    profiler, real = cProfile.Profile(), endpoint.Call._serve
 
     def profiled(self: Any, *args: Any) -> Any:
         profiler.enable()
@@ -308,7 +308,7 @@ def profile(asked: argparse.Namespace) -> None:
         finally:
             profiler.disable()
 
-    deps.Call._serve = profiled  # type: ignore[method-assign]
+    endpoint.Call._serve = profiled  # type: ignore[method-assign]
     asyncio.run(measure())
     pstats.Stats(profiler).sort_stats("cumulative").print_stats(45)
 

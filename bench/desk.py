@@ -38,9 +38,9 @@ from clinic_app.models.accounts import Account  # noqa: E402
 from tests.browser.serving import DEMO_PASSWORD, Server, bound  # noqa: E402
 from tests.browser.sockets import ROOT_STATE, Tab, session  # noqa: E402
 
-STATE = f"{ROOT_STATE}.clinic_app___states___"
-LIST = f"{STATE}patient_list____patient_list_state"
-DIALOG = f"{STATE}portal_dialog____portal_dialog_state"
+STATE = f"{ROOT_STATE}.clinic_app___ui___"
+LIST = f"{STATE}patients___state____patient_list_state"
+DIALOG = f"{STATE}portal_dialog___state____portal_dialog_state"
 TERMS = ("wa", "am", "od", "ki", "071", "lmc0000", "es", "jo", "ha", "mw")
 
 

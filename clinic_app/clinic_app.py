@@ -7,28 +7,28 @@ import reflex as rx
 from fastapi import FastAPI
 from starlette.routing import Mount
 
-from clinic_app.api import browser, downloads, health, own_account, two_factor
+from clinic_app.api import health
 from clinic_app.api.app import create_api
-from clinic_app.api.edge import harden
-from clinic_app.components.theme import STYLESHEETS, head_components
 from clinic_app.core import bootstrap, context, logs
-from clinic_app.pages import (
-    account,
-    audit_trail,
-    dead_ends,
-    own_record,
-    patients,
-    profile,
-    reception,
-    registration,
-    signing_in,
-    staff_accounts,
-)
 from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit.anchor import anchoring
-from clinic_app.states import live
-from clinic_app.states.guard import SessionGuard
-from clinic_app.states.shell import ShellState
+from clinic_app.ui.account import page as account
+from clinic_app.ui.audit_trail import page as audit_trail
+from clinic_app.ui.dead_ends import page as dead_ends
+from clinic_app.ui.frame.state import ShellState
+from clinic_app.ui.kit.theme import STYLESHEETS, head_components
+from clinic_app.ui.own_record import page as own_record
+from clinic_app.ui.patients import page as patients
+from clinic_app.ui.profile import page as profile
+from clinic_app.ui.reception import page as reception
+from clinic_app.ui.registration import page as registration
+from clinic_app.ui.session import live_updates
+from clinic_app.ui.session.guard import SessionGuard
+from clinic_app.ui.signing_in import page as signing_in
+from clinic_app.ui.staff_accounts import page as staff_accounts
+from clinic_app.web import downloads, own_account, two_factor
+from clinic_app.web import signing_in as sign_in_routes
+from clinic_app.web.middleware import harden
 
 
 def on_backend_error(exception: Exception) -> rx.event.EventSpec | None:
@@ -45,7 +45,7 @@ def on_frontend_error(exception: Exception) -> None:
 async def watch_changes():
     """One watcher a worker: open lists sleep on it."""
     logs.last_resort()  # here, and so in processes that serve, not in those that only import this
-    async with live.changes.run():
+    async with live_updates.changes.run():
         yield
 
 
@@ -65,7 +65,7 @@ async def tidy_up():
 
 bootstrap.start()
 web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-web.include_router(browser.router)
+web.include_router(sign_in_routes.router)
 web.include_router(own_account.router)
 web.include_router(two_factor.router)
 web.include_router(downloads.router)

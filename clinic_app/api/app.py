@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from clinic_app.api import audit, auth, patients, portal, problems, reference
-from clinic_app.api.deps import Route
+from clinic_app.api.endpoint import Route
 from clinic_app.core import context
 from clinic_app.core.addresses import client_address
 from clinic_app.core.errors import NotFound

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from clinic_app.api import schemas, shapes
-from clinic_app.api.deps import Answer, Ask, Call, Needs, Route
-from clinic_app.api.describe import PAGING, parameter, takes
+from clinic_app.api import schemas, serializers
+from clinic_app.api.endpoint import Answer, Ask, Call, Needs, Route
+from clinic_app.api.openapi import PAGING, parameter, takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.audit.actions import Action, Outcome
@@ -53,7 +53,7 @@ def _actor(text: str | None) -> str | None:
 
 def _browse(ask: Ask) -> Answer:
     query = ask.query(*_FILTERS, "page", "page_size")
-    page, size = shapes.paging(query)
+    page, size = serializers.paging(query)
     wanted = AuditQuery(
         since=_instant(query, "since"),
         until=_instant(query, "until"),
@@ -65,7 +65,7 @@ def _browse(ask: Ask) -> Answer:
         page_size=size,
     )
     kept = {name: query.get(name) for name in _FILTERS}
-    return 200, shapes.listing(ask, browse_audit(ask.actor, wanted), page, shapes.event, **kept)
+    return 200, serializers.listing(ask, browse_audit(ask.actor, wanted), page, serializers.event, **kept)
 
 
 _INSTANT = {"type": "string", "format": "date-time"}

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from clinic_app.api import schemas
-from clinic_app.api.deps import Answer, Anyone, Ask, Call, Needs, Route
-from clinic_app.api.describe import takes
+from clinic_app.api.endpoint import Answer, Anyone, Ask, Call, Needs, Route
+from clinic_app.api.openapi import takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import tokens

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from starlette.convertors import StringConvertor, register_url_convertor
 
-from clinic_app.api import schemas, shapes
-from clinic_app.api.deps import Answer, Ask, Call, Needs, Route, number
-from clinic_app.api.describe import PAGING, parameter, takes
+from clinic_app.api import schemas, serializers
+from clinic_app.api.endpoint import Answer, Ask, Call, Needs, Route, number
+from clinic_app.api.openapi import PAGING, parameter, takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
@@ -44,18 +44,18 @@ def _register(ask: Ask) -> Answer:
     answer: dict[str, Any] = {
         "success": True,
         "message": done.message,
-        "patient": shapes.patient(done.patient),
+        "patient": serializers.patient(done.patient),
         "portal_created": done.credentials is not None,
     }
     if done.credentials is not None:
-        answer["portal_credentials"] = shapes.credentials(done.credentials)
+        answer["portal_credentials"] = serializers.credentials(done.credentials)
     return 201, answer
 
 
 def _find(ask: Ask, term: str, paging: dict[str, Any], order: str = "name", **kept: object) -> Answer:
-    page, size = shapes.paging(paging)
+    page, size = serializers.paging(paging)
     found = list_patients(ask.actor, PatientQuery(term, page, size, order))
-    return 200, shapes.listing(ask, found, page, shapes.summary, **kept)
+    return 200, serializers.listing(ask, found, page, serializers.summary, **kept)
 
 
 def _term(value: object, name: str) -> str:
@@ -88,7 +88,7 @@ def _search_by_body(ask: Ask) -> Answer:
 
 
 def _retrieve(ask: Ask) -> Answer:
-    return 200, shapes.patient(view_patient(ask.actor, ask.patient, activity=0))
+    return 200, serializers.patient(view_patient(ask.actor, ask.patient, activity=0))
 
 
 def _edit(ask: Ask) -> Answer:
@@ -96,18 +96,18 @@ def _edit(ask: Ask) -> Answer:
     version = body.pop("version", None)
     if version is not None:
         version = number({"version": version} if type(version) is int else {"version": None}, "version", 0, 2**31 - 1)
-    return 200, shapes.patient(update_patient(ask.actor, ask.patient, PatientUpdate.parse(body, version)))
+    return 200, serializers.patient(update_patient(ask.actor, ask.patient, PatientUpdate.parse(body, version)))
 
 
 def _pending(ask: Ask) -> Answer:
-    page, size = shapes.paging(ask.query("page", "page_size"))
-    return 200, shapes.listing(ask, list_pending(ask.actor, page, size), page, shapes.summary)
+    page, size = serializers.paging(ask.query("page", "page_size"))
+    return 200, serializers.listing(ask, list_pending(ask.actor, page, size), page, serializers.summary)
 
 
 def _verify(ask: Ask) -> Answer:
     ask.body(optional=True)
     done = verify_patient(ask.actor, ask.patient)
-    return 200, {"success": True, "message": "Patient verified successfully", "patient": shapes.patient(done)}
+    return 200, {"success": True, "message": "Patient verified successfully", "patient": serializers.patient(done)}
 
 
 _REFUSED = {

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
 
-from clinic_app.api import problems, schemas, shapes
-from clinic_app.api.deps import Answer, Ask, Call, Needs, Route
-from clinic_app.api.describe import takes
+from clinic_app.api import problems, schemas, serializers
+from clinic_app.api.endpoint import Answer, Ask, Call, Needs, Route
+from clinic_app.api.openapi import takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.portal import provisioning
@@ -24,8 +24,8 @@ def _made(status: int, done: PortalCreated) -> Answer:
     return status, {
         "success": True,
         "message": done.message,
-        "credentials": shapes.credentials(done.credentials),
-        "patient": shapes.portal_patient(done.patient),
+        "credentials": serializers.credentials(done.credentials),
+        "patient": serializers.portal_patient(done.patient),
     }
 
 
@@ -43,13 +43,13 @@ def _reset(ask: Ask) -> Answer:
 def _disable(ask: Ask) -> Answer:
     ask.body(optional=True)
     done = provisioning.turn_off_portal(ask.actor, ask.patient)
-    return 200, {"success": True, "message": "Portal access turned off", "patient": shapes.portal_patient(done)}
+    return 200, {"success": True, "message": "Portal access turned off", "patient": serializers.portal_patient(done)}
 
 
 def _enable(ask: Ask) -> Answer:
     ask.body(optional=True)
     done = provisioning.turn_on_portal(ask.actor, ask.patient)
-    return 200, {"success": True, "message": "Portal access turned on", "patient": shapes.portal_patient(done)}
+    return 200, {"success": True, "message": "Portal access turned on", "patient": serializers.portal_patient(done)}
 
 
 def _wanted(ask: Ask) -> list[int | str]:
@@ -63,10 +63,10 @@ def _outcome(done: BulkOutcome) -> dict[str, Any]:
     found: dict[str, Any] = {
         "requested": done.key,
         "success": done.credentials is not None,
-        "patient": shapes.portal_patient(done.patient) if done.patient else None,
+        "patient": serializers.portal_patient(done.patient) if done.patient else None,
     }
     if done.credentials is not None:
-        found["credentials"] = shapes.credentials(done.credentials)
+        found["credentials"] = serializers.credentials(done.credentials)
     elif done.error is not None:
         found |= {"error": done.error.title, "detail": done.error.detail, **done.error.extra()}
     return found

@@ -1,4 +1,4 @@
-"""How often one account may ask. Sign-in has limits of its own, in the database (services/accounts/limits.py).
+"""How often one account may ask. Sign-in has limits of its own (services/accounts/sign_in_throttle.py).
 
 Figures: docs/security.md (ASVS 5.0 2.4.1: calls that cost much or could carry the register away). In memory for
 one worker; in Redis for several, and in memory again while Redis cannot be reached: limits hold either way.

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import HTMLResponse
 
-from clinic_app.api import describe
-from clinic_app.api.deps import Anyone, Call, Route
+from clinic_app.api.endpoint import Anyone, Call, Route
+from clinic_app.api.openapi import describe
 from clinic_app.core.settings import get_settings
 
 router = APIRouter(prefix="/v1", route_class=Route, include_in_schema=False)
@@ -35,7 +35,7 @@ def _described(origin: str, _: str) -> tuple[bytes, str]:
     """The description as JSON and as a page; made once for an origin and a clinic's name."""
     from clinic_app.api.app import ROUTERS
 
-    found = describe.describe([route for part in ROUTERS for route in part.routes])
+    found = describe([route for part in ROUTERS for route in part.routes])
     return json.dumps(found, indent=1).encode(), _page(found, origin)
 
 

@@ -42,9 +42,7 @@ SOURCES = (
     "clinic_app/core/**/*.py",
     "clinic_app/models/**/*.py",
     "clinic_app/services/**/*.py",
-    "clinic_app/states/**/*.py",
-    "clinic_app/components/**/*.py",
-    "clinic_app/pages/**/*.py",
+    "clinic_app/ui/**/*.py",
     "assets/**/*",
     "reflex.lock/*",
 )

@@ -14,11 +14,11 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Role, SignInLimit
 from clinic_app.models.patients import Counter, VerificationStatus
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import limits, sessions
+from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.staff import add_staff_account
 from clinic_app.services.patients.forms import PatientRegistration
 from clinic_app.services.patients.registration import register_patient
-from clinic_app.services.patients.rows import ACCOUNTS, PATIENTS
+from clinic_app.services.patients.repository import ACCOUNTS, PATIENTS
 from clinic_app.services.portal.provisioning import turn_off_portal
 
 #: The counter whose presence says that this database is a demo clinic's, with passwords everybody knows.
@@ -73,7 +73,7 @@ def _backdate(patient_id: int, wanted: DemoPatient, username: str) -> None:
             session.execute(update(ACCOUNTS).where(ACCOUNTS.c.patient_id == patient_id).values(**account))
         if wanted.state == "locked":
             until = clock.now() + dt.timedelta(hours=12)
-            key = limits.account_key(username)
+            key = sign_in_throttle.account_key(username)
             session.add(SignInLimit(key=key, failures=9, consecutive=14, window_started_at=until, blocked_until=until))
 
 

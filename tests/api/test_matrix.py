@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 
 from clinic_app.api import app as composition
-from clinic_app.api.deps import Anyone, Call, Needs, Route
+from clinic_app.api.endpoint import Anyone, Call, Needs, Route
 from clinic_app.services.access import Permission
 
 STAFF, DESK, ADMIN, ALL = (

@@ -31,8 +31,9 @@ INTENDED = {
     "ReceptionState": {"patient:see": "load watch"},
     "RegistrationState": {"patient:register": "another cancel check clear load submit"},
     "SearchState": {"patient:see": "leave search"},
+    "Refusal": {},
     "SessionBinding": {},
-    "ShellState": {"own:session": "enter", "public": "show_failure show_refusal"},  # constant sentences
+    "ShellState": {"own:session": "enter", "public": "show_failure"},  # constant sentences
     "SignInState": {"public": "again load"},  # likewise
     "StaffAccountsState": {
         "staff:manage": "answer ask begin cancel change_role close create enable load open unlock watch",
@@ -78,7 +79,7 @@ def test_what_reflex_brings_has_no_mark_and_setvar_is_not_let_through():
 BROKEN = """
 import reflex as rx
 from clinic_app.services.access import Permission
-from clinic_app.states import guard
+from clinic_app.ui.session import guard
 
 class Broken(rx.State):
     words: str = ""
@@ -127,7 +128,7 @@ def test_this_check_can_fail():
 @pytest.mark.parametrize("mark", ["require", "public"])
 def test_a_mark_does_not_take_a_handler_that_is_not_async(mark):
     from clinic_app.services.access import Permission
-    from clinic_app.states import guard
+    from clinic_app.ui.session import guard
 
     def handler(self):
         """Would keep every other client waiting."""

@@ -19,7 +19,7 @@ def test_imports_point_the_right_way():
 def test_the_command_line_the_api_and_migrations_load_without_reflex():
     code = (
         "import sys\n"
-        "import clinic_app.cli.app, clinic_app.cli.build, clinic_app.cli.doctor, clinic_app.api.edge\n"
+        "import clinic_app.cli.app, clinic_app.cli.build, clinic_app.cli.doctor, clinic_app.web.middleware\n"
         "import clinic_app.core.migrations, clinic_app.models\n"
         "loaded = sorted(name for name in sys.modules if name.split('.')[0] in {'reflex', 'reflex_base'})\n"
         "assert loaded == [], loaded[:5]\n"

@@ -155,7 +155,7 @@ def naive_queries(name: str, tree: ast.AST) -> list[int]:
         and (getattr(node.func, "attr", "") or getattr(node.func, "id", "")) in {"text", "exec_driver_sql"}
         and any(
             isinstance(argument, ast.BinOp)
-            or (isinstance(argument, ast.JoinedStr) and name.startswith(("services/", "api/", "states/", "pages/")))
+            or (isinstance(argument, ast.JoinedStr) and name.startswith(("services/", "api/", "web/", "ui/")))
             for argument in node.args
         )
     ]

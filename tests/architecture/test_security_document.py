@@ -11,24 +11,25 @@ from pathlib import Path
 
 import pytest
 
-from clinic_app.api import edge, rates
+from clinic_app.api import rates
 from clinic_app.core import crypto, paging
 from clinic_app.core.settings import Settings
 from clinic_app.models.accounts import Role
 from clinic_app.services import access, idempotency
 from clinic_app.services.accounts import (
     blocklist,
-    codes,
     drafts,
     flash,
-    limits,
+    one_time_codes,
     passwords,
     sessions,
+    sign_in_throttle,
     signing_in,
     tokens,
 )
-from clinic_app.services.audit import anchor, refusals
-from clinic_app.states import portal_dialog
+from clinic_app.services.audit import anchor, authorization
+from clinic_app.ui.portal_dialog import state as portal_dialog
+from clinic_app.web import middleware
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -76,7 +77,7 @@ def bounds(name: str) -> tuple[int, int]:
 
 def figures() -> dict[str, str]:
     """The table as the program would write it."""
-    window = f"in {minutes(limits.WINDOW)} minutes"
+    window = f"in {minutes(sign_in_throttle.WINDOW)} minutes"
     low, high = bounds("temporary_password_hours")
     return {
         "password hash": f"bcrypt, cost {default('bcrypt_cost')}, of a keyed SHA-384; at least 10 in production",
@@ -87,15 +88,15 @@ def figures() -> dict[str, str]:
         "temporary password, life": f"{default('temporary_password_hours')} hours ({low} to {high})",
         "temporary password, wrong tries": str(signing_in.TEMPORARY_TRIES),
         "temporary password, on the screen": f"{portal_dialog.SHOWN_MINUTES} minutes",
-        "wrong passwords for one account": f"{limits.PER_ACCOUNT} {window}",
-        "wrong passwords for one account from one address": f"{limits.PER_ACCOUNT_AND_ADDRESS} {window}",
-        "wrong passwords from one address": f"{limits.PER_ADDRESS} {window}",
-        "wrong passwords altogether": f"{limits.ALTOGETHER} {window}",
-        "waiting after that": f"1 to {limits.LONGEST_WAIT_MINUTES} minutes, doubling",
-        "wrong passwords in a row until only a reset helps": str(limits.HARD_STOP),
-        "authentication code": f"{codes.DIGITS} digits, {codes.STEP} seconds, once",
-        "recovery codes": f"{codes.RECOVERY_CODES}, once each",
-        "wrong codes for one account": f"{limits.CODES_PER_ACCOUNT} {window}",
+        "wrong passwords for one account": f"{sign_in_throttle.PER_ACCOUNT} {window}",
+        "wrong passwords for one account from one address": f"{sign_in_throttle.PER_ACCOUNT_AND_ADDRESS} {window}",
+        "wrong passwords from one address": f"{sign_in_throttle.PER_ADDRESS} {window}",
+        "wrong passwords altogether": f"{sign_in_throttle.ALTOGETHER} {window}",
+        "waiting after that": f"1 to {sign_in_throttle.LONGEST_WAIT_MINUTES} minutes, doubling",
+        "wrong passwords in a row until only a reset helps": str(sign_in_throttle.HARD_STOP),
+        "authentication code": f"{one_time_codes.DIGITS} digits, {one_time_codes.STEP} seconds, once",
+        "recovery codes": f"{one_time_codes.RECOVERY_CODES}, once each",
+        "wrong codes for one account": f"{sign_in_throttle.CODES_PER_ACCOUNT} {window}",
         "time and tries for the code at sign-in": (
             f"{minutes(signing_in.SECOND_STEP)} minutes, {signing_in.SECOND_STEP_TRIES} tries"
         ),
@@ -105,7 +106,7 @@ def figures() -> dict[str, str]:
         "session of a patient, in any case": hours("patient_session_hours"),
         "sessions of one account": str(sessions.AT_MOST),
         "sessions of one account in the API": str(sessions.API_AT_MOST),
-        "fresh proof": f"{minutes(refusals.FRESH)} minutes",
+        "fresh proof": f"{minutes(authorization.FRESH)} minutes",
         "session token": f"{len(crypto.new_token()) * 6 // 8 * 8} bits, kept as SHA-256",
         "API access token": (
             f"{tokens.ALGORITHM}, {minutes(tokens.ACCESS_LIFE)} minutes, its session looked up each time"
@@ -116,8 +117,8 @@ def figures() -> dict[str, str]:
         "portal accounts by one account": rates.FIGURES["portal"],
         "repeated request remembered": f"{minutes(idempotency.LIFE) // 60} hours",
         "half-filled form kept": f"{minutes(drafts.LIFE) // 60} hours, encrypted",
-        "message on the event socket": f"{edge.SOCKET_LIMIT // 1024} KiB",
-        "body of a request": f"{edge.BODY_LIMIT // 1024} KiB",
+        "message on the event socket": f"{middleware.SOCKET_LIMIT // 1024} KiB",
+        "body of a request": f"{middleware.BODY_LIMIT // 1024} KiB",
         "rows of one page of a list": str(paging.PAGE_SIZE_AT_MOST),
         "note of a refused sign-in": f"{int(flash.LIFE.total_seconds())} seconds",
         "anchor of the audit trail": f"{minutes(anchor.EVERY)} minutes or {anchor.EVENTS} events",
@@ -137,10 +138,10 @@ def test_the_figures_are_those_that_were_decided():
     assert passwords.LONGEST >= 64
     assert len(blocklist._listed()) >= 3000  # every one of them long enough to be chosen: test_blocklist
     assert crypto.TEMPORARY_LENGTH * math.log2(len(crypto.UNAMBIGUOUS)) >= 64
-    assert limits.HARD_STOP <= 100
+    assert sign_in_throttle.HARD_STOP <= 100
     assert default("staff_idle_minutes") <= 60
     assert default("staff_session_hours") <= 24
-    assert codes.STEP <= 30
+    assert one_time_codes.STEP <= 30
 
 
 @pytest.mark.asvs("8.1.1", "8.1.2")

@@ -13,7 +13,7 @@ import socketio
 
 ROOT_STATE = "reflex___state____state"
 HYDRATE = f"{ROOT_STATE}.hydrate"
-SHOWN = f"{ROOT_STATE}.clinic_app___states___shell____shell_state.show_failure"
+SHOWN = f"{ROOT_STATE}.clinic_app___ui___frame___state____shell_state.show_failure"
 Answer = TypeVar("Answer")
 
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from clinic_app.core import crypto
 from clinic_app.services import access
-from clinic_app.services.accounts import codes, sessions, staff
+from clinic_app.services.accounts import one_time_codes, sessions, staff
 from tests import factories
 from tests.browser.conftest import ARTEFACTS, focused, sign_in
 
@@ -363,7 +363,7 @@ def test_an_account_is_managed_in_its_row(open_page, clinic):
 def test_a_locked_account_and_a_lost_device_are_mended(open_page, clinic):
     username = _staff(clinic)
     ident = staff.staff_id(access.SYSTEM, username)
-    sealed = codes.seal_secret(ident, codes.new_secret())
+    sealed = one_time_codes.seal_secret(ident, one_time_codes.new_secret())
     clinic.sql(
         "UPDATE accounts SET totp_enabled_at = '2026-01-01 00:00:00.000000', totp_secret = ? WHERE id = ?",
         sealed,

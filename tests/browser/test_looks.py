@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from clinic_app.services.accounts import limits
+from clinic_app.services.accounts import sign_in_throttle
 from tests import factories
 from tests.browser.conftest import ARTEFACTS, patient_sign_in, sign_in
 
@@ -249,7 +249,7 @@ def profile_expired(open_page, clinic):
 def profile_locked(open_page, clinic):
     people = clinic.sql("SELECT p.patient_id, a.username FROM patients p JOIN accounts a ON a.patient_id = p.id")
     keys = {key for (key,) in clinic.sql("SELECT key FROM sign_in_limits WHERE blocked_until IS NOT NULL")}
-    number = next(number for number, username in people if limits.account_key(username) in keys)
+    number = next(number for number, username in people if sign_in_throttle.account_key(username) in keys)
     page = open_page("receptionist", f"/patients/{number}")
     expect(page.get_by_text("Locked after too many wrong passwords")).to_be_visible()
     return page

@@ -79,7 +79,7 @@ def test_an_address_in_a_second_file_is_noticed(client, name):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A small checkout of its own."""
-    for name in ("clinic_app/pages/login.py", "clinic_app/api/app.py", "assets/look.css", "reflex.lock/package.json"):
+    for name in ("clinic_app/ui/login.py", "clinic_app/api/app.py", "assets/look.css", "reflex.lock/package.json"):
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("first")
@@ -94,8 +94,8 @@ def checkout(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        "clinic_app/pages/login.py",
-        "clinic_app/pages/new.py",
+        "clinic_app/ui/login.py",
+        "clinic_app/ui/new.py",
         "assets/look.css",
         "reflex.lock/package.json",
         "requirements.txt",
@@ -116,8 +116,8 @@ def test_a_renamed_file_changes_the_build(checkout):
 def test_what_pages_never_see_does_not(checkout):
     before = build.fingerprint(load_settings())
     (checkout / "clinic_app/api/app.py").write_text("second")
-    (checkout / "clinic_app/pages/__pycache__").mkdir()
-    (checkout / "clinic_app/pages/__pycache__/x.py").write_text("second")
+    (checkout / "clinic_app/ui/__pycache__").mkdir()
+    (checkout / "clinic_app/ui/__pycache__/x.py").write_text("second")
     other = load_settings(
         port=4444, host="0.0.0.0", data_dir="/elsewhere", public_url="https://desk.example.org", log_level="ERROR"
     )

@@ -111,11 +111,11 @@ def test_the_built_script_names_no_host(clinic, pages):
 
 
 def test_every_inline_script_of_every_page_is_allowed(clinic, pages):
-    from clinic_app.api import policy
+    from clinic_app.web import security_headers
 
     port, _, _ = clinic
     _, headers, _ = get(port, "/")
-    for source in policy.inline_script_hashes(pages / "build/client"):
+    for source in security_headers.inline_script_hashes(pages / "build/client"):
         assert source in headers["content-security-policy"]
 
 

@@ -16,8 +16,8 @@ from clinic_app.services.accounts.passwords import choose_password
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, sign_in
 from clinic_app.services.audit import chain, reading
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import note_refusal
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import note_refusal
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.overview import overview
 from clinic_app.services.patients.profile import update_patient, view_patient

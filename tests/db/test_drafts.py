@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clinic_app.core import sealing
+from clinic_app.core import encryption
 from clinic_app.core.errors import AuthenticationRequired, InvalidInput, PermissionDenied
 from clinic_app.services.accounts.drafts import discard_draft, read_draft, save_draft
 from tests import factories
@@ -98,15 +98,15 @@ def test_drafts_are_for_whoever_may_send_the_form(people):
 
 @pytest.mark.asvs("11.3.3", "11.3.4")
 def test_sealed_text_is_different_each_time_and_bound_to_key_purpose_and_place(database, change_setting):
-    one, two = sealing.seal("amina", "draft", "1"), sealing.seal("amina", "draft", "1")
+    one, two = encryption.seal("amina", "draft", "1"), encryption.seal("amina", "draft", "1")
     assert one != two
-    assert sealing.unseal(one, "draft", "1") == "amina"
+    assert encryption.unseal(one, "draft", "1") == "amina"
     for purpose, place in (("totp", "1"), ("draft", "2")):
-        with pytest.raises(sealing.Unreadable):
-            sealing.unseal(one, purpose, place)
+        with pytest.raises(encryption.Unreadable):
+            encryption.unseal(one, purpose, place)
     for broken in ("", "AA", one[:-4], one[:10] + ("A" if one[10] != "A" else "B") + one[11:], "ö"):
-        with pytest.raises(sealing.Unreadable):
-            sealing.unseal(broken, "draft", "1")
+        with pytest.raises(encryption.Unreadable):
+            encryption.unseal(broken, "draft", "1")
     change_setting("CLINIC_TOKEN_KEY", "another key of forty characters, or so...")
-    with pytest.raises(sealing.Unreadable):
-        sealing.unseal(one, "draft", "1")
+    with pytest.raises(encryption.Unreadable):
+        encryption.unseal(one, "draft", "1")

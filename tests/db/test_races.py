@@ -13,7 +13,7 @@ from clinic_app.services.access import Actor
 from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, sign_in
 from clinic_app.services.audit import chain
-from clinic_app.services.audit.refusals import note_refusal
+from clinic_app.services.audit.authorization import note_refusal
 from clinic_app.services.patients.errors import NationalIdTaken, PortalEmailTaken, StaleRecord
 from clinic_app.services.patients.forms import PatientRegistration, PatientUpdate
 from clinic_app.services.patients.profile import update_patient

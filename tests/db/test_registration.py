@@ -11,7 +11,7 @@ from clinic_app.core import crypto, db
 from clinic_app.core.errors import ErrorKind, InvalidInput, Unavailable, Unexpected
 from clinic_app.services.accounts.portal_accounts import prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
-from clinic_app.services.patients import registration, rows
+from clinic_app.services.patients import registration, repository
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
     NationalIdTaken,
@@ -243,7 +243,7 @@ def _breaks(monkeypatch, step: str) -> None:
     """Make one step of a registration fail, once."""
     where, name, after = {
         "the number": (registration, "_next_patient_id", True),
-        "the keys": (rows, "keys_for_finding", False),
+        "the keys": (repository, "keys_for_finding", False),
         "the account": (registration, "add_portal_account", False),
         "after the account": (registration, "add_portal_account", True),
         "the audit event": (registration, "record", False),

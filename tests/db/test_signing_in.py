@@ -8,7 +8,7 @@ import pytest
 
 from clinic_app.core import crypto
 from clinic_app.core.errors import TooManyAttempts
-from clinic_app.services.accounts import limits, sessions
+from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import InvalidCredentials, TemporaryPasswordExpired
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, normal_username, sign_in
 from clinic_app.services.patients.profile import reread_patient
@@ -352,7 +352,7 @@ def test_a_lock_is_shown_to_the_desk_while_it_lasts(clock, grace, amina):
 
 
 def test_after_too_many_failures_in_a_row_only_a_reset_opens_the_account(clock, grace, amina, monkeypatch, hashing):
-    monkeypatch.setattr(limits, "HARD_STOP", 12)
+    monkeypatch.setattr(sign_in_throttle, "HARD_STOP", 12)
     factories.own_password(amina)
     for n in range(13):
         assert _answer(PATIENT_DOOR, "amina@example.com", "wrong", f"198.51.100.{n}") == WRONG

@@ -18,7 +18,7 @@ from clinic_app.core.errors import (
 )
 from clinic_app.services import access
 from clinic_app.services.access import Permission
-from clinic_app.services.accounts import codes, own_sessions, sessions, staff, tokens, two_factor
+from clinic_app.services.accounts import one_time_codes, own_sessions, sessions, staff, tokens, two_factor
 from clinic_app.services.accounts.errors import (
     CodeRefused,
     InvalidCredentials,
@@ -488,8 +488,8 @@ def test_one_second_step_opens_one_session(racing):
 @pytest.mark.races
 def test_guesses_at_once_are_counted_before_they_are_checked(racing, monkeypatch):
     checked = []
-    real = codes.use
-    monkeypatch.setattr(codes, "use", lambda *args: checked.append(1) or real(*args))
+    real = one_time_codes.use
+    monkeypatch.setattr(one_time_codes, "use", lambda *args: checked.append(1) or real(*args))
     steps = [_first_step() for _ in range(16)]
     wrong = racing.wrong()
     tools.at_once(*[lambda step=step: finish_sign_in(step, wrong) for step in steps])

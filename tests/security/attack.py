@@ -21,15 +21,15 @@ from tests.browser.sockets import ROOT_STATE, Tab
 ALPHA, BRAVO, STAFF = "alphaq", "bravoq", "staffq"
 SEARCHED = "kanariasearch"
 #: The states that pages fire events at, by what they hold.
-STATES = f"{ROOT_STATE}.clinic_app___states___"
-REGISTER = f"{STATES}registration____registration_state"
-LIST = f"{STATES}patient_list____patient_list_state"
-BAR = f"{STATES}reception____search_state"
-DIALOG = f"{STATES}portal_dialog____portal_dialog_state"
-PROFILE = f"{STATES}profile____profile_state"
-ACCOUNTS = f"{STATES}staff_accounts____staff_accounts_state"
-AUDIT = f"{STATES}audit_trail____audit_trail_state"
-SIGN_IN = f"{STATES}signing_in____sign_in_state"
+STATES = f"{ROOT_STATE}.clinic_app___ui___"
+REGISTER = f"{STATES}registration___state____registration_state"
+LIST = f"{STATES}patients___state____patient_list_state"
+BAR = f"{STATES}reception___state____search_state"
+DIALOG = f"{STATES}portal_dialog___state____portal_dialog_state"
+PROFILE = f"{STATES}profile___state____profile_state"
+ACCOUNTS = f"{STATES}staff_accounts___state____staff_accounts_state"
+AUDIT = f"{STATES}audit_trail___state____audit_trail_state"
+SIGN_IN = f"{STATES}signing_in___state____sign_in_state"
 
 
 def personal(marker: str, digits: str) -> dict[str, str]:
@@ -63,7 +63,7 @@ def visitor(server: Server) -> httpx.Client:
 
 async def said_at_sign_in(url: str, flash: str) -> str:
     """The sentence that the sign-in page shows to whoever brings this flash cookie; empty where it shows none."""
-    state = f"{ROOT_STATE}.clinic_app___states___signing_in____sign_in_state"
+    state = f"{ROOT_STATE}.clinic_app___ui___signing_in___state____sign_in_state"
     async with Tab(url, cookie=f"clinic_flash={flash}") as tab:
         await tab.send(f"{state}.load", path=routes.STAFF_SIGN_IN)
         await tab.settled()

@@ -14,12 +14,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 _TELL = """
 import importlib, inspect, json, pkgutil, sys
-import clinic_app.pages, clinic_app.states
-from clinic_app.states.guard import FRAMEWORK_EVENTS, MARK
+import clinic_app.ui
+from clinic_app.ui.session.guard import FRAMEWORK_EVENTS, MARK
 from reflex_base.registry import RegistrationContext
-for package in (clinic_app.states, clinic_app.pages):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
+for module in pkgutil.walk_packages(clinic_app.ui.__path__, "clinic_app.ui."):
+    importlib.import_module(module.name)
 exec(sys.argv[1])
 registry = RegistrationContext.get()
 told = {"framework": sorted(FRAMEWORK_EVENTS), "handlers": [], "variables": {}}

@@ -21,7 +21,7 @@ import reflex as rx
 
 from clinic_app.core import cookies, crypto
 from clinic_app.services.accounts.signing_in import STAFF_DOOR, sign_in
-from clinic_app.states.portal_dialog import PortalDialogState
+from clinic_app.ui.portal_dialog.state import PortalDialogState
 from tests import factories
 from tests.browser.serving import Server, bound
 from tests.browser.sockets import HYDRATE, ROOT_STATE, Tab, run, session

@@ -10,7 +10,7 @@ import aiohttp
 import httpx
 import pytest
 
-from clinic_app import api
+from clinic_app import web
 from clinic_app.core import routes
 from tests.browser.sockets import Tab, session
 from tests.security.attack import ALPHA
@@ -21,7 +21,7 @@ OFF = ("/_upload", "/_upload/x", "/ping", "/_health", "/_all_routes", "/auth-cod
 def _changing() -> list[tuple[str, str]]:
     """``(method, path)`` of everything the pages' own routers take that may change something."""
     found = set()
-    for module in pkgutil.iter_modules(api.__path__, "clinic_app.api."):
+    for module in pkgutil.iter_modules(web.__path__, "clinic_app.web."):
         router = getattr(importlib.import_module(module.name), "router", None)
         for route in getattr(router, "routes", ()):
             if route.path.startswith("/auth/"):
@@ -73,7 +73,7 @@ async def test_other_paths_are_no_sockets(attacked):
 
 
 async def test_a_message_of_70_kib_closes_the_socket_and_one_of_60_does_not(attacked):
-    name = "reflex___state____state.clinic_app___states___shell____shell_state.show_failure"
+    name = "reflex___state____state.clinic_app___ui___frame___state____shell_state.show_failure"
     async with Tab(attacked.server.url) as tab:
         await tab.send(name, {"reference": "x" * 60 * 1024})
         await tab.settled()

@@ -17,7 +17,7 @@ import pytest
 from tests.browser.sockets import ROOT_STATE, SHOWN, Tab, session
 from tests.security.attack import ALPHA, BRAVO, STAFF, Target, marks_in
 
-LIST = f"{ROOT_STATE}.clinic_app___states___patient_list____patient_list_state"
+LIST = f"{ROOT_STATE}.clinic_app___ui___patients___state____patient_list_state"
 CONNECT, EVENT = "40/_event,", "42/_event,"
 #: A tab at work is answered within a few hundredths of a second; a stalled server never answers.
 PROMPT = 2.0

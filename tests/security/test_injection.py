@@ -34,7 +34,7 @@ from clinic_app.services.patients.forms import LABELS, PatientQuery, PatientRegi
 from clinic_app.services.patients.profile import reread_patient, update_patient, view_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.portal.forms import PortalAccountRequest
-from clinic_app.states.profile import SECTIONS
+from clinic_app.ui.profile.state import SECTIONS
 from tests import factories
 from tests.browser.serving import DEMO_PASSWORD, Server, bound
 from tests.browser.sockets import HYDRATE, Tab, run, session

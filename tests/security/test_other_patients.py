@@ -9,7 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from clinic_app.api.app import create_api
-from clinic_app.api.deps import Route
+from clinic_app.api.endpoint import Route
 from clinic_app.core import routes
 from clinic_app.services import access
 from clinic_app.services.access import Permission

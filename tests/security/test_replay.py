@@ -23,9 +23,9 @@ from tests.db.tools import at_once
 from tests.security.attack import ALPHA, BRAVO, STAFF, Target, marks_in, said_at_sign_in, visitor
 from tests.security.test_edges import CHANGING
 
-STATE = f"{ROOT_STATE}.clinic_app___states___"
-LIST, ACCOUNT = f"{STATE}patient_list____patient_list_state", f"{STATE}account____account_state"
-ACCOUNTS = f"{STATE}staff_accounts____staff_accounts_state"
+STATE = f"{ROOT_STATE}.clinic_app___ui___"
+LIST, ACCOUNT = f"{STATE}patients___state____patient_list_state", f"{STATE}account___state____account_state"
+ACCOUNTS = f"{STATE}staff_accounts___state____staff_accounts_state"
 OPEN_PAGE = f"{ROOT_STATE}.reflex___state____on_load_internal_state.on_load_internal"
 API, PATIENTS = "/api/v1/auth", "/api/v1/patients/"
 NEW = "violet harbour mends lantern"

@@ -19,11 +19,11 @@ import time_machine
 
 import clinic_app
 from clinic_app.api.app import create_api
-from clinic_app.components import forms
 from clinic_app.core import clock, crypto, keys
 from clinic_app.core.settings import get_settings
 from clinic_app.models import Account
 from clinic_app.services.accounts.signing_in import STAFF_DOOR, sign_in
+from clinic_app.ui.kit import forms
 from tests import factories
 from tests.conftest import migrate
 

@@ -21,10 +21,10 @@ from tests.security.attack import ALPHA, BRAVO, SEARCHED, STAFF, marks_in
 from tests.security.handlers import Handler, registry
 
 EVERYBODY = (ALPHA, BRAVO, STAFF)
-STATE = f"{ROOT_STATE}.clinic_app___states___"
-LIST, DIALOG = f"{STATE}patient_list____patient_list_state", f"{STATE}portal_dialog____portal_dialog_state"
-PROFILE, REGISTRATION = f"{STATE}profile____profile_state", f"{STATE}registration____registration_state"
-SHELL = f"{STATE}shell____shell_state"
+STATE = f"{ROOT_STATE}.clinic_app___ui___"
+LIST, DIALOG = f"{STATE}patients___state____patient_list_state", f"{STATE}portal_dialog___state____portal_dialog_state"
+PROFILE, REGISTRATION = f"{STATE}profile___state____profile_state", f"{STATE}registration___state____registration_state"
+SHELL = f"{STATE}frame___state____shell_state"
 NESTED: Any = "x"
 for _ in range(60):
     NESTED = [NESTED, {"a": NESTED}] if len(json.dumps(NESTED)) < 20_000 else [NESTED]

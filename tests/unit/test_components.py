@@ -7,10 +7,11 @@ import re
 import pytest
 import reflex as rx
 
-from clinic_app.components import data, feedback, forms, portal, shell, suggestions
-from clinic_app.components.base import pick, when
 from clinic_app.core import routes
-from clinic_app.states.shown import Access, PatientRow, Problem, Who
+from clinic_app.ui.kit import data, feedback, forms, shell, suggestions
+from clinic_app.ui.kit.base import pick, when
+from clinic_app.ui.portal_dialog import view as portal
+from clinic_app.ui.view_models import Access, PatientRow, Problem, Who
 
 CLINIC = shell.Clinic("Test Clinic", "020 000", "tel:+25420000", "always", demo=True)
 ROW = PatientRow(id=7, patient_id="LMC000007", name="Amina Odhiambo", initials="AO", href="/patients/LMC000007")

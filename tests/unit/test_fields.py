@@ -9,7 +9,7 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clinic_app.core import texts
+from clinic_app.core import text_rules
 from clinic_app.models.patients import Gender
 from clinic_app.services.patients import fields, wording
 
@@ -32,39 +32,39 @@ def _a_fixed_day():
     ["Amina", "Nguyễn Thị Ánh", "王小明", "አማረች", "محمد", "Ольга", "O'Brien", "Anne-Marie", "김철수", "Ng", "D", "र्‍य"],
 )
 def test_a_name_may_be_in_any_script(name):
-    assert texts.name(name, "First name") == name
+    assert text_rules.name(name, "First name") == name
 
 
 def test_a_name_is_trimmed_and_inner_spaces_become_one():
-    assert texts.name("  Mary \u00a0 Jane\u3000Wairimu ", "First name") == "Mary Jane Wairimu"
+    assert text_rules.name("  Mary \u00a0 Jane\u3000Wairimu ", "First name") == "Mary Jane Wairimu"
 
 
 def test_a_name_is_kept_composed_however_it_was_typed():
-    assert texts.name("Jose\u0301", "First name") == "Jos\u00e9"
+    assert text_rules.name("Jose\u0301", "First name") == "Jos\u00e9"
 
 
 @pytest.mark.parametrize("empty", [None, "", "   ", "\u00a0", "\u200b", "\u200d\u200c", "\u2060\ufeff"])
 def test_a_name_with_nothing_to_see_is_missing(empty):
     with pytest.raises(ValueError, match="^First name is required.$"):
-        texts.name(empty, "First name")
+        text_rules.name(empty, "First name")
 
 
 def test_a_name_has_at_most_100_characters_after_trimming():
-    assert texts.name(" " + "é" * 100 + " ", "Last name") == "é" * 100
+    assert text_rules.name(" " + "é" * 100 + " ", "Last name") == "é" * 100
     with pytest.raises(ValueError, match="^Last name must be at most 100 characters.$"):
-        texts.name("é" * 101, "Last name")
+        text_rules.name("é" * 101, "Last name")
 
 
 @pytest.mark.parametrize("bad", ["\x00", "\x1b", "\x7f", "\x85", "\t", "\n", "\ud800", *OVERRIDES])
 def test_a_name_holds_no_control_character_no_half_of_a_pair_and_nothing_that_turns_text_round(bad):
     with pytest.raises(ValueError, match="^First name must not contain control characters.$"):
-        texts.name(f"Ami{bad}na", "First name")
+        text_rules.name(f"Ami{bad}na", "First name")
 
 
 @pytest.mark.parametrize("wrong", [5, True, ["Amina"], {"a": 1}, b"Amina"])
 def test_a_name_is_text(wrong):
     with pytest.raises(ValueError, match="^First name must be text.$"):
-        texts.name(wrong, "First name")
+        text_rules.name(wrong, "First name")
 
 
 @pytest.mark.asvs("2.2.1")
@@ -72,7 +72,7 @@ def test_a_name_is_text(wrong):
 @FEW
 def test_any_text_is_a_clean_name_or_is_refused_with_a_sentence(text):
     try:
-        found = texts.name(text, "First name")
+        found = text_rules.name(text, "First name")
     except ValueError as error:
         assert str(error).startswith("First name ")
         assert str(error).endswith(".")
@@ -80,15 +80,15 @@ def test_any_text_is_a_clean_name_or_is_refused_with_a_sentence(text):
     assert 1 <= len(found) <= 100
     assert found == found.strip()
     found.encode()  # no half of a surrogate pair
-    assert texts.name(found, "First name") == found
+    assert text_rules.name(found, "First name") == found
 
 
 def test_an_address_keeps_its_lines_and_other_text_has_one():
-    assert texts.lines(" 12 Lake Road \r\n  Kisumu\r40100 ", "Address", 500) == "12 Lake Road\nKisumu\n40100"
+    assert text_rules.lines(" 12 Lake Road \r\n  Kisumu\r40100 ", "Address", 500) == "12 Lake Road\nKisumu\n40100"
     with pytest.raises(ValueError, match="control characters"):
-        texts.line("Peter\nOdhiambo", "Next of kin", 200)
-    assert texts.line("  ", "Next of kin", 200) is None
-    assert texts.lines(None, "Address", 500) is None
+        text_rules.line("Peter\nOdhiambo", "Next of kin", 200)
+    assert text_rules.line("  ", "Next of kin", 200) is None
+    assert text_rules.lines(None, "Address", 500) is None
 
 
 # --- date of birth ------------------------------------------------------------------------------

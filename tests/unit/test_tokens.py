@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clinic_app.components import tokens
+from clinic_app.ui.kit import tokens
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 MODES = ("light", "dark")
@@ -67,7 +67,7 @@ def test_contrast_knows_the_ends() -> None:
 
 def test_the_stylesheet_is_the_one_the_tokens_write() -> None:
     written = (ASSETS / "tokens.css").read_text(encoding="utf-8")
-    assert written == tokens.stylesheet(), "run: python -m clinic_app.components.tokens"
+    assert written == tokens.stylesheet(), "run: python -m clinic_app.ui.kit.tokens"
 
 
 @pytest.mark.parametrize("name", ["look.css", "print.css"])

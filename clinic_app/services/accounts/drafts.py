@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from clinic_app.core import clock, db, logs, sealing
+from clinic_app.core import clock, db, encryption, logs
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.accounts import Draft
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.audit.refusals import demand
+from clinic_app.services.audit.authorization import demand
 
 _DRAFTS = Draft.__table__  # type: ignore[attr-defined]
 _PURPOSE = "draft"
@@ -65,7 +65,7 @@ def save_draft(actor: Actor, form: str, fields: Mapping[str, Any]) -> None:
     values = {
         "account_id": actor.account_id,
         "form": form,
-        "body": sealing.seal(json.dumps(kept), _PURPOSE, _place(actor, form)),
+        "body": encryption.seal(json.dumps(kept), _PURPOSE, _place(actor, form)),
         "expires_at": now + LIFE,
     }
     with db.transaction() as session:
@@ -95,8 +95,8 @@ def read_draft(actor: Actor, form: str) -> dict[str, str]:
     if body is None:
         return {}
     try:
-        return json.loads(sealing.unseal(body, _PURPOSE, _place(actor, form)))
-    except sealing.Unreadable as error:
+        return json.loads(encryption.unseal(body, _PURPOSE, _place(actor, form)))
+    except encryption.Unreadable as error:
         logs.failure(error, "draft")
         return {}
 

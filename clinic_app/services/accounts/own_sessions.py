@@ -11,8 +11,8 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import sessions
 from clinic_app.services.accounts.views import FailedTries, OwnSession
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 _SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.blocklist import is_pattern
-from clinic_app.services.audit.refusals import demand
+from clinic_app.services.audit.authorization import demand
 
 _FILE = Path(__file__).with_name("passphrase_words.txt")
 #: Five of 2,048 words are 55 bits: out of reach where wrong tries are counted, and behind bcrypt if hashes leak.

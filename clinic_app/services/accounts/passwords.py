@@ -23,8 +23,8 @@ from clinic_app.services.accounts import blocklist, reauthentication, sessions
 from clinic_app.services.accounts.errors import WrongPassword
 from clinic_app.services.accounts.views import SignedIn, Strength
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand, demand_fresh
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 _SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]

@@ -9,13 +9,13 @@ from clinic_app.core import context, crypto, db
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, TooManyAttempts
 from clinic_app.models.accounts import Account
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import codes, limits, sessions
+from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CodeRefused, WrongPassword
 from clinic_app.services.accounts.signing_in import note_failed_try
 from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand, demand_fresh
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 
@@ -45,7 +45,7 @@ def check_own_password(actor: Actor, password: str) -> Account:
         account = session.get(Account, actor.account_id or 0)
         if account is None:
             raise AuthenticationRequired
-        verdict = limits.count_try(session, account.username, context.current().address)
+        verdict = sign_in_throttle.count_try(session, account.username, context.current().address)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
     if verdict.stopped or not crypto.verify_password(password, account.password_hash):
@@ -55,21 +55,21 @@ def check_own_password(actor: Actor, password: str) -> Account:
 
 def forgive(session: Session, account: Account) -> None:
     """Building block: after all proofs were right, forget the wrong ones."""
-    limits.forgive(session, account.username, context.current().address)
-    limits.forgive_codes(session, account.username)
+    sign_in_throttle.forgive(session, account.username, context.current().address)
+    sign_in_throttle.forgive_codes(session, account.username)
 
 
-def _look_at_code(actor: Actor, account: Account, code: str) -> codes.Proof:
+def _look_at_code(actor: Actor, account: Account, code: str) -> one_time_codes.Proof:
     """What there is to say for a code before it is used up; counted first. Raises as ``reauthenticate``."""
-    code = codes.normal(code)
+    code = one_time_codes.normal(code)
     with db.transaction() as session:
-        verdict = limits.count_code(session, account.username)
-        found = codes.find_recovery_code(session, account.id or 0, code)
+        verdict = sign_in_throttle.count_code(session, account.username)
+        found = one_time_codes.find_recovery_code(session, account.id or 0, code)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
     if verdict.stopped:
         raise _refused(actor, CodeRefused())
-    return codes.look_at(found, code)
+    return one_time_codes.look_at(found, code)
 
 
 def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token_hash: str) -> SignedIn:
@@ -84,7 +84,7 @@ def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token
     with db.transaction() as session:
         current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         unchanged = current.is_active and current.password_changed_at == account.password_changed_at
-        right = proof is None or codes.use(session, current, proof)
+        right = proof is None or one_time_codes.use(session, current, proof)
         renewed = sessions.renew(session, session_token_hash, current.id or 0) if unchanged and right else None
         if renewed is not None:
             token, row = renewed

@@ -13,7 +13,7 @@ from clinic_app.core import clock, context, crypto, db
 from clinic_app.core.errors import ClinicError, TooManyAttempts
 from clinic_app.models.accounts import Account, PendingSignIn, Role
 from clinic_app.services.access import ANONYMOUS
-from clinic_app.services.accounts import codes, limits, sessions
+from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import (
     CodeRefused,
     InvalidCredentials,
@@ -61,10 +61,10 @@ def _note_failure(session: Session, action: Action, account: Account | None, **d
     )
 
 
-def _count(door: str, name: str) -> tuple[Account | None, limits.Verdict]:
+def _count(door: str, name: str) -> tuple[Account | None, sign_in_throttle.Verdict]:
     """Count the try before anything slow, and find the account."""
     with db.transaction() as session:
-        verdict = limits.count_try(session, name, context.current().address)
+        verdict = sign_in_throttle.count_try(session, name, context.current().address)
         account = session.execute(select(Account).where(_ACCOUNTS.c.username == name)).scalar_one_or_none()
         if verdict.newly_blocked:
             _note_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait)
@@ -107,16 +107,16 @@ def _refusal(current: Account, door: str, checked: Account) -> ClinicError | Non
     return None
 
 
-def _count_code(account: Account, code: str, door: str) -> tuple[limits.Verdict, tuple[int, str] | None]:
+def _count_code(account: Account, code: str, door: str) -> tuple[sign_in_throttle.Verdict, tuple[int, str] | None]:
     """Count one code before anything slow, and find the recovery code it may be."""
     with db.transaction() as session:
-        verdict = limits.count_code(session, account.username)
+        verdict = sign_in_throttle.count_code(session, account.username)
         if verdict.newly_blocked:
             _note_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, step="code")
-        return verdict, codes.find_recovery_code(session, account.id or 0, code)
+        return verdict, one_time_codes.find_recovery_code(session, account.id or 0, code)
 
 
-def _prove(account: Account, code: str, door: str) -> codes.Proof | None:
+def _prove(account: Account, code: str, door: str) -> one_time_codes.Proof | None:
     """What there is to say for ``code`` before the transaction; None where no code is accepted at all.
 
     Raises ``TooManyAttempts``.
@@ -124,11 +124,11 @@ def _prove(account: Account, code: str, door: str) -> codes.Proof | None:
     verdict, found = _count_code(account, code, door)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
-    return None if verdict.stopped else codes.look_at(found, code)
+    return None if verdict.stopped else one_time_codes.look_at(found, code)
 
 
 def _welcome(
-    session: Session, account: Account, door: str, kind: str, replaces: str, proof: codes.Proof | None = None
+    session: Session, account: Account, door: str, kind: str, replaces: str, proof: one_time_codes.Proof | None = None
 ) -> SignedIn:
     """Open the session, inside the caller's transaction with the account's row locked."""
     back_to = sessions.path_of(session, replaces, account.id or 0) if replaces else ""
@@ -188,7 +188,7 @@ def sign_in(
         _note_wrong(door, account)
         raise InvalidCredentials
     fresh_hash = crypto.hash_password(password) if crypto.needs_rehash(account.password_hash) else None
-    code = codes.normal(code)
+    code = one_time_codes.normal(code)
     proof = _prove(account, code, door) if code and account.totp_enabled_at is not None else None
 
     with db.transaction() as session:
@@ -196,14 +196,14 @@ def sign_in(
         current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         refusal = _refusal(current, door, account)
         if refusal is None:
-            limits.forgive(session, name, context.current().address)
+            sign_in_throttle.forgive(session, name, context.current().address)
             current.password_hash = fresh_hash or current.password_hash
             if current.totp_enabled_at is None:
                 done = _welcome(session, current, door, kind, replaces)
             elif not code:
                 refusal = SecondFactorRequired(_wait_for_code(session, current, replaces) if kind == "page" else "")
-            elif proof is not None and codes.use(session, current, proof):
-                limits.forgive_codes(session, current.username)
+            elif proof is not None and one_time_codes.use(session, current, proof):
+                sign_in_throttle.forgive_codes(session, current.username)
                 done = _welcome(session, current, door, kind, replaces, proof)
             else:
                 refusal = CodeRefused()
@@ -241,7 +241,7 @@ def finish_sign_in(token_hash: str, code: str) -> SignedIn:
     five minutes, takes five wrong codes and opens one session; a code opens one too. Counted before anything slow.
     Raises ``SignInOver``, ``TooManyAttempts``, ``CodeRefused``.
     """
-    code = codes.normal(code)
+    code = one_time_codes.normal(code)
     step, account = _take_a_turn(token_hash)
     door = PATIENT_DOOR if account.role == Role.PATIENT else STAFF_DOOR
     proof = _prove(account, code, door)
@@ -250,7 +250,7 @@ def finish_sign_in(token_hash: str, code: str) -> SignedIn:
         outdated = current.password_changed_at != step.password_changed_at or current.totp_enabled_at is None
         if outdated or not current.is_active:
             refusal: ClinicError | None = SignInOver()
-        elif proof is None or not codes.use(session, current, proof):
+        elif proof is None or not one_time_codes.use(session, current, proof):
             refusal = CodeRefused() if step.tries < SECOND_STEP_TRIES else SignInOver()
             note_failed_try(session, current.id or 0)
         else:
@@ -258,7 +258,7 @@ def finish_sign_in(token_hash: str, code: str) -> SignedIn:
             taken = delete(_PENDING).where(_PENDING.c.token_hash == token_hash).returning(_PENDING.c.token_hash)
             if session.execute(taken).one_or_none() is None:
                 raise SignInOver  # another request was quicker; the code stays unused
-            limits.forgive_codes(session, current.username)
+            sign_in_throttle.forgive_codes(session, current.username)
             done = _welcome(session, current, door, "page", step.replaces, proof)
         if refusal is not None:
             _note_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)

@@ -9,20 +9,20 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from clinic_app.core import clock, crypto, db, texts
+from clinic_app.core import clock, crypto, db, text_rules
 from clinic_app.core.errors import InvalidInput, PermissionDenied
 from clinic_app.models.accounts import Account, Role
 from clinic_app.services import access
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import limits, sessions, two_factor
+from clinic_app.services.accounts import sessions, sign_in_throttle, two_factor
 from clinic_app.services.accounts.errors import LastAdministrator, OwnStaffAccount, StaffNotFound, UsernameTaken
 from clinic_app.services.accounts.passwords import assess_password
 from clinic_app.services.accounts.portal_accounts import prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import STAFF_LOGIN_URL, Credentials, StaffCredentials, StaffMember
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand, demand_fresh
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 STAFF_ROLES = (Role.ADMIN, Role.RECEPTIONIST, Role.CLINICIAN)
@@ -43,7 +43,7 @@ def _read(username: str, full_name: str, role: str) -> tuple[str, str, dict[str,
     if not 3 <= len(name) <= 60 or not all(c.isascii() and (c.isalnum() or c in "._-@") for c in name):
         problems["username"] = "Username must be 3 to 60 letters, digits, dots, dashes or underscores."
     try:
-        shown = texts.name(full_name, "Name", 200)
+        shown = text_rules.name(full_name, "Name", 200)
     except ValueError as error:
         problems["name"] = str(error)
     if role not in STAFF_ROLES:
@@ -160,7 +160,7 @@ def list_staff(actor: Actor) -> tuple[StaffMember, ...]:
                 one.password_expires_at if one.password_temporary else None,
                 one.totp_enabled_at is not None,
                 one.last_sign_in_at,
-                limits.locked_until(session, one.username),
+                sign_in_throttle.locked_until(session, one.username),
             )
             for one in found
         )
@@ -296,7 +296,7 @@ def reset_staff_password(actor: Actor, account_id: int) -> StaffCredentials:
         account.password_expires_at, account.temporary_failures = credentials.expires_at, 0
         account.password_changed_at = account.updated_at = clock.now()
         sessions.end_sessions(session, account_id, "password reset")
-        limits.unlock(session, account.username)
+        sign_in_throttle.unlock(session, account.username)
         _note(session, actor, Action.STAFF_PASSWORD_RESET, account)
     return StaffCredentials(account_id, account.full_name, credentials)
 
@@ -311,7 +311,7 @@ def reset_two_factor(actor: Actor, account_id: int) -> None:
         account = _lock(session, actor, account_id)
         two_factor.clear(session, account)
         sessions.end_sessions(session, account_id, "second factor reset")
-        limits.unlock(session, account.username)
+        sign_in_throttle.unlock(session, account.username)
         _note(session, actor, Action.TWO_FACTOR_RESET, account)
 
 
@@ -325,7 +325,7 @@ def unlock_account(actor: Actor, account_id: int) -> None:
         account = session.get(Account, account_id)
         if account is None:
             raise StaffNotFound
-        limits.unlock(session, account.username)
+        sign_in_throttle.unlock(session, account.username)
         _note(session, actor, Action.ACCOUNT_UNLOCKED, account)
 
 

@@ -11,12 +11,12 @@ from clinic_app.core.errors import TooManyAttempts
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Account, RecoveryCode
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import codes, limits, sessions
+from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CodeRefused, TwoFactorIsOff, TwoFactorIsOn, TwoFactorIsRequired
 from clinic_app.services.accounts.views import Setup, TwoFactor
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand, demand_fresh
 
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 _CODES = RecoveryCode.__table__  # type: ignore[attr-defined]
@@ -61,7 +61,7 @@ def own_two_factor(actor: Actor) -> TwoFactor:
 
 
 def _setup(actor: Actor, secret: str) -> Setup:
-    address = pyotp.TOTP(secret, digits=codes.DIGITS, interval=codes.STEP).provisioning_uri(
+    address = pyotp.TOTP(secret, digits=one_time_codes.DIGITS, interval=one_time_codes.STEP).provisioning_uri(
         name=actor.username, issuer_name=get_settings().name
     )
     return Setup(" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)), address)
@@ -76,7 +76,7 @@ def begin_two_factor(actor: Actor) -> None:
     _demand(actor)
     with db.transaction() as session:
         account = _own(session, actor, on=False)
-        account.totp_secret = codes.seal_secret(account.id or 0, codes.new_secret())
+        account.totp_secret = one_time_codes.seal_secret(account.id or 0, one_time_codes.new_secret())
         account.totp_counter = None
         account.updated_at = clock.now()
 
@@ -85,13 +85,13 @@ def show_two_factor(actor: Actor) -> Setup | None:
     """The secret being set up; None where nothing was begun. Raises as ``begin_two_factor``."""
     _demand(actor)
     with db.reading() as session:
-        secret = codes.open_secret(_own(session, actor, on=False, lock=False))
+        secret = one_time_codes.open_secret(_own(session, actor, on=False, lock=False))
     return _setup(actor, secret) if secret is not None else None
 
 
 def _count(actor: Actor) -> None:
     with db.transaction() as session:
-        verdict = limits.count_code(session, actor.username)
+        verdict = sign_in_throttle.count_code(session, actor.username)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
 
@@ -104,16 +104,16 @@ def confirm_two_factor(actor: Actor, code: str) -> tuple[str, ...]:
     """
     _demand(actor)
     _count(actor)
-    shown, kept = codes.new_recovery_codes()
+    shown, kept = one_time_codes.new_recovery_codes()
     with db.transaction() as session:
         account = _own(session, actor, on=False)
         if account.totp_secret is None:
             raise TwoFactorIsOff
-        if not codes.use(session, account, codes.Proof(codes.normal(code))):
+        if not one_time_codes.use(session, account, one_time_codes.Proof(one_time_codes.normal(code))):
             raise CodeRefused
         account.totp_enabled_at = account.updated_at = clock.now()
-        codes.keep_recovery_codes(session, account.id or 0, kept)
-        limits.forgive_codes(session, account.username)
+        one_time_codes.keep_recovery_codes(session, account.id or 0, kept)
+        sign_in_throttle.forgive_codes(session, account.username)
         sessions.end_sessions(session, account.id or 0, "second factor turned on", keep=actor.session_id)
         session.flush()
         _note(session, actor, Action.TWO_FACTOR_TURNED_ON, changes_lists=True)
@@ -128,10 +128,10 @@ def renew_recovery_codes(actor: Actor) -> tuple[str, ...]:
     _demand(actor)
     with db.reading() as session:
         _own(session, actor, on=True, lock=False)
-    shown, kept = codes.new_recovery_codes()
+    shown, kept = one_time_codes.new_recovery_codes()
     with db.transaction() as session:
         account = _own(session, actor, on=True)
-        codes.keep_recovery_codes(session, account.id or 0, kept)
+        one_time_codes.keep_recovery_codes(session, account.id or 0, kept)
         _note(session, actor, Action.RECOVERY_CODES_MADE)
     return shown
 
@@ -140,7 +140,7 @@ def clear(session: Session, account: Account) -> None:
     """Building block: take the second factor off an account, with its codes."""
     account.totp_secret = account.totp_enabled_at = account.totp_counter = None
     account.updated_at = clock.now()
-    codes.keep_recovery_codes(session, account.id or 0, [])
+    one_time_codes.keep_recovery_codes(session, account.id or 0, [])
 
 
 def turn_off_two_factor(actor: Actor) -> None:

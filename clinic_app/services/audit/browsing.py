@@ -15,8 +15,8 @@ from clinic_app.models.audit import AuditEvent
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
 
 _EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
 _ACCOUNTS = Account.__table__  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from clinic_app.core import clock
 from clinic_app.core.settings import get_settings
-from clinic_app.core.texts import line
+from clinic_app.core.text_rules import line
 from clinic_app.models.patients import Gender
 
 EARLIEST_BIRTH = dt.date(1900, 1, 1)

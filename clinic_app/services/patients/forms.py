@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from clinic_app.core import texts
+from clinic_app.core import text_rules
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import Gender
 from clinic_app.services.patients import fields
@@ -81,7 +81,7 @@ def _sentences(error: ValidationError) -> dict[str, str]:
     return found
 
 
-Name = lambda label: Annotated[str, BeforeValidator(lambda value: texts.name(value, label))]  # noqa: E731
+Name = lambda label: Annotated[str, BeforeValidator(lambda value: text_rules.name(value, label))]  # noqa: E731
 Phone = lambda label: Annotated[str | None, BeforeValidator(lambda value: fields.phone(value, label))]  # noqa: E731
 
 
@@ -95,8 +95,8 @@ class PatientDetails(_Form):
     phone: Phone("Phone") = None  # type: ignore[valid-type]
     email: Annotated[str | None, BeforeValidator(fields.email)] = None
     national_id: Annotated[str | None, BeforeValidator(fields.national_id)] = None
-    address: Annotated[str | None, BeforeValidator(lambda v: texts.lines(v, "Address", 500))] = None
-    next_of_kin_name: Annotated[str | None, BeforeValidator(lambda v: texts.line(v, "Next of kin", 200))] = None
+    address: Annotated[str | None, BeforeValidator(lambda v: text_rules.lines(v, "Address", 500))] = None
+    next_of_kin_name: Annotated[str | None, BeforeValidator(lambda v: text_rules.line(v, "Next of kin", 200))] = None
     next_of_kin_phone: Phone("Next of kin phone") = None  # type: ignore[valid-type]
 
 

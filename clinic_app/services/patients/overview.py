@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 from clinic_app.core import clock, db
 from clinic_app.models.patients import VerificationStatus
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.audit.refusals import demand
-from clinic_app.services.patients import rows
-from clinic_app.services.patients.rows import PATIENTS
+from clinic_app.services.audit.authorization import demand
+from clinic_app.services.patients import repository
+from clinic_app.services.patients.repository import PATIENTS
 from clinic_app.services.patients.views import Overview
 
 DAYS, LATEST = 14, 5
@@ -38,7 +38,10 @@ def overview(actor: Actor) -> Overview:
             )
         ).one()
         latest = session.execute(
-            rows.summaries().where(active).order_by(PATIENTS.c.created_at.desc(), PATIENTS.c.id.desc()).limit(LATEST)
+            repository.summaries()
+            .where(active)
+            .order_by(PATIENTS.c.created_at.desc(), PATIENTS.c.id.desc())
+            .limit(LATEST)
         )
         return Overview(
             registered_today=counts[today],
@@ -47,6 +50,6 @@ def overview(actor: Actor) -> Overview:
             with_portal=with_portal,
             waiting=waiting,
             waiting_since=since,
-            latest=tuple(rows.summary(row, now) for row in latest),
+            latest=tuple(repository.summary(row, now) for row in latest),
             days=tuple((day, counts[day]) for day in (first + dt.timedelta(days=n) for n in range(DAYS))),
         )

@@ -8,9 +8,9 @@ from clinic_app.core import clock, db
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import rename_portal_account
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
-from clinic_app.services.patients import rows
+from clinic_app.services.patients import repository
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.registration import clash
@@ -26,16 +26,16 @@ def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY) -> P
     """
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
     with db.transaction() as session:
-        found = rows.find_whole(session, key)
+        found = repository.find_whole(session, key)
         record(session, actor, Action.PATIENT_VIEWED, resource_type="patient", resource_id=found.id)
-        return rows.profile_from(session, found, activity=activity)
+        return repository.profile_from(session, found, activity=activity)
 
 
 def reread_patient(actor: Actor, key: int | str) -> PatientProfile:
     """The record again, for a page that already shows it. For staff; raises as ``view_patient``."""
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
     with db.reading() as session:
-        return rows.profile_from(session, rows.find_whole(session, key), activity=ACTIVITY)
+        return repository.profile_from(session, repository.find_whole(session, key), activity=ACTIVITY)
 
 
 def update_patient(actor: Actor, key: int | str, form: PatientUpdate) -> PatientProfile:
@@ -47,14 +47,14 @@ def update_patient(actor: Actor, key: int | str, form: PatientUpdate) -> Patient
     demand(actor, Permission.PATIENT_EDIT, resource_type="patient")
     try:
         with db.transaction() as session:
-            patient = rows.find(session, key, lock=True)
+            patient = repository.find(session, key, lock=True)
             if form.version is not None and form.version != patient.version:
                 raise StaleRecord
             changed = sorted(name for name, value in form.changes.items() if getattr(patient, name) != value)
             if changed:
                 for name in changed:
                     setattr(patient, name, form.changes[name])
-                rows.keys_for_finding(patient)
+                repository.keys_for_finding(patient)
                 patient.updated_at = clock.now()
                 patient.version += 1
                 session.flush()
@@ -70,6 +70,6 @@ def update_patient(actor: Actor, key: int | str, form: PatientUpdate) -> Patient
                     details=details,
                     changes_lists=True,
                 )
-            return rows.profile_of(session, patient, activity=ACTIVITY)
+            return repository.profile_of(session, patient, activity=ACTIVITY)
     except IntegrityError as error:
         raise clash(error) from None

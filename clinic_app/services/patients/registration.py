@@ -18,9 +18,9 @@ from clinic_app.services.accounts.portal_accounts import add_portal_account, pre
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
-from clinic_app.services.patients import rows
+from clinic_app.services.patients import repository
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
     NationalIdTaken,
@@ -31,8 +31,10 @@ from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDet
 from clinic_app.services.patients.views import PortalStanding, Registered
 
 _COUNTERS = Counter.__table__  # type: ignore[attr-defined]
-_KEPT = [column.name for column in rows.PATIENTS.columns if column.name != "id"]
-_ADD = Prepared(insert(rows.PATIENTS).values({name: bindparam(name) for name in _KEPT}).returning(rows.PATIENTS.c.id))
+_KEPT = [column.name for column in repository.PATIENTS.columns if column.name != "id"]
+_ADD = Prepared(
+    insert(repository.PATIENTS).values({name: bindparam(name) for name in _KEPT}).returning(repository.PATIENTS.c.id)
+)
 _COUNT = Prepared(
     update(_COUNTERS)
     .where(_COUNTERS.c.name == "patient_id")
@@ -69,7 +71,9 @@ def _credentials(form: PatientRegistration) -> tuple[Credentials, str] | None:
         raise InvalidInput({"portal_email": PORTAL_EMAIL_REQUIRED})
     username = normal_username(form.portal_email)
     with db.reading() as session:
-        taken = session.execute(select(rows.ACCOUNTS.c.id).where(rows.ACCOUNTS.c.username == username)).first()
+        taken = session.execute(
+            select(repository.ACCOUNTS.c.id).where(repository.ACCOUNTS.c.username == username)
+        ).first()
     if taken:
         raise PortalEmailTaken
     return prepare_credentials(username)
@@ -92,7 +96,7 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
     if form.create_portal_account:
         patient.email = patient.email or form.portal_email
         patient.phone = patient.phone or form.portal_phone
-    rows.keys_for_finding(patient)
+    repository.keys_for_finding(patient)
     return patient
 
 
@@ -125,7 +129,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
         )
     status = "temporary" if credentials else "none"
     access = PortalStanding(status, credentials.username, credentials.expires_at) if credentials else PortalStanding()
-    view = rows.as_profile(patient, access, registered_by=actor.name, portal=status)
+    view = repository.as_profile(patient, access, registered_by=actor.name, portal=status)
     return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials)
 
 

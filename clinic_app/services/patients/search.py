@@ -13,11 +13,11 @@ from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
 from clinic_app.core.prepared import Prepared
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
-from clinic_app.services.patients import fields, rows
+from clinic_app.services.patients import fields, repository
 from clinic_app.services.patients.forms import PatientQuery
-from clinic_app.services.patients.rows import PATIENTS
+from clinic_app.services.patients.repository import PATIENTS
 from clinic_app.services.patients.views import PatientSummary
 
 LONGEST_TERM = 100
@@ -67,7 +67,9 @@ def _statements(pieces: int, order: str) -> tuple[Prepared, Prepared]:
         PATIENTS.c.is_active,
         *[PATIENTS.c.search_text.like(bindparam(f"piece{i}"), escape="/") for i in range(pieces)],
     ]
-    page = rows.summaries().where(*where).order_by(*_order(order)).limit(bindparam("size")).offset(bindparam("skip"))
+    page = (
+        repository.summaries().where(*where).order_by(*_order(order)).limit(bindparam("size")).offset(bindparam("skip"))
+    )
     if not pieces:  # all but those left out, by a partial index
         inactive = select(func.count()).select_from(PATIENTS).where(~PATIENTS.c.is_active).scalar_subquery()
         everybody = select(func.count()).select_from(PATIENTS).scalar_subquery()
@@ -85,7 +87,7 @@ def _page(query: PatientQuery) -> Page[PatientSummary]:
         total = counting.one_or_none(session, **wanted).total
         number = clamp(query.page, 1, max(1, -(-total // size)), 1)
         found = page.all(session, **wanted, size=size, skip=(number - 1) * size)
-        return Page(tuple(rows.summary(row, now) for row in found), number, size, total)
+        return Page(tuple(repository.summary(row, now) for row in found), number, size, total)
 
 
 def list_patients(actor: Actor, query: PatientQuery, *, again: bool = False) -> Page[PatientSummary]:

@@ -9,10 +9,10 @@ from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
 from clinic_app.models.patients import VerificationStatus
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
-from clinic_app.services.patients import rows
-from clinic_app.services.patients.rows import PATIENTS
+from clinic_app.services.patients import repository
+from clinic_app.services.patients.repository import PATIENTS
 from clinic_app.services.patients.views import PatientProfile, PatientSummary
 
 
@@ -28,13 +28,13 @@ def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[Patie
         total = session.execute(select(func.count()).select_from(PATIENTS).where(*waiting)).scalar_one()
         number = clamp(page, 1, max(1, -(-total // size)), 1)
         found = session.execute(
-            rows.summaries()
+            repository.summaries()
             .where(*waiting)
             .order_by(PATIENTS.c.created_at, PATIENTS.c.id)
             .limit(size)
             .offset((number - 1) * size)
         )
-        return Page(tuple(rows.summary(row, now) for row in found), number, size, total)
+        return Page(tuple(repository.summary(row, now) for row in found), number, size, total)
 
 
 def verify_patient(actor: Actor, key: int | str) -> PatientProfile:
@@ -45,7 +45,7 @@ def verify_patient(actor: Actor, key: int | str) -> PatientProfile:
     """
     demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
     with db.transaction() as session:
-        patient = rows.find(session, key, lock=True)
+        patient = repository.find(session, key, lock=True)
         if patient.verification_status != VerificationStatus.VERIFIED:
             patient.verification_status = VerificationStatus.VERIFIED
             patient.updated_at = clock.now()
@@ -60,4 +60,4 @@ def verify_patient(actor: Actor, key: int | str) -> PatientProfile:
                 details={"patient_id": patient.patient_id},
                 changes_lists=True,
             )
-        return rows.profile_of(session, patient)
+        return repository.profile_of(session, patient)

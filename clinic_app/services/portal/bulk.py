@@ -10,9 +10,9 @@ from clinic_app.core.errors import ClinicError, InvalidInput
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
-from clinic_app.services.patients import rows
+from clinic_app.services.patients import repository
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.provisioning import create_portal_account
 from clinic_app.services.portal.views import PortalPatient
@@ -34,7 +34,7 @@ class BulkOutcome:
 def _request(key: int | str) -> tuple[PortalPatient, PortalAccountRequest | ClinicError]:
     """Whom ``key`` names, and the request that the record's own email and phone make."""
     with db.reading() as session:
-        found = rows.find(session, key)
+        found = repository.find(session, key)
     patient = PortalPatient(
         found.id or 0, found.patient_id, f"{found.first_name} {found.last_name}", found.portal_enabled
     )

@@ -6,9 +6,9 @@ from clinic_app.core import db
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit import reading
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
-from clinic_app.services.patients import rows
+from clinic_app.services.patients import repository
 from clinic_app.services.patients.errors import PatientNotFound
 from clinic_app.services.portal.views import OwnRecord, Viewing
 
@@ -39,7 +39,7 @@ def own_record(actor: Actor) -> OwnRecord:
     if actor.patient_id is None:
         raise PatientNotFound
     with db.transaction() as session:
-        patient = rows.find(session, actor.patient_id)
+        patient = repository.find(session, actor.patient_id)
         record(session, actor, Action.OWN_RECORD_VIEWED, resource_type="patient", resource_id=patient.id)
         looks = reading.events_of(session, "patient", actor.patient_id, VIEWINGS + 1, done=_LOOKS)
         return OwnRecord(

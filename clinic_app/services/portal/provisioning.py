@@ -13,14 +13,14 @@ from clinic_app.core.errors import ClinicError, Unexpected
 from clinic_app.models.accounts import Account
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import limits, sessions
+from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-from clinic_app.services.audit.refusals import demand
-from clinic_app.services.patients import rows
-from clinic_app.services.patients.rows import ACCOUNTS
+from clinic_app.services.patients import repository
+from clinic_app.services.patients.repository import ACCOUNTS
 from clinic_app.services.portal.errors import EmailInUse, NoPortalAccount, PortalAccountExists, PortalTurnedOff
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.views import PortalCreated, PortalPatient
@@ -53,10 +53,10 @@ def _refuse_if_taken(session: Session, patient: Patient, username: str) -> None:
 def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalCreated:
     username = normal_username(form.email)
     with db.reading() as session:
-        _refuse_if_taken(session, rows.find(session, key), username)
+        _refuse_if_taken(session, repository.find(session, key), username)
     credentials, hashed = prepare_credentials(username)
     with db.transaction() as session:
-        patient = rows.find(session, key, lock=True)
+        patient = repository.find(session, key, lock=True)
         _refuse_if_taken(session, patient, username)
         add_portal_account(
             session,
@@ -85,7 +85,7 @@ def _clash(key: int | str, username: str, error: IntegrityError) -> ClinicError:
     """Which of the two clashes a constraint found, after the winner has committed."""
     try:
         with db.reading() as session:
-            _refuse_if_taken(session, rows.find(session, key), username)
+            _refuse_if_taken(session, repository.find(session, key), username)
     except ClinicError as found:
         return found
     return Unexpected(logs.failure(error, "create_portal_account"), FAILED)
@@ -142,12 +142,12 @@ def reset_portal_password(actor: Actor, key: int | str) -> PortalCreated:
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     with db.reading() as session:
-        account = _account_of(session, rows.find(session, key))
+        account = _account_of(session, repository.find(session, key))
         if not account.is_active:
             raise PortalTurnedOff
     credentials, hashed = prepare_credentials(account.username)
     with db.transaction() as session:
-        patient = rows.find(session, key)
+        patient = repository.find(session, key)
         account = _account_of(session, patient, lock=True)
         if not account.is_active:
             raise PortalTurnedOff
@@ -157,7 +157,7 @@ def reset_portal_password(actor: Actor, key: int | str) -> PortalCreated:
         account.temporary_failures = 0
         account.password_changed_at = account.updated_at = clock.now()
         sessions.end_sessions(session, account.id or 0, "password reset")
-        limits.unlock(session, account.username)
+        sign_in_throttle.unlock(session, account.username)
         _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)
     return PortalCreated(RESET, credentials, _shown(patient))
 
@@ -178,7 +178,7 @@ def _note(session: Session, actor: Actor, action: Action, patient: Patient, acco
 def _switch(actor: Actor, key: int | str, on: bool) -> PortalPatient:
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     with db.transaction() as session:
-        patient = rows.find(session, key, lock=True)
+        patient = repository.find(session, key, lock=True)
         account = _account_of(session, patient, lock=True)
         if account.is_active != on:
             now: dt.datetime = clock.now()
@@ -209,5 +209,5 @@ def note_printed(actor: Actor, key: int | str) -> None:
     """Record that the credentials of a patient were sent to a printer. For receptionists and administrators."""
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     with db.transaction() as session:
-        patient = rows.find(session, key)
+        patient = repository.find(session, key)
         record(session, actor, Action.CREDENTIALS_PRINTED, resource_type="patient", resource_id=patient.id)

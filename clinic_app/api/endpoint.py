@@ -1,0 +1,191 @@
+"""What every route begins with: who asks, whether they may, how often, and what they sent.
+
+All of it, the use case included, happens in one thread: one change of threads a request, and neither a hash
+nor a slow database ever holds the event loop. The order is fixed: who (401), may they (403), how often (429),
+and only then is the body looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from clinic_app.api import json_body, problems
+from clinic_app.api.rates import rates
+from clinic_app.core import group_commit
+from clinic_app.core.errors import AuthenticationRequired, ClinicError, InvalidInput
+from clinic_app.core.settings import get_settings
+from clinic_app.services.access import ANONYMOUS, Actor, Permission
+from clinic_app.services.accounts import tokens
+from clinic_app.services.audit.authorization import demand
+from clinic_app.services.idempotency import once
+
+Answer = tuple[int, dict[str, Any]]
+WITH_BODY = frozenset({"POST", "PATCH"})
+PREFIX = "/api"
+
+
+class Ask:
+    """One request, for a handler: who asks and what they sent."""
+
+    def __init__(self, request: Request, actor: Actor, raw: bytes) -> None:
+        self.actor = actor
+        self._request, self._raw = request, raw
+        self._sent: dict[str, Any] | None = None
+
+    @property
+    def patient(self) -> int | str:
+        """The patient the path names: an id (digits only) or a patient ID."""
+        text = self._request.path_params["id"]
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
+
+    def body(self, *allowed: str, optional: bool = False) -> dict[str, Any]:
+        """The JSON object sent; with ``allowed``, only these fields; ``optional``: nothing is an empty object.
+
+        Raises ``InvalidInput``.
+        """
+        found = self.sent(optional=optional)
+        if allowed or optional:
+            _refuse_unknown(found, allowed, "field")
+        return found
+
+    def sent(self, *, optional: bool = False) -> dict[str, Any]:
+        """The JSON object sent, as it is."""
+        if self._sent is None:
+            content_type = self._request.headers.get("content-type", "")
+            self._sent = json_body.parse(self._raw, content_type, optional=optional)
+        return self._sent
+
+    def query(self, *allowed: str) -> dict[str, str]:
+        """The parameters of the address. Raises ``InvalidInput`` for one that is unknown or given twice."""
+        pairs = self._request.query_params.multi_items()
+        found = dict(pairs)
+        _refuse_unknown(found, allowed, "parameter")
+        if len(found) != len(pairs):
+            raise InvalidInput({"query": "A parameter of the address is given twice."})
+        return found
+
+    def address(self, **parameters: object) -> str:
+        """The full address of this path with other parameters, on the origin people use."""
+        path = self._request.scope["path"]
+        path = path if path.startswith(PREFIX + "/") else PREFIX + path
+        return (
+            f"{get_settings().origin}{path}?{urlencode({k: v for k, v in parameters.items() if v not in (None, '')})}"
+        )
+
+
+def _refuse_unknown(found: Mapping[str, Any], allowed: tuple[str, ...], what: str) -> None:
+    for name in found:
+        if name not in allowed:
+            known = name[:60] if name.isidentifier() and name.isascii() else ""
+            raise InvalidInput(
+                {known or what: f"{known} is not a known {what}." if known else f"There is an unknown {what}."}
+            )
+
+
+def number(found: Mapping[str, Any], name: str, default: int, most: int) -> int:
+    """The whole number from 1 to ``most`` under ``name``. Raises ``InvalidInput``."""
+    value = found.get(name, default)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
+        value = int(value)
+    if type(value) is not int or not 1 <= value <= most:
+        raise InvalidInput({name: f"{name} must be a whole number from 1 to {most}."})
+    return value
+
+
+class Call:
+    """A request on its way to its handler."""
+
+    def __init__(self, request: Request, permission: Permission | None, rate: str) -> None:
+        self._request, self._permission, self._rate = request, permission, rate
+
+    async def answer(
+        self, work: Callable[[Ask], Answer], *, repeatable: bool = False, together: bool = False
+    ) -> Response:
+        """Do ``work`` for whoever asks, if they may, and answer with what it returns.
+
+        ``repeatable``: with an ``Idempotency-Key`` it is done at most once. ``together``: with others that arrive
+        at the same time, committed at once; for short work that records something.
+        """
+        request, name = self._request, work.__name__.strip("_")
+        try:
+            if together:
+                done = await group_commit.do(lambda: Ask(request, self._admitted(), b""), work)
+                return problems.json_response(*done)
+            raw = await json_body.read(request) if request.method in WITH_BODY else b""
+            return await asyncio.to_thread(self._serve, work, raw, repeatable)
+        except ClinicError as error:
+            return problems.render(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except Exception as error:  # noqa: BLE001  whatever it is, the caller gets a sentence and the log the rest
+            return problems.failed(error, name)
+
+    def _serve(self, work: Callable[[Ask], Answer], raw: bytes, repeatable: bool) -> Response:
+        ask = Ask(self._request, self._admitted(), raw)
+        key = self._request.headers.get("idempotency-key") if repeatable else None
+        if key is None:
+            return problems.json_response(*work(ask))
+        path = self._request.scope["path"]
+        return problems.json_response(*once(ask.actor, path, key, ask.sent(optional=True), lambda: work(ask)))
+
+    def _admitted(self) -> Actor:
+        if self._permission is None:
+            return ANONYMOUS
+        scheme, _, token = self._request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise AuthenticationRequired
+        actor = tokens.resolve_access(token.strip())
+        rates().spend(actor, self._rate)
+        demand(actor, self._permission)
+        return actor
+
+
+class Route(APIRoute):
+    """A route whose handler takes its ``Call`` and nothing else: read the path and the body from there.
+
+    So FastAPI's way through dependencies and forms is not needed, which would take as long as a query. It goes on
+    describing the route.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        found = [d.call for d in self.dependant.dependencies if isinstance(d.call, Needs | Anyone)]
+        #: What the route says it needs; None where it says nothing, or more than one thing.
+        self.need: Needs | Anyone | None = found[0] if len(found) == 1 else None
+        self.app = self._serve
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.need is None:
+            raise RuntimeError("a route that names no permission")  # create_api will not have one
+        response = await self.endpoint(await self.need(Request(scope, receive, send)))
+        await response(scope, receive, send)
+
+
+class Needs:
+    """Dependency of a route: the permission it asks for. The handler gets a ``Call``, never an actor by itself."""
+
+    def __init__(self, permission: Permission, rate: str = "any") -> None:
+        self.permission, self.rate = permission, rate
+
+    async def __call__(self, request: Request) -> Call:
+        return Call(request, self.permission, self.rate)
+
+
+class Anyone:
+    """Dependency of a route that asks for no permission, and why it needs none."""
+
+    permission = None
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    async def __call__(self, request: Request) -> Call:
+        return Call(request, None, "")

@@ -1,1 +1,0 @@
-"""Functions returning components: take values, Vars and handlers. Pages bind them."""

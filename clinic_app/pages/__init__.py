@@ -1,1 +1,0 @@
-"""One module per screen: route, title, loaders, layout."""

@@ -1,1 +1,0 @@
-"""Messages to patients, sent after the commit."""

@@ -1,0 +1,1 @@
+"""Where an address leads that is none of ours."""

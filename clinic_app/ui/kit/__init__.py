@@ -1,0 +1,1 @@
+"""Components without state: tokens, theme, buttons, fields, table, dialog, shell."""

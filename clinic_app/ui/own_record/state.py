@@ -1,0 +1,53 @@
+"""*My record*: the signed-in patient's own, decided by the session alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from clinic_app.core.errors import ClinicError
+from clinic_app.services.access import Permission
+from clinic_app.services.accounts.own_sessions import take_failed_tries
+from clinic_app.services.patients import wording
+from clinic_app.services.portal.own_record import own_record
+from clinic_app.ui import presenters
+from clinic_app.ui.session.handler import Asking, handler
+from clinic_app.ui.view_models import Fact, Happening
+
+
+class OwnRecordState(Asking, rx.State):
+    """A patient's own details and who has looked at them."""
+
+    first_name: str = ""
+    details: list[Fact] = []
+    contact: list[Fact] = []
+    viewers: list[Happening] = []
+    viewed: str = ""  # how many viewings are shown, where there are more
+    failure: str = ""
+    tries: str = ""  # what failed before this sign-in, said once
+    loaded: bool = False
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.failure = error.detail
+
+    @handler(Permission.OWN_RECORD)
+    async def load(self):
+        """Ask for the record. A temporary password is sent to choose one's own first."""
+        self.failure = ""
+        view = await self._ask(own_record)
+        self.first_name = view.first_name
+        born = wording.date_words(view.date_of_birth)
+        self.details = [
+            Fact("Name", f"{view.first_name} {view.last_name}"),
+            Fact("Patient ID", view.patient_id),
+            Fact("Date of birth", born),
+            Fact("Gender", wording.GENDER_WORDS.get(view.gender, "Unknown")),
+        ]
+        self.contact = presenters.contact(view)
+        self.viewers = [presenters.viewing(look) for look in view.viewings]
+        self.viewed = f"The latest {len(self.viewers)} are shown." if view.viewed_before else ""
+        told = await self._ask(take_failed_tries)
+        if told is not None:  # after a lost connection what is shown stays
+            self.tries = presenters.failed_tries(told)
+        self.loaded = True

@@ -1,0 +1,62 @@
+"""*Where you are signed in*: the list of one's own sessions, for the desk's card and the patient's sheet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from clinic_app.core import routes
+from clinic_app.ui.kit import forms
+from clinic_app.ui.kit.base import cx, each, stack, when
+from clinic_app.ui.kit.feedback import badge, note
+
+TITLE = "Where you are signed in"
+EVERYWHERE = "Signs you out on every device, this one as well."
+
+
+def _session(one: Any, on_end: Any, size: str) -> rx.Component:
+    end = rx.button(
+        "Sign out",
+        rx.el.span(" ", one.what, class_name="sr"),
+        type="button",
+        variant="outline",
+        size=size,
+        on_click=on_end(one.id),
+    )
+    words = rx.el.div(
+        rx.el.p(one.what, class_name="strong"), rx.el.p(one.line, class_name="muted small"), class_name="grow"
+    )
+    return rx.el.li(
+        rx.el.div(words, when(one.this_one, badge("This device", "good"), end), class_name="line"), key=one.id
+    )
+
+
+def sessions_list(
+    *, sessions: Any, notice: Any, failure: Any, on_end: Any, size: str = "2", wide: bool = False
+) -> rx.Component:
+    """Every session with its way out, and all at once. ``sessions`` holds ``SessionRow``; ``on_end`` gets an id."""
+    said = rx.el.div(
+        when(notice, note("good", rx.el.p(notice), role="status")),
+        when(failure, note("bad", rx.el.p(failure), role="alert")),
+        tab_index=-1,
+        id="sessions-said",
+    )
+    everywhere = forms.plain_form(
+        rx.el.p(EVERYWHERE, class_name="muted small", id="everywhere-means"),
+        rx.el.div(
+            rx.button(
+                "Sign out everywhere",
+                type="submit",
+                variant="outline",
+                size=size,
+                class_name=cx("danger", "wide" if wide else ""),
+                aria_describedby="everywhere-means",
+            ),
+            class_name="actions",
+        ),
+        action=routes.SIGN_OUT_EVERYWHERE,
+        class_name="stack g3",
+    )
+    rows = rx.el.ul(each(sessions, lambda one: _session(one, on_end, size)), class_name="rows")
+    return stack(rx.el.div(said, rows), everywhere, gap=4)

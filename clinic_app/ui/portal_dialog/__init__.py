@@ -1,0 +1,1 @@
+"""*Create Portal Account*: the dialog that several screens share."""

@@ -1,0 +1,104 @@
+"""*Reception*: today in numbers, the latest patients, and the search box of the bar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from clinic_app.core import clock
+from clinic_app.core.errors import ClinicError
+from clinic_app.services.access import Permission
+from clinic_app.services.patients import wording
+from clinic_app.services.patients.forms import PatientQuery
+from clinic_app.services.patients.overview import overview
+from clinic_app.services.patients.search import list_patients
+from clinic_app.services.patients.views import Overview
+from clinic_app.ui import presenters
+from clinic_app.ui.session import guard, identity, live_updates
+from clinic_app.ui.session.handler import Asking, handler, text
+from clinic_app.ui.view_models import DayBar, PatientRow
+
+
+class ReceptionState(Asking, rx.State):
+    """What the desk looks like today; kept up to date while the page is open."""
+
+    today: str = ""
+    registered_today: str = ""
+    registered_note: str = ""
+    uptake: str = ""
+    uptake_width: str = "0%"
+    uptake_note: str = ""
+    waiting: str = ""
+    waiting_note: str = ""
+    latest: list[PatientRow] = []
+    days: list[DayBar] = []
+    days_label: str = ""
+    days_range: str = ""
+    loaded: bool = False
+    failure: str = ""
+    _seen: int = 0
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.failure = error.detail
+
+    def _show(self, view: Overview) -> None:
+        share = round(view.with_portal / view.patients * 100) if view.patients else 0
+        self.today = presenters.day_words(clock.today())
+        self.registered_today = f"{view.registered_today:,}"
+        self.registered_note = f"{view.registered_yesterday:,} yesterday"
+        self.uptake = self.uptake_width = f"{share}%"
+        self.uptake_note = f"of {presenters.plural(view.patients, 'patient')}"
+        self.waiting = f"{view.waiting:,}"
+        since = wording.moment_words(view.waiting_since).removeprefix("Today, ")
+        since = since[0].lower() + since[1:] if since.startswith("Yesterday") else since
+        self.waiting_note = f"oldest since {since}" if since else "nobody waits"
+        self.latest = [presenters.latest_row(patient) for patient in view.latest]
+        self.days = presenters.bars(view)
+        self.days_range = presenters.range_words(view)
+        self.days_label = f"Registrations per day, {self.days_range}"
+        self.loaded = True
+
+    @handler(Permission.PATIENT_SEE)
+    async def load(self):
+        """The numbers of today."""
+        self.failure = ""
+        self._seen = live_updates.changes.number  # before the query: what comes between is shown twice, never missed
+        self._show(await self._ask(overview))
+
+    @handler(Permission.PATIENT_SEE, background=True)
+    async def watch(self):
+        """Sleep until something changes, then show it; as long as the page is open and the session lives."""
+        async for _ in live_updates.news(self, self._seen):
+            view = await self._ask(overview, touch=False)
+            async with self:
+                self._show(view)
+        yield guard.way_out(self, await identity.actor_of(self, touch=False))
+
+
+class SearchState(Asking, rx.State):
+    """The type-ahead of the bar. The term stays here: it is in no address, title or log."""
+
+    rows: list[PatientRow] = []
+    count: str = ""
+    shown: bool = False
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.rows, self.count, self.shown = [], error.detail, True
+
+    @handler(Permission.PATIENT_SEE, supersedes=True)
+    async def search(self, term: str):
+        """The first few patients that match. Each keystroke ends the search of the one before."""
+        term = text(term, 100).strip()
+        if not term:
+            self.rows, self.count, self.shown = [], "", False
+            return
+        page = await self._ask(list_patients, PatientQuery(term=term, page_size=7))
+        self.rows = [presenters.patient_row(patient, term=term) for patient in page.items]
+        self.count = presenters.plural(page.total, "patient") if page.total else "No patient matches"
+        self.shown = True
+
+    @handler(Permission.PATIENT_SEE)
+    async def leave(self):
+        """The list is gone with the page it was on."""
+        self.rows, self.count, self.shown = [], "", False

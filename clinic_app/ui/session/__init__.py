@@ -1,0 +1,1 @@
+"""Who is behind a tab, who may fire what, and live updates."""

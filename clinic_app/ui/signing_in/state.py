@@ -1,0 +1,71 @@
+"""The sign-in pages and *Choose your password*: what the server noted about the last try, shown once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import reflex as rx
+
+from clinic_app.core.errors import ClinicError
+from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts import flash
+from clinic_app.ui.session import guard, identity
+from clinic_app.ui.session.guard import PUBLIC
+from clinic_app.ui.session.handler import Asking, handler, text
+
+
+def _itself(actor: Actor) -> Actor:
+    return actor
+
+
+class SignInState(Asking, rx.State):
+    """Both sign-in pages. The password never comes here: the browser posts the form itself."""
+
+    message: str = ""
+    username: str = ""
+    expired: bool = False
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.message = error.detail
+
+    @handler(PUBLIC)
+    async def load(self):
+        """Show the note of a refused sign-in. None after a reconnect: then what is shown stays."""
+        note = await asyncio.to_thread(flash.pop_note, identity.flash_hash(self))
+        if note:
+            self.message = text(note.get("message"))
+            self.username = text(note.get("username"), 254)
+            self.expired = note.get("expired") is True
+
+    @handler(PUBLIC)
+    async def again(self):
+        """From the page that says the password has expired, back to the form."""
+        self.message, self.username, self.expired = "", "", False
+
+
+class ChoosePasswordState(Asking, rx.State):
+    """*Choose your password*: the note of a refused try. Passwords never come here."""
+
+    username: str = ""
+    new_error: str = ""
+    confirm_error: str = ""
+    failure: str = ""
+
+    def _fail(self, error: ClinicError) -> Any:
+        self.failure = error.detail
+
+    @handler(Permission.OWN_PASSWORD)
+    async def load(self):
+        """Only while the password is temporary; everybody else is sent to their own side."""
+        actor = await self._ask(_itself)
+        if not actor.must_choose_password:
+            return guard.way_out(self, actor)
+        self.username = actor.username
+        note = await asyncio.to_thread(flash.pop_note, identity.flash_hash(self))
+        if note:
+            errors = note.get("errors") or {}
+            self.new_error = text(errors.get("new_password"))
+            self.confirm_error = text(errors.get("confirm_password"))
+            self.failure = text(note.get("message"))
+        return None

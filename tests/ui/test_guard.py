@@ -1,0 +1,152 @@
+"""The guard and ``safe``: where somebody is sent, what reaches the page, what a strange tab inherits."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import reflex as rx
+
+from clinic_app.core.errors import Conflict
+from clinic_app.services.access import REFUSALS, Permission
+from clinic_app.services.accounts import signing_in
+from clinic_app.services.patients.forms import PatientRegistration
+from clinic_app.services.patients.registration import register_patient
+from clinic_app.ui.frame.state import ShellState
+from clinic_app.ui.own_record.state import OwnRecordState
+from clinic_app.ui.patients.state import PatientListState
+from clinic_app.ui.profile.state import ProfileState
+from clinic_app.ui.registration.state import RegistrationState
+from clinic_app.ui.session import guard
+from clinic_app.ui.session.guard import PUBLIC
+from clinic_app.ui.session.handler import Asking, fields, handler, text
+from clinic_app.ui.signing_in.state import ChoosePasswordState
+from tests import factories
+from tests.ui.conftest import events
+
+
+@pytest.mark.parametrize(("path", "to"), [("/patients", "/login"), ("/patient-portal", "/patient-portal/login")])
+async def test_nobody_is_sent_to_the_sign_in_of_the_side_they_are_on(desk, path, to):
+    desk.at(path)
+    assert events(await desk.fire(PatientListState.load)) == [f"_redirect {to}"]
+    assert events(await desk.fire(OwnRecordState.load)) == [f"_redirect {to}"]
+    assert desk.state(PatientListState).rows == []
+
+
+async def test_a_patient_is_sent_to_their_own_side(desk, people):
+    desk.sign_in(people.patient)
+    for loader in (PatientListState.load, RegistrationState.load, ChoosePasswordState.load, ShellState.enter):
+        assert events(await desk.fire(loader)) == ["_redirect /patient-portal"]
+    assert await desk.fire(OwnRecordState.load) == [None]
+    assert desk.state(OwnRecordState).loaded is True
+
+
+async def test_a_temporary_password_leads_to_choosing_one(desk, people):
+    done = factories.make_patient(people.receptionist, portal_email="first.time@example.org")
+    first = signing_in.sign_in(
+        signing_in.PATIENT_DOOR, done.credentials.username, done.credentials.temporary_password
+    ).actor
+    desk.sign_in(first)
+    for loader in (OwnRecordState.load, PatientListState.load, ShellState.enter):
+        assert events(await desk.fire(loader)) == ["_redirect /patient-portal/change-password"]
+    assert desk.state(OwnRecordState).details == []
+    assert await desk.fire(ChoosePasswordState.load) == [None]
+    assert desk.state(ChoosePasswordState).username == "first.time@example.org"
+
+
+async def test_staff_without_the_permission_stay_and_are_told_whose_it_is(desk, people):
+    desk.sign_in(people.clinician)
+    assert events(await desk.fire(RegistrationState.load)) == []
+    assert desk.state(guard.Refusal).words == REFUSALS[Permission.PATIENT_REGISTER]
+    await desk.fire(ShellState.enter)
+    assert desk.state(guard.Refusal).words == "", "said until another page is entered"
+
+
+@pytest.mark.parametrize("junk", [None, 1, [], {}, "nonsense", "<b>", "x" * 5000, "own:session"])
+async def test_a_failure_shows_a_constant_sentence_only(desk, junk):
+    await desk.fire(ShellState.show_failure, "<b>x</b>" if junk in ("nonsense", "x" * 5000) else junk)
+    assert desk.state(ShellState).failure == ""
+    await desk.fire(ShellState.show_failure, "abc123" * 20)
+    assert len(desk.state(ShellState).failure) < 80
+
+
+async def test_a_session_that_ends_in_the_middle_of_the_work_leads_to_sign_in(tab):
+    await tab.fire(PatientListState.load)
+    tab.end_session()
+    assert events(await tab.fire(PatientListState.turn, 1)) == ["_redirect /login"]
+    assert events(await tab.fire(ProfileState.save, {})) == ["_redirect /login"]
+
+
+async def test_another_session_in_the_same_tab_starts_from_nothing(tab, people):
+    gate, event = guard.SessionGuard(), type("Event", (), {"name": f"{rx.State.get_full_name()}.hydrate"})()
+    assert await gate.preprocess(None, tab.root, event) is None
+    await tab.fire(PatientListState.load)
+    assert tab.state(PatientListState).rows
+    assert await gate.preprocess(None, tab.root, event) is None
+    assert tab.state(PatientListState).rows, "the same session keeps its tab"
+    router = tab.root.router_data
+    tab.sign_in(people.clinician)
+    assert tab.root.router_data != router
+    await gate.preprocess(None, tab.root, event)
+    assert tab.state(PatientListState).rows == []
+    assert tab.state(ShellState).who.name == ""
+
+
+@pytest.mark.parametrize("name", ["setvar", "_wipe", "no_such_thing"])
+async def test_the_gate_stops_what_nobody_marked(tab, name):
+    event = type("Event", (), {"name": f"{PatientListState.get_full_name()}.{name}"})()
+    assert await guard.SessionGuard().preprocess(None, tab.root, event) is not None
+
+
+class Trying(Asking, rx.State):
+    """Handlers that fail."""
+
+    shown: str = ""
+
+    def _fail(self, error):
+        self.shown = error.detail
+
+    @handler(PUBLIC)
+    async def falls(self):
+        """A fault of ours."""
+        raise ValueError("holds a secret: 123-45-6789")
+
+    @handler(PUBLIC)
+    async def falls_after_a_yield(self):
+        """The same in a generator."""
+        yield rx.set_focus("here")
+        raise ValueError("holds a secret: 123-45-6789")
+
+    @handler(PUBLIC)
+    async def refuses(self):
+        """An error of the domain."""
+        raise Conflict("In words.")
+
+
+async def test_a_handler_never_raises_and_the_page_gets_a_reference_without_values(desk, caplog):
+    assert await desk.fire(Trying.falls) == [None]
+    assert desk.state(Trying).shown.startswith("Please try again. Reference: ")
+    assert "123-45" not in desk.state(Trying).shown + caplog.text
+    assert events(await desk.fire(Trying.falls_after_a_yield)) == ["_set_focus ref_here"]
+    assert "123-45" not in desk.state(Trying).shown + caplog.text
+    await desk.fire(Trying.refuses)
+    assert desk.state(Trying).shown == "In words."
+
+
+@pytest.mark.parametrize("junk", [None, 1, 1.5, True, [], {}, [{"a": 1}], b"x"])
+def test_an_argument_that_is_no_text_is_empty_text(junk):
+    assert text(junk) == ""
+    assert fields(junk if not isinstance(junk, dict) else {"name": junk}, ("name",)) in ({}, {"name": ""})
+
+
+def test_only_the_fields_asked_for_are_taken_and_none_is_endless():
+    given = fields({"a": "x" * 5000, "b": 1, "evil": "y"}, ("a", "b", "c"))
+    assert given == {"a": "x" * 1000, "b": ""}
+
+
+async def test_what_a_state_holds_can_be_sent_as_json_and_holds_no_row_of_a_table(tab, people):
+    register_patient(people.receptionist, PatientRegistration.parse(factories.registration()))
+    await tab.fire(PatientListState.load)
+    tab.at("/patients/LMC000001", patient_id="LMC000001")
+    state = tab.state(ProfileState)
+    assert "password_hash" not in json.dumps(state.dict(), default=str)
