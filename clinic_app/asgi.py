@@ -70,7 +70,7 @@ def _reflex_app() -> Any:
     import reflex as rx
     from reflex_base.environment import environment
 
-    from clinic_app.web.middleware import SOCKET_LIMIT
+    from clinic_app.web.event_socket import SOCKET_LIMIT
 
     environment.REFLEX_ENV_MODE.set(rx.constants.Env.PROD)
     environment.REFLEX_SOCKET_MAX_HTTP_BUFFER_SIZE.set(SOCKET_LIMIT)

@@ -4,7 +4,6 @@ import contextlib
 import functools
 
 import reflex as rx
-from fastapi import FastAPI
 from starlette.routing import Mount
 
 from clinic_app.api import health
@@ -26,8 +25,7 @@ from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.guard import SessionGuard
 from clinic_app.ui.signing_in import page as signing_in
 from clinic_app.ui.staff_accounts import page as staff_accounts
-from clinic_app.web import downloads, own_account, two_factor
-from clinic_app.web import signing_in as sign_in_routes
+from clinic_app.web.app import create_web
 from clinic_app.web.middleware import harden
 
 
@@ -64,20 +62,13 @@ async def tidy_up():
 
 
 bootstrap.start()
-web = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-web.include_router(sign_in_routes.router)
-web.include_router(own_account.router)
-web.include_router(two_factor.router)
-web.include_router(downloads.router)
-web.include_router(health.router)
-
 app = rx.App(
     html_lang="en",
     stylesheets=STYLESHEETS,
     head_components=head_components(),
     backend_exception_handler=on_backend_error,
     frontend_exception_handler=on_frontend_error,
-    api_transformer=[web, functools.partial(harden, api=Mount("/api", app=create_api()))],
+    api_transformer=[create_web(health.router), functools.partial(harden, api=Mount("/api", app=create_api()))],
 )
 app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from fastapi import Request, Response
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from clinic_app.api import audit, auth, patients, portal, problems, reference
 from clinic_app.api.endpoint import Route
@@ -17,9 +18,6 @@ from clinic_app.core.addresses import client_address
 from clinic_app.core.errors import NotFound
 from clinic_app.core.settings import get_settings
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ROUTERS = (auth.router, patients.router, portal.router, audit.router, reference.router)
 
 
@@ -56,7 +54,7 @@ class Api(Starlette):
         for route in self.routes:
             match, found = route.matches(scope)
             if match is Match.FULL:
-                scope.update(found)
+                scope.update(found, app=self)
                 await route.handle(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)

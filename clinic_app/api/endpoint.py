@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
@@ -105,6 +106,11 @@ class Call:
 
     def __init__(self, request: Request, permission: Permission | None, rate: str) -> None:
         self._request, self._permission, self._rate = request, permission, rate
+
+    @property
+    def app(self) -> Starlette:
+        """The application that serves this request."""
+        return self._request.app
 
     async def answer(
         self, work: Callable[[Ask], Answer], *, repeatable: bool = False, together: bool = False

@@ -5,32 +5,31 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
+from fastapi import Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from clinic_app.core import csv_safe, routes
 from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
 from clinic_app.services.audit.exporting import export_audit
 from clinic_app.services.audit.forms import audit_query
-from clinic_app.web.signing_in import FORBIDDEN, from_our_pages, posted_fields, who_asks
+from clinic_app.web import requests
+from clinic_app.web.answers import see_other
+from clinic_app.web.requests import Acting, Form
 
-router = APIRouter(include_in_schema=False)
+router = requests.router()
 _STATUS = {ErrorKind.INVALID: 400, ErrorKind.FORBIDDEN: 403, ErrorKind.UNAVAILABLE: 503}
 
 
 @router.post(routes.AUDIT_EXPORT)
-async def audit_trail(request: Request) -> Response:
+async def audit_trail(actor: Acting, form: Form) -> Response:
     """*Export as CSV* of ``/admin/audit``, with its filters. For administrators who have shown lately who they are."""
-    if not from_our_pages(request):
-        return PlainTextResponse(FORBIDDEN, 403)
-    actor, form = await who_asks(request, touch=True), await posted_fields(request)
     try:
         export = await asyncio.to_thread(lambda: export_audit(actor, audit_query(form)))
     except ReauthenticationRequired:
-        return RedirectResponse(routes.confirm(routes.AUDIT_TRAIL), 303)
+        return see_other(routes.confirm(routes.AUDIT_TRAIL))
     except ClinicError as error:
         if error.kind == ErrorKind.UNAUTHENTICATED:
-            return RedirectResponse(routes.STAFF_SIGN_IN, 303)
+            return see_other(routes.STAFF_SIGN_IN)
         return PlainTextResponse(error.detail, _STATUS.get(error.kind, 400))
     return StreamingResponse(
         itertools.chain([csv_safe.BYTE_ORDER_MARK], export.pieces),

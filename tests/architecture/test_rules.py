@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,6 +162,16 @@ def naive_queries(name: str, tree: ast.AST) -> list[int]:
     ]
 
 
+def html_from_text(name: str, tree: ast.AST) -> list[int]:
+    """Templates make HTML, where every value is escaped; no f-string does."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        and any(isinstance(part, ast.Constant) and re.search(r"</?[a-z]", str(part.value)) for part in node.values)
+    ]
+
+
 #: Rule → a breach of it.
 RULES = {
     commits: "def f(session):\n    session.commit()",
@@ -172,6 +183,7 @@ RULES = {
     prints: "def f():\n    print('x')",
     reflex_database: "def f():\n    with rx.session(): pass",
     create_all: "SQLModel.metadata.create_all(engine)",
+    html_from_text: "page = f'<p>{name}</p>'",
     naive_queries: "session.execute(text('SELECT ' + name))",
 }
 

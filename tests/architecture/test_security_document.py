@@ -29,7 +29,7 @@ from clinic_app.services.accounts import (
 )
 from clinic_app.services.audit import anchor, authorization
 from clinic_app.ui.portal_dialog import state as portal_dialog
-from clinic_app.web import middleware
+from clinic_app.web import event_socket, exchange
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -117,8 +117,8 @@ def figures() -> dict[str, str]:
         "portal accounts by one account": rates.FIGURES["portal"],
         "repeated request remembered": f"{minutes(idempotency.LIFE) // 60} hours",
         "half-filled form kept": f"{minutes(drafts.LIFE) // 60} hours, encrypted",
-        "message on the event socket": f"{middleware.SOCKET_LIMIT // 1024} KiB",
-        "body of a request": f"{middleware.BODY_LIMIT // 1024} KiB",
+        "message on the event socket": f"{event_socket.SOCKET_LIMIT // 1024} KiB",
+        "body of a request": f"{exchange.BODY_LIMIT // 1024} KiB",
         "rows of one page of a list": str(paging.PAGE_SIZE_AT_MOST),
         "note of a refused sign-in": f"{int(flash.LIFE.total_seconds())} seconds",
         "anchor of the audit trail": f"{minutes(anchor.EVERY)} minutes or {anchor.EVENTS} events",

@@ -14,7 +14,7 @@ import structlog
 
 from clinic_app.core import context, cookies, crypto, logs
 from clinic_app.core.settings import get_settings
-from clinic_app.web import middleware, security_headers
+from clinic_app.web import event_socket, exchange, middleware, security_headers
 
 SCRIPT = "console.log('hello')"
 SESSION = "clinic_session"
@@ -233,13 +233,13 @@ async def reading(scope, receive, send):
 
 
 async def test_a_body_of_one_mebibyte_is_read(built):
-    half = b"x" * (middleware.BODY_LIMIT // 2)
+    half = b"x" * (exchange.BODY_LIMIT // 2)
     status, _, body = await ask(reading, "/api/v1/x", "POST", chunks=(half, half))
-    assert (status, body) == (200, str(middleware.BODY_LIMIT).encode())
+    assert (status, body) == (200, str(exchange.BODY_LIMIT).encode())
 
 
 async def test_a_larger_body_is_refused_while_it_arrives(built):
-    half = b"x" * (middleware.BODY_LIMIT // 2)
+    half = b"x" * (exchange.BODY_LIMIT // 2)
     status, headers, body = await ask(reading, "/api/v1/x", "POST", chunks=(half, half, b"x"))
     assert status == 413
     assert headers["content-type"] == "application/json"
@@ -252,7 +252,7 @@ async def test_a_larger_body_is_refused_before_it_is_read(built):
     async def never(scope, receive, send):
         asked.append(scope)
 
-    status, _, _ = await ask(never, "/api/v1/x", "POST", {"Content-Length": str(middleware.BODY_LIMIT + 1)})
+    status, _, _ = await ask(never, "/api/v1/x", "POST", {"Content-Length": str(exchange.BODY_LIMIT + 1)})
     assert status == 413
     assert asked == []
 
@@ -420,16 +420,16 @@ def text(content):
 
 
 async def test_messages_up_to_the_limit_pass(built):
-    sent, _ = await connect([OWN], [text("x" * middleware.SOCKET_LIMIT)])
+    sent, _ = await connect([OWN], [text("x" * event_socket.SOCKET_LIMIT)])
     assert {"type": "websocket.send", "text": "got it"} in sent
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        text("x" * (middleware.SOCKET_LIMIT + 1)),
-        text("ü" * (middleware.SOCKET_LIMIT // 2 + 1)),
-        {"type": "websocket.receive", "bytes": b"x" * (middleware.SOCKET_LIMIT + 1)},
+        text("x" * (event_socket.SOCKET_LIMIT + 1)),
+        text("ü" * (event_socket.SOCKET_LIMIT // 2 + 1)),
+        {"type": "websocket.receive", "bytes": b"x" * (event_socket.SOCKET_LIMIT + 1)},
     ],
 )
 async def test_a_longer_message_ends_the_connection(built, message):

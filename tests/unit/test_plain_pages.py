@@ -1,0 +1,181 @@
+"""Pages made from templates: values are escaped, none may be missing, nothing in them asks for inline script."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import jinja2
+import pytest
+from jinja2 import meta
+
+from clinic_app.api import reference
+from clinic_app.core.settings import get_settings
+from clinic_app.services.accounts.views import Setup
+from clinic_app.web import pages, security_headers, two_factor
+
+BAD = "<b>&\"'"
+ESCAPED = "&lt;b&gt;&amp;&#34;&#39;"
+#: What every page is given besides its own values.
+COMMON = {"clinic": {"name": "clinic" + BAD}, "stylesheet": "stylesheet" + BAD}
+#: Page → the values it needs, each with its own name in it.
+VALUES = {
+    "two_factor/begin.html": {},
+    "two_factor/codes.html": {"codes": ("codes" + BAD, "codes" + BAD), "lead": "lead" + BAD},
+    "two_factor/problem.html": {"detail": "detail" + BAD},
+    "two_factor/setup.html": {name: name + BAD for name in ("picture", "secret", "error")},
+}
+TEMPLATES = [(env, name) for env in (pages.TEMPLATES, reference.TEMPLATES) for name in env.list_templates()]
+
+
+def _source(env, name: str) -> str:
+    return env.loader.get_source(env, name)[0]
+
+
+def _pages() -> set[str]:
+    """The templates that are no part of another one."""
+    env = pages.TEMPLATES
+    names = set(env.list_templates())
+    return names - {part for name in names for part in meta.find_referenced_templates(env.parse(_source(env, name)))}
+
+
+def _rendered(page: str, values: dict) -> str:
+    return pages.TEMPLATES.get_template(page).render(values)
+
+
+@pytest.fixture
+def built(tmp_path, settings):
+    """A finished build, a clinic with a name to beware of."""
+    (tmp_path / "build/client").mkdir(parents=True)
+    (tmp_path / "build/client/index.html").write_text('<link href="/assets/root-a1.css" rel="stylesheet"/>')
+    settings.setenv("REFLEX_WEB_WORKDIR", str(tmp_path))
+    settings.setenv("CLINIC_NAME", f"Clinic {BAD}")
+    get_settings.cache_clear()
+    pages._stylesheet.cache_clear()
+    yield
+    pages._stylesheet.cache_clear()
+
+
+class _Read(HTMLParser):
+    """What a browser makes of a page: the text, and every attribute's value."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags, self.words, self.attributes = [], "", []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_every_page_is_tried_here():
+    assert _pages() == set(VALUES)
+
+
+@pytest.mark.asvs("1.2.1")
+@pytest.mark.parametrize("page", VALUES)
+def test_every_value_arrives_escaped(page):
+    html = _rendered(page, {**COMMON, **VALUES[page]})
+    for name in ("clinic", "stylesheet", *VALUES[page]):
+        assert name + ESCAPED in html, name
+    assert BAD not in html
+    assert "b" not in _Read(html).tags
+
+
+@pytest.mark.parametrize(("page", "name"), [(page, name) for page in VALUES for name in (*COMMON, *VALUES[page])])
+def test_a_value_that_nobody_gave_is_an_error(page, name):
+    values = {**COMMON, **VALUES[page]}
+    values.pop(name)
+    with pytest.raises(jinja2.UndefinedError, match=f"'{name}' is undefined"):
+        _rendered(page, values)
+
+
+@pytest.mark.parametrize(("env", "name"), TEMPLATES, ids=[name for _, name in TEMPLATES])
+def test_no_template_goes_round_the_escaping_or_the_policy(env, name):
+    source = _source(env, name)
+    assert not re.search(r"\|\s*safe\b|autoescape|Markup", source)
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son[a-z]+\s*=|javascript:", source)
+    assert not re.search(r"='?\{\{", source)  # a value in an attribute stands in double quotes
+
+
+# --- as they are answered -------------------------------------------------------------------------
+
+
+def test_a_page_knows_the_clinic_and_the_built_stylesheet(built):
+    answer = two_factor._setup_page(None)
+    read = _Read(answer.body.decode())
+    assert answer.status_code == 200
+    assert read.words.count(f"Clinic {BAD}") == 2  # the title and the name on top
+    assert ("link", "href", "/assets/root-a1.css") in read.attributes
+    assert ("form", "action", "/auth/two-factor/begin") in read.attributes
+
+
+def test_without_a_stylesheet_it_fails_in_one_sentence(built):
+    (security_headers.built_pages() / "index.html").write_text("<html></html>")
+    with pytest.raises(RuntimeError, match=r"^The built pages name no stylesheet\.$"):
+        two_factor._setup_page(None)
+
+
+def test_setting_up_shows_the_picture_and_the_key(built):
+    read = _Read(two_factor._setup_page(Setup(secret="ABCD EFGH", address="otpauth://totp/x")).body.decode())
+    picture = next(value for tag, name, value in read.attributes if (tag, name) == ("img", "src"))
+    assert picture.startswith("data:image/svg+xml")
+    assert "ABCD EFGH" in read.words
+    assert ("input", "aria-invalid", "false") in read.attributes
+    assert "autofocus" not in [name for _, name, _ in read.attributes]
+
+
+def test_after_a_wrong_code_the_focus_is_in_the_field(built):
+    html = two_factor._setup_page(Setup(secret="ABCD", address="otpauth://totp/x"), "Wrong.").body.decode()
+    read = _Read(html)
+    assert ("input", "aria-invalid", "true") in read.attributes
+    assert ("input", "autofocus", None) in read.attributes
+    assert '<p id="code-error" class="error" role="alert">Wrong.</p>' in html
+
+
+def test_recovery_codes_stand_one_on_a_line(built):
+    html = two_factor._codes_page(("one-1", "two-2"), "On.").body.decode()
+    assert '<pre id="recovery-codes" class="codes">one-1\ntwo-2</pre>' in html
+
+
+# --- the reference of the API ---------------------------------------------------------------------
+
+
+def _described() -> dict:
+    """A description whose every word is to be beware of."""
+    schema = {"type": BAD, "description": f"a `{BAD}` code"}
+    body = {"schema": {"$ref": f"#/components/schemas/{BAD}"}, "examples": {BAD: {"value": {BAD: BAD}}}}
+    operation = {
+        "operationId": BAD,
+        "tags": [BAD],
+        "description": f"{BAD}\n\nAnd `{BAD}`.",
+        "parameters": [{"name": BAD, "in": BAD, "schema": schema, "description": BAD}],
+        "requestBody": {"content": {"application/json": body}},
+        "responses": {"200": {"description": BAD, "content": {"application/json": body}}},
+    }
+    shape = {"properties": {BAD: schema, "other": {"enum": [BAD]}}, "required": [BAD]}
+    return {
+        "info": {"title": BAD, "description": BAD},
+        "paths": {f"/{BAD}": {"post": operation}},
+        "components": {"schemas": {BAD: shape}},
+    }
+
+
+def test_every_word_of_a_description_arrives_escaped():
+    html = reference.page(_described(), "http://" + BAD)
+    assert BAD not in html
+    assert "b" not in _Read(html).tags
+    assert f"<code>{ESCAPED}</code>" in html  # `…` in a text is code
+    assert f'<section id="{ESCAPED}">' in html
+    sent = json.dumps({BAD: BAD}, indent=2)
+    assert _Read(html).words.count(sent) == 2
+
+
+def test_the_reference_needs_all_its_values():
+    with pytest.raises(jinja2.UndefinedError):
+        reference.TEMPLATES.get_template("reference.html").render(title="x", about="x", origin="x")
