@@ -185,6 +185,6 @@ def _page(found: dict[str, Any], origin: str) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{_STYLE}</style></head><body><main>'
         f"<h1>{title}</h1>{_paragraphs(found['info']['description'])}"
-        f'<p>Server: <code>{escape(origin)}</code>. For machines: <a href="openapi.json">openapi.json</a>.</p>'
+        f'<p>Server: <code>{escape(origin)}</code>. Machine-readable: <a href="openapi.json">openapi.json</a>.</p>'
         f'<nav aria-label="Operations"><ul>{index}</ul></nav>{body}</main></body></html>'
     )

@@ -50,7 +50,7 @@ async def test_methods(api, method, path, allowed):
     answer = await api.request(method, path)
     assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
-    assert answer.json() == {"detail": "This address does not take that method."}
+    assert answer.json() == {"detail": "This address does not allow that method."}
 
 
 async def test_every_answer_has_a_request_id(api, as_):

@@ -61,7 +61,7 @@ def end_own_session(actor: Actor, session_id: int) -> None:
         if ended is not None:
             _note(session, actor, {"one": True})
     if ended is None:
-        raise NotFound("This session is over already.")
+        raise NotFound("This session has already ended.")
 
 
 def sign_out_everywhere(actor: Actor) -> None:
