@@ -1,4 +1,4 @@
-"""``serve``: the clinic's server, in this process's place."""
+"""``serve``: replace this process by the clinic's server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registering a patient: SPEC section 5."""
+"""Registering a patient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of single fields: SPEC section 4."""
+"""The rules of single fields."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
     """Replace one's own password by another one. All sessions of the account end and a new one is opened.
 
     For whoever is signed in, from the session behind ``session_token_hash``; with a second factor, only if they
-    confirmed lately. A wrong ``current`` counts like a failed sign-in. Raises ``InvalidInput`` (fields
+    confirmed recently. A wrong ``current`` counts like a failed sign-in. Raises ``InvalidInput`` (fields
     ``current_password``, ``new_password``, ``confirm_password``), ``TooManyAttempts``,
     ``ReauthenticationRequired``, ``AuthenticationRequired``.
     """

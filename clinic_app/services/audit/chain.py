@@ -36,8 +36,8 @@ class Finding(StrEnum):
 class ChainReport:
     """What ``verify`` found.
 
-    ``count`` events were read; ``first_bad`` is the first bad ``seq``, ``why`` it is bad in words, ``finding``
-    in one. ``anchors`` agreed with the trail. ``warnings`` are sentences that do not make it bad.
+    ``count`` events were read; ``first_bad`` is the first bad ``seq``, ``why`` says in a sentence what is
+    wrong, ``finding`` in a word. ``anchors`` agreed with the trail. ``warnings`` are sentences that do not make it bad.
     """
 
     ok: bool
@@ -58,7 +58,7 @@ def verify() -> ChainReport:
 
     For whoever runs the command line. Reads in one consistent view, a thousand rows at a time.
     """
-    noted, unreadable = anchors()  # before the trail: one noted meanwhile would lie beyond it
+    noted, unreadable = anchors()  # before the trail: one made in the meantime would lie beyond it
     valid, warnings = _valid(noted)
     if not noted:
         warnings.append(NO_ANCHORS)

@@ -48,7 +48,7 @@ def _month(word: str) -> int | None:
 
 
 def _read_date(text: str) -> dt.date | None:
-    """``text`` in any usual notation, day before month; None where it is no date."""
+    """``text`` in any usual notation, day before month; None if it is not a date."""
     text = unicodedata.normalize("NFKC", text).strip().replace(",", " ")
     candidates: list[tuple[int, int, int]] = []  # year, month, day
     if match := re.fullmatch(r"(\d{4})[-/. ]+(\d{1,2})[-/. ]+(\d{1,2})", text):
