@@ -27,6 +27,10 @@ app.add_typer(audit, name="audit")
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def _answer(as_json: bool, words: str, data: dict[str, Any]) -> None:
     typer.echo(json.dumps(data) if as_json else words)
 
@@ -118,7 +122,7 @@ def audit_verify(as_json: AsJson = False) -> None:
 
     connect()
     found = chain.verify()
-    words = f"The audit trail is intact: {found.count} rows, {found.anchors} anchors."
+    words = f"The audit trail is intact: {_counted(found.count, 'row')}, {_counted(found.anchors, 'anchor')}."
     if not found.ok:
         where = "" if found.first_bad is None else f" at row {found.first_bad}"
         words = f"The audit trail is broken{where}: {found.why}"
@@ -176,7 +180,7 @@ def audit_export(
     connect()
     asked = {"since": since, "until": until, "actor": actor, "action": action, "patient": patient, "outcome": outcome}
     count = exports.write_audit(out, asked)
-    _answer(as_json, f"{count} rows written to {out}.", {"count": count, "file": str(out)})
+    _answer(as_json, f"{_counted(count, 'row')} written to {out}.", {"count": count, "file": str(out)})
 
 
 @app.command()

@@ -47,7 +47,7 @@ def test_a_cut_end_is_told_in_words(ana):
     assert noted.exit_code == 0
     assert json.loads(noted.stdout) == {"seq": 2, "file": str(ana.folder / "audit-anchors.jsonl")}
     assert ana("audit", "anchor").stdout == "Nothing has been added since the last note.\n"
-    assert "2 rows, 1 anchors" in ana("audit", "verify").stdout
+    assert "2 rows, 1 anchor." in ana("audit", "verify").stdout
     _cut(1)
     found = ana("audit", "verify")
     assert found.exit_code == 1
