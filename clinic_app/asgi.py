@@ -109,4 +109,4 @@ def _with_threads(app: Any) -> Any:
 def _announce() -> None:
     """Tell a person at a terminal where to look; ``serve`` asks for it."""
     if address := os.environ.get(ANNOUNCE):
-        print(f"The clinic is open at {address} (Ctrl+C closes it).", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"The clinic is running at {address} (Ctrl+C stops it).", file=sys.stderr, flush=True)  # noqa: T201

@@ -30,7 +30,7 @@ from clinic_app.web.middleware import harden
 
 
 def on_backend_error(exception: Exception) -> rx.event.EventSpec | None:
-    """The net below ``safe``: an error in a handler nobody wrapped is logged without values, and shown."""
+    """The last resort: an error in a handler that ``safe`` does not wrap is logged without values, and shown."""
     with context.use(context.RequestContext("page")):
         return ShellState.show_failure(logs.failure(exception, "uncaught"))  # pyright: ignore[reportReturnType]
 
@@ -41,7 +41,7 @@ def on_frontend_error(exception: Exception) -> None:
 
 @contextlib.asynccontextmanager
 async def watch_changes():
-    """One watcher a worker: open lists sleep on it."""
+    """One watcher per worker: open lists wait for it."""
     logs.last_resort()  # here, and so in processes that serve, not in those that only import this
     async with live_updates.changes.run():
         yield
@@ -56,7 +56,7 @@ async def anchor_audit_trail():
 
 @contextlib.asynccontextmanager
 async def tidy_up():
-    """What nobody needs any more is removed, now and then."""
+    """Expired rows are removed every hour."""
     async with tidying():
         yield
 

@@ -1,1 +1,1 @@
-"""HTTP entry: JSON under /api/v1, and the routes the pages' own forms and scripts post to."""
+"""JSON over HTTP, under /api/v1."""

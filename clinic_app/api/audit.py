@@ -77,21 +77,23 @@ _INSTANT = {"type": "string", "format": "date-time"}
     response_model=schemas.Listing[schemas.Event],
     openapi_extra=takes(
         parameters=(
-            parameter("since", "From this instant on.", _INSTANT, "2026-06-18T00:00:00Z"),
-            parameter("until", "Before this instant.", _INSTANT),
-            parameter("actor", "Username of whoever did it.", {"type": "string", "minLength": 1, "maxLength": 254}),
-            parameter("action", "What was done.", {"type": "string", "enum": [str(a) for a in Action]}),
+            parameter("since", "Events at or after this time.", _INSTANT, "2026-06-18T00:00:00Z"),
+            parameter("until", "Events before this time.", _INSTANT),
+            parameter(
+                "actor", "Username of the account that did it.", {"type": "string", "minLength": 1, "maxLength": 254}
+            ),
+            parameter("action", "Only this action.", {"type": "string", "enum": [str(a) for a in Action]}),
             parameter(
                 "patient",
-                "About this patient: id or patient ID.",
+                "Only events about this patient: the id or the patient ID.",
                 {"type": "string", "pattern": "^[A-Za-z0-9]{1,20}$"},
                 "LMC000123",
             ),
-            parameter("outcome", "How it ended.", {"type": "string", "enum": [str(o) for o in Outcome]}),
+            parameter("outcome", "Only this outcome.", {"type": "string", "enum": [str(o) for o in Outcome]}),
             *PAGING,
         )
     ),
 )
 async def browse(call: Annotated[Call, Depends(Needs(Permission.AUDIT_SEE, "audit"))]) -> Response:
-    """The trail, newest first. That you read it is recorded too."""
+    """The trail, newest first. Reading it is itself recorded."""
     return await call.answer(_browse)

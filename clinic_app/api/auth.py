@@ -75,10 +75,10 @@ def _logout(ask: Ask) -> Answer:
     },
     openapi_extra=takes(schemas.SignIn),
 )  # fmt: skip
-async def sign_in(call: Annotated[Call, Depends(Anyone("this is where one gets a token"))]) -> Response:
+async def sign_in(call: Annotated[Call, Depends(Anyone("this route issues the token"))]) -> Response:
     """Sign in with username and password, and `otp` where the account has two-factor sign-in.
 
-    Unknown names, wrong passwords and accounts turned off get one answer.
+    Unknown names, wrong passwords and turned-off accounts all get the same answer.
     """
     return await call.answer(_login)
 
@@ -91,7 +91,7 @@ async def sign_in(call: Annotated[Call, Depends(Anyone("this is where one gets a
     openapi_extra=takes(schemas.Refresh),
 )
 async def refresh(call: Annotated[Call, Depends(Anyone("the refresh token is the proof"))]) -> Response:
-    """Exchange a refresh token for the next pair. Used a second time, it ends the session: it has been copied."""
+    """Exchange a refresh token for the next pair. Using a token twice ends the session: it has been copied."""
     return await call.answer(_refresh)
 
 
@@ -102,5 +102,5 @@ async def refresh(call: Annotated[Call, Depends(Anyone("the refresh token is the
     openapi_extra=takes(schemas.SignOut, optional=True),
 )
 async def sign_out(call: Annotated[Call, Depends(Needs(Permission.OWN_SESSION))]) -> Response:
-    """End the session: its access and refresh tokens open nothing from now on."""
+    """End the session: its access and refresh tokens stop working at once."""
     return await call.answer(_logout)

@@ -70,7 +70,7 @@ class Ask:
         found = dict(pairs)
         _refuse_unknown(found, allowed, "parameter")
         if len(found) != len(pairs):
-            raise InvalidInput({"query": "A parameter of the address is given twice."})
+            raise InvalidInput({"query": "A query parameter is given twice."})
         return found
 
     def address(self, **parameters: object) -> str:

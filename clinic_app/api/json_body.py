@@ -34,14 +34,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(_: str) -> None:
-    raise Unreadable("NaN and Infinity are no JSON.")
+    raise Unreadable("NaN and Infinity are not valid JSON.")
 
 
 def parse(raw: bytes, content_type: str, *, optional: bool = False) -> dict[str, Any]:
     """The JSON object in ``raw``; with ``optional`` an empty body is an empty object.
 
-    Raises ``NotJson`` for another content type and ``Unreadable`` for what is no JSON object, nested too deeply,
-    not UTF-8, or names a field twice.
+    Raises ``NotJson`` for another content type and ``Unreadable`` for anything that is not a JSON object or not
+    UTF-8, is nested too deeply, or names a field twice.
     """
     if optional and not raw.strip():
         return {}

@@ -15,25 +15,25 @@ from clinic_app.core.settings import get_settings
 from clinic_app.services.access import PERMISSIONS, REFUSALS
 
 TITLE = "Clinic front desk API"
-ABOUT = """Sign in with `POST /api/v1/auth/login/` and send the access token as `Authorization: Bearer …`. It lives \
-15 minutes and ends at once when the session does; the refresh token brings the next pair and can be used once. \
-An account with a temporary password cannot sign in here.
+ABOUT = """Sign in with `POST /api/v1/auth/login/` and send the access token as `Authorization: Bearer …`. It is \
+valid for 15 minutes and stops working at once when the session ends; the refresh token gets the next pair and can be \
+used once. An account with a temporary password cannot sign in here.
 
-Bodies are JSON, at most 1 MiB; unknown fields are refused. Instants are UTC (ISO 8601). Every answer carries \
-`X-Request-ID`. A `POST` with an `Idempotency-Key` happens at most once in 24 hours: sent again, it gets the same \
-answer without the password. Paths answer with and without the last slash."""
+Request bodies are JSON, at most 1 MiB; unknown fields are refused. Times are UTC (ISO 8601). Every response carries \
+`X-Request-ID`. A `POST` with an `Idempotency-Key` takes effect at most once in 24 hours: sent again, it gets the same \
+response without the password. Paths work with and without the trailing slash."""
 
 _PROBLEMS: dict[int, tuple[str, type[BaseModel]]] = {
-    400: ("Input broke a rule, or clashes with what is there.", schemas.Problem),
+    400: ("The input breaks a rule, or clashes with an existing record.", schemas.Problem),
     401: ("Not signed in, or the token is no longer valid.", schemas.Detail),
     403: ("The account's role does not allow it.", schemas.Detail),
-    404: ("There is no such thing.", schemas.Detail),
-    409: ("It clashes with what happened meanwhile, or with the present state.", schemas.Problem),
+    404: ("Nothing was found at this address.", schemas.Detail),
+    409: ("It conflicts with a change made in the meantime, or with the current state.", schemas.Problem),
     413: ("The body is larger than 1 MiB.", schemas.Problem),
-    415: ("The body is no JSON.", schemas.Problem),
-    422: ("The idempotency key belongs to another request.", schemas.Problem),
+    415: ("The body is not JSON.", schemas.Problem),
+    422: ("The idempotency key was already used for a different request.", schemas.Problem),
     429: ("Too many requests: wait as long as `Retry-After` says.", schemas.Problem),
-    500: ("A fault of ours, logged under the reference in `detail`. Nothing was saved.", schemas.Problem),
+    500: ("An error on our side, logged under the reference in `detail`. Nothing was saved.", schemas.Problem),
     503: ("Overloaded: wait as long as `Retry-After` says.", schemas.Problem),
 }
 _EXAMPLES: dict[int, dict[str, Any]] = {
@@ -53,7 +53,7 @@ _EXAMPLES: dict[int, dict[str, Any]] = {
     422: {
         "success": False,
         "error": "Idempotency-Key already used",
-        "detail": "This key was sent before with another request. Use a new key for a new request.",
+        "detail": "This key was already sent with a different request. Use a new key for each new request.",
     },
     429: {
         "success": False,
@@ -83,13 +83,13 @@ _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Up to 255 printable characters, new for each request you mean.",
+    "description": "Up to 255 printable characters; a new one for each separate request.",
     "schema": {"type": "string"},
     "example": "7d3f0c1e-register-john",
 }
 _HEADERS = {
     "X-Request-ID": {
-        "description": "Names this request in our logs and in the audit trail.",
+        "description": "Identifies this request in our logs and in the audit trail.",
         "schema": {"type": "string"},
     }
 }
@@ -122,8 +122,10 @@ def parameter(name: str, description: str, schema: dict[str, Any], example: Any 
 
 
 PAGING = (
-    parameter("page", "Which page, from 1.", {"type": "integer", "minimum": 1, "maximum": 10_000_000, "default": 1}),
-    parameter("page_size", "Rows on a page.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+    parameter(
+        "page", "Page number, starting at 1.", {"type": "integer", "minimum": 1, "maximum": 10_000_000, "default": 1}
+    ),
+    parameter("page_size", "Rows per page.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
 )
 
 
@@ -160,7 +162,9 @@ def _complete(operation: dict[str, Any], route: Route, need: Needs | Anyone) -> 
     """Add security, every status with its shape and example, and who may call."""
     if isinstance(need, Needs):
         operation["security"] = [{"bearer": []}]
-        operation["description"] = f"{operation.get('description', '')}\n\nFor: {', '.join(roles(need))}.".strip()
+        operation["description"] = (
+            f"{operation.get('description', '')}\n\nAllowed for: {', '.join(roles(need))}.".strip()
+        )
     else:
         operation["security"] = []
     answers = operation["responses"]

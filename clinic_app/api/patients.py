@@ -154,9 +154,9 @@ _REFUSED = {
     openapi_extra=takes(schemas.Registration, repeatable=True),
 )
 async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGISTER, "register"))]) -> Response:
-    """Register a patient; with `create_portal_account` the portal account too, both or neither.
+    """Register a patient and, with `create_portal_account`, their portal account: both or neither.
 
-    The temporary password is in this answer and nowhere else.
+    The temporary password is in this response and nowhere else.
     """
     return await call.answer(_register, repeatable=True)
 
@@ -167,14 +167,23 @@ async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGIST
     response_model=schemas.Listing[schemas.PatientListed],
     openapi_extra=takes(
         parameters=(
-            parameter("search", "As in the search below.", {"type": "string", "maxLength": _TERM_AT_MOST}, "wanj"),
+            parameter(
+                "search",
+                "Search term, as in the search endpoint below.",
+                {"type": "string", "maxLength": _TERM_AT_MOST},
+                "wanj",
+            ),
             *PAGING,
-            parameter("ordering", "With `-` descending.", {"type": "string", "enum": _ORDERINGS, "default": "name"}),
+            parameter(
+                "ordering",
+                "Sort order; put `-` in front for descending.",
+                {"type": "string", "enum": _ORDERINGS, "default": "name"},
+            ),
         )
     ),
 )
 async def list_all(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
-    """The active patients in pages."""
+    """Active patients, page by page."""
     return await call.answer(_list)
 
 
@@ -183,7 +192,10 @@ async def list_all(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]
     operation_id="search_patients",
     response_model=schemas.Listing[schemas.PatientListed],
     openapi_extra=takes(
-        parameters=(parameter("q", "What to find.", {"type": "string", "maxLength": _TERM_AT_MOST}, "wanj"), *PAGING)
+        parameters=(
+            parameter("q", "What to search for.", {"type": "string", "maxLength": _TERM_AT_MOST}, "wanj"),
+            *PAGING,
+        )
     ),
 )
 async def search(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "search"))]) -> Response:
@@ -198,7 +210,7 @@ async def search(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "se
     openapi_extra=takes(schemas.Search, parameters=PAGING),
 )
 async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "search"))]) -> Response:
-    """The same, with the term where no log of an address keeps it. Post the same body to `next`."""
+    """The same search, with the term in the body, so that no access log keeps it. Post the same body to `next`."""
     return await call.answer(_search_by_body)
 
 
@@ -209,13 +221,13 @@ async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_
     openapi_extra=takes(parameters=PAGING),
 )
 async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:
-    """Self-registrations waiting for the desk, the oldest first."""
+    """Self-registrations waiting for verification, oldest first."""
     return await call.answer(_pending)
 
 
 @router.get("/{id:patient}/", operation_id="get_patient", response_model=schemas.Patient)
 async def retrieve(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
-    """One patient. That you looked is recorded."""
+    """One patient. Viewing the record is itself recorded."""
     return await call.answer(_retrieve, together=True)
 
 
@@ -227,7 +239,7 @@ async def retrieve(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]
     openapi_extra=takes(schemas.Edit),
 )
 async def edit(call: Annotated[Call, Depends(Needs(Permission.PATIENT_EDIT))]) -> Response:
-    """Change some fields. With `version` only if nobody else has changed the record since you read it."""
+    """Change some fields. With `version`, only if nobody else has changed the record since you read it."""
     return await call.answer(_edit)
 
 
@@ -238,5 +250,5 @@ async def edit(call: Annotated[Call, Depends(Needs(Permission.PATIENT_EDIT))]) -
     openapi_extra=takes(repeatable=True),
 )
 async def verify(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:
-    """Say that the desk has seen this person. Doing it twice changes nothing."""
+    """Mark the patient as verified by the desk. Doing it twice changes nothing."""
     return await call.answer(_verify, repeatable=True)

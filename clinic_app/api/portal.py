@@ -129,8 +129,8 @@ _NO_ACCOUNT = {
     operation_id="create_portal_accounts",
     response_model=schemas.BulkAnswer,
     openapi_extra=takes(schemas.BulkRequest, repeatable=True),
-    description=f"Give portal access to up to {AT_MOST} patients, each by itself: what fails for one does not stop the "
-    "others. The email of each record becomes the username. Allow a quarter of a second for each.",
+    description=f"Give portal access to up to {AT_MOST} patients, one by one: a failure for one does not stop the "
+    "others. The email in each record becomes the username. Allow a quarter of a second per patient.",
 )
 async def create_many(call: Annotated[Call, Depends(Needs(Permission.PORTAL_BULK, "bulk"))]) -> Response:
     """Portal access for many."""
@@ -146,7 +146,7 @@ async def create_many(call: Annotated[Call, Depends(Needs(Permission.PORTAL_BULK
     openapi_extra=takes(schemas.PortalRequest, repeatable=True),
 )
 async def create(call: Managing) -> Response:
-    """Give a registered patient portal access. The temporary password is in this answer and nowhere else."""
+    """Give a registered patient portal access. The temporary password is in this response and nowhere else."""
     return await call.answer(_create, repeatable=True)
 
 
@@ -158,7 +158,7 @@ async def create(call: Managing) -> Response:
     openapi_extra=takes(repeatable=True),
 )
 async def reset(call: Managing) -> Response:
-    """Issue a new temporary password. The old one and all sessions of the account end."""
+    """Issue a new temporary password. The old one stops working and all sessions of the account end."""
     return await call.answer(_reset, repeatable=True)
 
 

@@ -1,4 +1,4 @@
-"""Errors as the API tells them: the status by kind, the body by status. SPEC section 9."""
+"""Errors as the API reports them: the status by kind, the body by status."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BodyTooLarge(InvalidInput):
 
 
 class NotJson(InvalidInput):
-    """The content type says that it is no JSON."""
+    """The content type is not JSON."""
 
     code = "not_json"
     title = "Unsupported content type"
@@ -64,7 +64,7 @@ class MethodNotAllowed(ClinicError):
     kind = ErrorKind.NOT_FOUND
     code = "method_not_allowed"
     title = "Method not allowed"
-    detail = "This address does not take that method."
+    detail = "This address does not allow that method."
 
 
 _EXCEPTIONS: dict[type[ClinicError], int] = {BodyTooLarge: 413, NotJson: 415, MethodNotAllowed: 405, KeyReused: 422}

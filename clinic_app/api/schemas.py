@@ -31,31 +31,31 @@ class SignIn(Shape):
     username: str = Field(examples=["receptionist"])
     password: str = Field(examples=["demo-clinic-passphrase"])
     otp: str | None = Field(
-        None, description="A code of the authenticator app, or a recovery code: for accounts with two-factor sign-in."
+        None, description="A code from the authenticator app, or a recovery code. Needed with two-factor sign-in."
     )
 
 
 class Refresh(Shape):
-    """The refresh token of the last answer. It can be used once."""
+    """The refresh token from the last response. It can be used once."""
 
     refresh: str
 
 
 class SignOut(Shape):
-    """Nothing is needed; a refresh token may be sent along and ends with the session."""
+    """No field is required. A refresh token may be sent along; it ends with the session."""
 
     refresh: str | None = None
 
 
 class Tokens(Shape):
-    """``access`` goes into the header ``Authorization: Bearer …`` for 15 minutes, ``refresh`` brings the next pair."""
+    """``access`` goes into the header ``Authorization: Bearer …``, for 15 minutes; ``refresh`` gets the next pair."""
 
     access: str
     refresh: str
 
 
 class Done(Shape):
-    """It was done."""
+    """The request was carried out."""
 
     success: Literal[True] = True
     message: str
@@ -97,7 +97,7 @@ class Registration(PatientFields):
     create_portal_account: bool | None = Field(None, description="False unless given.", examples=[True])
     portal_email: str | None = Field(
         None,
-        description="The username to be. Required with `create_portal_account`, not looked at without it.",
+        description="Becomes the username. Required with `create_portal_account`, ignored without it.",
         examples=["john@example.com"],
     )
     portal_phone: str | None = Field(None, examples=["0712345678"])
@@ -117,13 +117,13 @@ class Edit(PatientFields):
 
 
 class Credentials(Shape):
-    """To be handed over once. In a repeated answer the password is null, and ``already_issued`` says so."""
+    """Sign-in details to hand over, given once. A repeated response has no password, and ``already_issued`` is true."""
 
     username: str = Field(examples=["john@example.com"])
     temporary_password: str | None = Field(examples=[PASSWORD])
     login_url: str = Field(examples=["/patient-portal/login"])
-    expires_at: dt.datetime = Field(description="Until then the temporary password opens the portal.")
-    already_issued: Literal[True] = Field(True, description="Only in a repeated answer.")
+    expires_at: dt.datetime = Field(description="The temporary password works until then.")
+    already_issued: Literal[True] = Field(True, description="Only in a repeated response.")
 
 
 class PatientListed(Shape):
@@ -147,7 +147,7 @@ class PatientListed(Shape):
 
 
 class Patient(PatientListed):
-    """One patient whole."""
+    """The complete record of one patient."""
 
     national_id: str | None = Field(examples=["27840001"])
     address: str | None = Field(examples=["12 Lake Road, Kisumu"])
@@ -156,7 +156,7 @@ class Patient(PatientListed):
     portal_username: str | None = Field(examples=["john@example.com"])
     is_active: bool
     updated_at: dt.datetime
-    registered_by: str = Field(description="Name of the member of staff; empty if nobody is known.")
+    registered_by: str = Field(description="Name of the member of staff; empty if unknown.")
     version: int = Field(description="Goes up with every edit.")
 
 
@@ -173,9 +173,9 @@ class Registered(Shape):
 class Listing(Shape, Generic[Item]):
     """One page of a list."""
 
-    count: int = Field(description="How many there are on all pages.")
+    count: int = Field(description="Total number on all pages.")
     next: str | None = Field(description="Address of the next page.")
-    previous: str | None = Field(description="Address of the page before.")
+    previous: str | None = Field(description="Address of the previous page.")
     results: list[Item]
 
 
@@ -201,7 +201,7 @@ class Verified(Shape):
 class PortalRequest(Shape):
     """The portal account to create."""
 
-    email: str = Field(description="The username to be.", examples=["patient@example.com"])
+    email: str = Field(description="Becomes the username.", examples=["patient@example.com"])
     phone: str | None = Field(None, description="For SMS.", examples=["0712345678"])
 
 
@@ -215,7 +215,7 @@ class PortalPatient(Shape):
 
 
 class PortalCreated(Shape):
-    """Access was given, or given anew."""
+    """Access was given, or a new temporary password was issued."""
 
     success: Literal[True] = True
     message: str = Field(examples=["Portal account created successfully"])
@@ -232,25 +232,25 @@ class PortalSwitched(Shape):
 
 
 class BulkRequest(Shape):
-    """Whom to give access: ids or patient IDs. The email of each record becomes the username."""
+    """The patients to give access to, by id or patient ID. The email in each record becomes the username."""
 
     patient_ids: list[int | str] = Field(min_length=1, max_length=AT_MOST, examples=[[123, "LMC000124"]])
 
 
 class BulkResult(Shape):
-    """What became of one patient."""
+    """The outcome for one patient."""
 
     requested: int | str
     success: bool
     patient: PortalPatient | None
-    credentials: Credentials = Field(None, description="Only where an account was created.")  # type: ignore[assignment]
-    error: str = Field("", description="Only where none was created.")
-    detail: str = Field("", description="Only where none was created.")
-    existing_username: str = Field("", description="Only where there was one already.")
+    credentials: Credentials = Field(None, description="Only if an account was created.")  # type: ignore[assignment]
+    error: str = Field("", description="Only if no account was created.")
+    detail: str = Field("", description="Only if no account was created.")
+    existing_username: str = Field("", description="Only if there already was an account.")
 
 
 class BulkAnswer(Shape):
-    """What became of each patient, in the order they were given."""
+    """The outcome for each patient, in the order given."""
 
     success: Literal[True] = True
     message: str
@@ -287,13 +287,13 @@ class Event(Shape):
 
 
 class Problem(BaseModel):
-    """What went wrong. ``error`` is constant for one kind of error, ``detail`` a sentence for people."""
+    """What went wrong. ``error`` is constant for each kind of error; ``detail`` is a sentence for people."""
 
     success: Literal[False] = False
     error: str = Field(examples=["Validation failed"])
     detail: str = Field(examples=["Email is required when creating a patient portal account."])
-    errors: dict[str, str] = Field({}, description="Field → sentence, where a field is to blame.")
-    existing_username: str = Field("", description="Only where the patient has an account already.")
+    errors: dict[str, str] = Field({}, description="Field → message, for errors in particular fields.")
+    existing_username: str = Field("", description="Only if the patient already has an account.")
 
 
 class Detail(Shape):

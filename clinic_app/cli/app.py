@@ -24,7 +24,11 @@ audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(staff.app, name="staff")
 app.add_typer(audit, name="audit")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON on standard output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _answer(as_json: bool, words: str, data: dict[str, Any]) -> None:
@@ -39,7 +43,7 @@ def serve(
         int | None, typer.Option(help="Port to listen on instead of CLINIC_PORT.", min=1, max=65535)
     ] = None,
 ) -> None:
-    """Run the server (by default for this machine only). In demo mode, make whatever is missing first."""
+    """Run the server (by default reachable from this machine only). In demo mode, create whatever is missing first."""
     from clinic_app.cli import server
 
     server.serve(host, port)
@@ -49,10 +53,12 @@ def serve(
 @command
 def build(
     force: Annotated[bool, typer.Option(help="Build even if nothing has changed.")] = False,
-    update_lock: Annotated[bool, typer.Option(help="Choose JavaScript packages anew and write reflex.lock.")] = False,
+    update_lock: Annotated[
+        bool, typer.Option(help="Choose JavaScript package versions again and write reflex.lock.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build the pages for these sources and settings, unless that has been done."""
+    """Build the pages for these sources and settings, unless they have been built."""
     from clinic_app.cli import build as building
     from clinic_app.cli import server
     from clinic_app.core.settings import get_settings
@@ -61,7 +67,7 @@ def build(
     server.make_pages(get_settings(), force=force, update_lock=update_lock)
     folder = building.finished()
     if folder is None:
-        raise CommandFailed("Something the pages are made of changed while they were built: run it again.")
+        raise CommandFailed("A source file changed while the pages were being built: run the command again.")
     fresh = force or update_lock or before is None
     words = f"The pages are built ({folder.name})." if fresh else f"The pages are up to date ({folder.name})."
     _answer(as_json, words, {"build": folder.name, "built": fresh})
@@ -71,23 +77,25 @@ def build(
 @command
 def migrate(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit code 1 if it is not up to date.")
+        bool, typer.Option("--check", help="Change nothing; exit code 1 if the database is not up to date.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the database (SQLite or PostgreSQL, as set) to the shape this program needs."""
+    """Bring the database (SQLite or PostgreSQL) up to date with this version of the program."""
     from clinic_app.cli import database
 
     if check:
         present, wanted = database.state()
         same = present == wanted
-        words = f"The database is up to date ({present})." if same else f"The database has {present or 'no revision'}."
+        words = (
+            f"The database is up to date ({present})." if same else f"The database is at {present or 'no revision'}."
+        )
         _answer(as_json, words, {"present": present, "wanted": wanted, "up_to_date": same})
         if not same:
-            raise CommandFailed("It is not up to date: run `python -m clinic_app migrate`.")
+            raise CommandFailed("The database is not up to date: run `python -m clinic_app migrate`.")
         return
     before, after = database.migrate()
-    words = f"The database is up to date ({after})." if before == after else f"The database was brought to {after}."
+    words = f"The database is up to date ({after})." if before == after else f"The database was upgraded to {after}."
     _answer(as_json, words, {"before": before, "after": after})
 
 
@@ -98,11 +106,11 @@ def demo() -> None:
     from clinic_app.cli.begin import connect
 
     if connect().mode != "demo":
-        raise CommandFailed("Invented patients and known passwords need CLINIC_MODE=demo.", 2)
+        raise CommandFailed("Demo data has invented patients and known passwords: it needs CLINIC_MODE=demo.", 2)
     from clinic_app.cli import demo_data
 
     demo_data.seed()
-    typer.echo("The demo data is there.")
+    typer.echo("The demo data is in place.")
 
 
 @audit.command("verify")
@@ -114,7 +122,7 @@ def audit_verify(as_json: AsJson = False) -> None:
 
     connect()
     found = chain.verify()
-    words = f"The audit trail is whole: {found.count} rows, {found.anchors} anchors."
+    words = f"The audit trail is intact: {_counted(found.count, 'row')}, {_counted(found.anchors, 'anchor')}."
     if not found.ok:
         where = "" if found.first_bad is None else f" at row {found.first_bad}"
         words = f"The audit trail is broken{where}: {found.why}"
@@ -129,11 +137,12 @@ def audit_verify(as_json: AsJson = False) -> None:
 @command
 def audit_anchor(
     after_restore: Annotated[
-        bool, typer.Option("--after-restore", help="Say that a backup was put back on purpose, and go on from here.")
+        bool,
+        typer.Option("--after-restore", help="Record that a backup was restored on purpose, and continue from here."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Note where the audit trail ends, outside the database, as the running server does by itself."""
+    """Note where the audit trail ends, outside the database, as the running server does on its own."""
     from clinic_app.cli.begin import connect
     from clinic_app.core.settings import get_settings
     from clinic_app.services.audit import anchor
@@ -157,21 +166,21 @@ def audit_anchor(
 def audit_export(
     out: Annotated[Path, typer.Option(help="The CSV file to write; it must not exist yet.")],
     since: Annotated[str, typer.Option(help="From this day on, such as 2026-06-18.")] = "",
-    until: Annotated[str, typer.Option(help="Up to and with this day.")] = "",
-    actor: Annotated[str, typer.Option(help="Done by whoever has this username.")] = "",
+    until: Annotated[str, typer.Option(help="Up to and including this day.")] = "",
+    actor: Annotated[str, typer.Option(help="Only events by the account with this username.")] = "",
     action: Annotated[str, typer.Option(help="Only this action, such as PATIENT_VIEWED.")] = "",
     patient: Annotated[str, typer.Option(help="Only about the patient with this patient ID.")] = "",
-    outcome: Annotated[str, typer.Option(help="Only success, failure or denied.")] = "",
+    outcome: Annotated[str, typer.Option(help="Only this outcome: success, failure or denied.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write the audit trail, or a part of it, to a CSV file that spreadsheets do not take for formulas."""
+    """Write the audit trail, or part of it, to a CSV file that is safe to open in a spreadsheet."""
     from clinic_app.cli import exports
     from clinic_app.cli.begin import connect
 
     connect()
     asked = {"since": since, "until": until, "actor": actor, "action": action, "patient": patient, "outcome": outcome}
     count = exports.write_audit(out, asked)
-    _answer(as_json, f"{count} rows are in {out}.", {"count": count, "file": str(out)})
+    _answer(as_json, f"{_counted(count, 'row')} written to {out}.", {"count": count, "file": str(out)})
 
 
 @app.command()

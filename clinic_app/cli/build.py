@@ -312,7 +312,7 @@ def _require_locked(before: dict[Path, bytes]) -> None:
     moved = sorted(package for package in held.keys() | used.keys() if held.get(package) != used.get(package))
     if moved:
         raise CommandFailed(
-            f"reflex.lock does not hold {', '.join(moved[:5])} as used: run `python -m clinic_app build --update-lock`."
+            f"reflex.lock has other versions of {', '.join(moved[:5])}: run `python -m clinic_app build --update-lock`."
         )
 
 

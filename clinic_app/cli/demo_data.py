@@ -94,7 +94,7 @@ def seed() -> int:
     Raises ``RuntimeError`` outside of demo mode.
     """
     if get_settings().mode != "demo":
-        raise RuntimeError("Demo data are for CLINIC_MODE=demo only.")
+        raise RuntimeError("Demo data is for CLINIC_MODE=demo only.")
     if has_staff():
         return 0
     staff = (

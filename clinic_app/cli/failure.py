@@ -1,4 +1,4 @@
-"""A command that cannot go on. Apart from errors.py, since the server's start reads builds without a command line."""
+"""A command that cannot go on. In a module of its own, since the server's start reads builds without a command line."""
 
 from __future__ import annotations
 

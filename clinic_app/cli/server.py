@@ -1,4 +1,4 @@
-"""``serve``: the clinic's server, in this process's place."""
+"""``serve``: replace this process by the clinic's server."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def prepare_demo() -> None:
 def make_pages(settings: Settings, *, force: bool = False, update_lock: bool = False) -> None:
     """Build the pages if needed, saying so only when it takes time."""
     if force or update_lock or build.finished(settings) is None:
-        say("Building the pages. This is done once and takes about half a minute, longer when packages are new ...")
+        say("Building the pages. This happens once and takes about half a minute, longer with packages to download ...")
     build.build(settings, force=force, update_lock=update_lock)
 
 

@@ -1,4 +1,4 @@
-"""``staff``: accounts of the people at the desk. How the first administrator comes to be, and the way out."""
+"""``staff``: accounts of the people at the desk. For the first administrator, and for when nobody can sign in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clinic_app.cli.failure import CommandFailed
 
 app = typer.Typer(help="Staff accounts.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON on standard output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Who = Annotated[str, typer.Argument(help="The account's username.")]
 RoleName = Annotated[str, typer.Option(help="ADMIN, RECEPTIONIST or CLINICIAN.")]
 
@@ -43,9 +43,9 @@ def create(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create a staff account: the way the first administrator comes to be.
+    """Create a staff account. This is how the first administrator is created.
 
-    The password is asked for twice, or read from standard input (one line) when that is no terminal.
+    The password is asked for twice, or read from standard input (one line) when that is not a terminal.
     """
     from clinic_app.cli.begin import connect
     from clinic_app.services import access
@@ -65,7 +65,7 @@ def _hand_over(as_json: bool, made: Any) -> None:
     shown = made.credentials
     words = (
         f"Username: {shown.username}\nTemporary password: {shown.temporary_password}\n"
-        f"It opens until {shown.expires_at:%Y-%m-%d %H:%M} UTC and is not shown again."
+        f"It works until {shown.expires_at:%Y-%m-%d %H:%M} UTC and is not shown again."
     )
     data = {
         "id": made.id,
@@ -80,7 +80,7 @@ def _new_password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     first = typer.prompt("Password (a long phrase is best)", hide_input=True)
-    if typer.prompt("The same again", hide_input=True) != first:
+    if typer.prompt("The same password again", hide_input=True) != first:
         raise CommandFailed("The two passwords differ.", 2)
     return first
 
@@ -88,7 +88,7 @@ def _new_password() -> str:
 @app.command("list")
 @command
 def show(as_json: AsJson = False) -> None:
-    """List the staff accounts: username, role, how it stands, name."""
+    """List the staff accounts: username, role, status, name."""
     from clinic_app.cli.begin import connect
     from clinic_app.services import access
     from clinic_app.services.accounts.staff import list_staff
@@ -131,7 +131,7 @@ def role(username: Who, role: RoleName, as_json: AsJson = False) -> None:
 
     ident = _found(username)
     change_role(access.SYSTEM, ident, role.upper())
-    _answer(as_json, f"{username} has the role {role.upper()} now.", {"id": ident, "role": role.upper()})
+    _answer(as_json, f"{username} now has the role {role.upper()}.", {"id": ident, "role": role.upper()})
 
 
 @app.command("disable")
@@ -143,7 +143,7 @@ def disable(username: Who, as_json: AsJson = False) -> None:
 
     ident = _found(username)
     disable_staff(access.SYSTEM, ident)
-    _answer(as_json, f"{username} cannot sign in any more.", {"id": ident, "active": False})
+    _answer(as_json, f"{username} can no longer sign in.", {"id": ident, "active": False})
 
 
 @app.command("enable")
@@ -163,7 +163,7 @@ def enable(username: Who, as_json: AsJson = False) -> None:
 def reset(
     username: Who,
     two_factor: Annotated[
-        bool, typer.Option("--two-factor", help="Take the second factor off instead, for a lost device.")
+        bool, typer.Option("--two-factor", help="Remove the second factor instead, when a device was lost.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -174,7 +174,7 @@ def reset(
     ident = _found(username)
     if two_factor:
         reset_two_factor(access.SYSTEM, ident)
-        _answer(as_json, f"{username} signs in with the password alone now.", {"id": ident, "two_factor": False})
+        _answer(as_json, f"{username} now signs in with the password alone.", {"id": ident, "two_factor": False})
         return
     _hand_over(as_json, reset_staff_password(access.SYSTEM, ident))
 
@@ -182,10 +182,10 @@ def reset(
 @app.command("unlock")
 @command
 def unlock(username: Who, as_json: AsJson = False) -> None:
-    """Forget an account's failed tries, so that its owner can sign in at once."""
+    """Clear an account's failed attempts, so that its owner can sign in right away."""
     from clinic_app.services import access
     from clinic_app.services.accounts.staff import unlock_account
 
     ident = _found(username)
     unlock_account(access.SYSTEM, ident)
-    _answer(as_json, f"{username} can try again at once.", {"id": ident, "locked": False})
+    _answer(as_json, f"{username} can try again right away.", {"id": ident, "locked": False})

@@ -26,7 +26,7 @@ def start(settings: Settings | None = None) -> Engine:
 
 
 def stop() -> None:
-    """Close the database. The next ``start`` opens it anew."""
+    """Close the database. The next ``start`` opens it again."""
     global _engine
     if _engine is not None:
         _engine.dispose()

@@ -1,7 +1,7 @@
 """Wakes open lists when something they show has changed, here or in another process.
 
-One watcher a worker asks for the change number once a second, and at once after a commit of its own
-process. Lists sleep on it: no messages, no queries while nothing changes.
+One watcher per worker asks for the change number once a second, and at once after a commit of its own
+process. Lists wait for it: no messages, no queries while nothing changes.
 """
 
 from __future__ import annotations

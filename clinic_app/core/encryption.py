@@ -1,4 +1,4 @@
-"""Sealing what must be read again but not from a copy of the database: AES-256-GCM under a key kept outside of it."""
+"""Encryption of what must be readable again, but not from a stolen database: AES-256-GCM, key kept elsewhere."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from clinic_app.core import keys
 
 _VERSION = b"\x01"
-_NONCE = 12  # bytes; random, so one key must seal far fewer than 2^32 texts (NIST SP 800-38D, 8.3)
+_NONCE = 12  # bytes; random, so one key must encrypt far fewer than 2^32 texts (NIST SP 800-38D, 8.3)
 
 
 class Unreadable(Exception):
-    """Sealed with another key, for another place, or changed since."""
+    """Encrypted with another key, for another place, or changed since."""
 
 
 @functools.lru_cache(maxsize=8)

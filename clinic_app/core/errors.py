@@ -24,7 +24,7 @@ class ClinicError(Exception):
 
     ``code`` is stable and unique, ``title`` constant per class (the API's ``error``), ``detail`` one
     sentence for the reader. None of them holds a name, a number or another value of a record, except
-    where the specification puts a username there.
+    where a sentence has to name the existing username.
     """
 
     kind: ClassVar[ErrorKind]

@@ -43,7 +43,7 @@ _queue: _Queue | None = None
 async def do(prepare: Callable[[], Asked], work: Callable[[Asked], Done]) -> Done:
     """What ``work`` returns of what ``prepare`` returns, once what ``work`` recorded is safe.
 
-    ``prepare`` is on its own: nothing has been begun, so it may wait. ``work`` must be short. Raises what they raise;
+    ``prepare`` runs before the transaction, so it may wait. ``work`` must be short. Raises what they raise;
     where the common commit fails, nobody's work is kept and everybody gets its error.
     """
     global _queue

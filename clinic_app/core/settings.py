@@ -30,31 +30,35 @@ class Settings(BaseSettings):
         "production", description="`demo` has invented patients and known passwords; `production` refuses both."
     )
     name: str = Field("Lakeside Medical Centre", min_length=1, max_length=80, description="The clinic's name.")
-    telephone: str = Field("020 712 3456", max_length=40, description="What patients call when stuck.")
+    telephone: str = Field("020 712 3456", max_length=40, description="The number patients call for help.")
     opening_hours: str = Field("Monday to Saturday, 07:00 to 18:00", max_length=80, description="Shown to patients.")
-    region: str = Field("KE", description="Region of phone numbers, two letters (ISO 3166-1).")
-    timezone: str = Field("Africa/Nairobi", description="Time zone of what people read (IANA name).")
+    region: str = Field("KE", description="Region for phone numbers: two letters (ISO 3166-1).")
+    timezone: str = Field("Africa/Nairobi", description="Time zone for the times people see (IANA name).")
     patient_id_prefix: str = Field("LMC", pattern=r"^[A-Z]{1,8}$", description="Letters in front of a patient ID.")
 
-    data_dir: Path = Field(Path("data"), description="SQLite file and generated keys; made with mode 0700.")
-    database_url: str = Field("", description="Empty: SQLite in the data directory. Else `postgresql+psycopg://…`.")
-    redis_url: str = Field("", description="Needed for several workers only: page state.")
+    data_dir: Path = Field(
+        Path("data"), description="Directory of the SQLite file and the generated keys; created with mode 0700."
+    )
+    database_url: str = Field(
+        "", description="Empty: SQLite in the data directory. Otherwise `postgresql+psycopg://…`."
+    )
+    redis_url: str = Field("", description="Needed only for several workers: it holds page state.")
     public_url: str = Field("", description="Address people type, such as `https://desk.example.org`.")
     host: str = Field("127.0.0.1", description="Address the server listens on.")
     port: int = Field(3000, ge=1, le=65535, description="Port the server listens on.")
     workers: int = Field(1, ge=1, le=32, description="Server processes; more than one needs Redis and PostgreSQL.")
     trusted_proxy_hops: int = Field(
-        0, ge=0, le=5, description="Reverse proxies in front whose X-Forwarded-For is true."
+        0, ge=0, le=5, description="Number of reverse proxies in front whose X-Forwarded-For can be trusted."
     )
 
     pepper: SecretStr | None = Field(
-        None, description="Key of the password pre-hash. Empty: generated, kept in the data directory."
+        None, description="Key of the password pre-hash. Empty: generated and kept in the data directory."
     )
     audit_key: SecretStr | None = Field(
-        None, description="Key of the audit chain. Empty: generated, kept in the data directory."
+        None, description="Key of the audit chain. Empty: generated and kept in the data directory."
     )
     token_key: SecretStr | None = Field(
-        None, description="Key of API tokens and search digests. Empty: generated likewise."
+        None, description="Key of API tokens and search digests. Empty: generated and kept in the data directory."
     )
     audit_anchor_file: Path | None = Field(
         None,
@@ -63,21 +67,21 @@ class Settings(BaseSettings):
     )
 
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes; below 10 in tests only.")
-    temporary_password_hours: int = Field(48, ge=1, le=168, description="Life of a temporary password.")
+    temporary_password_hours: int = Field(48, ge=1, le=168, description="How long a temporary password is valid.")
     staff_idle_minutes: int = Field(
-        15, ge=1, le=240, description="A staff session ends after doing nothing for so long."
+        15, ge=1, le=240, description="A staff session ends after this long without activity."
     )
-    staff_session_hours: int = Field(12, ge=1, le=24, description="A staff session ends after so long in any case.")
+    staff_session_hours: int = Field(12, ge=1, le=24, description="A staff session ends after this long in any case.")
     patient_idle_minutes: int = Field(15, ge=1, le=240, description="The same for patients.")
     patient_session_hours: int = Field(1, ge=1, le=24, description="The same for patients.")
     require_two_factor: Literal["nobody", "admins", "staff"] = Field(
-        "nobody", description="Who must set up two-factor sign-in before anything else; all staff may."
+        "nobody", description="Who must set up two-factor sign-in before anything else; any member of staff may."
     )
     api_rate_factor: int | None = Field(
         None,
         ge=0,
         le=1_000_000,
-        description="API rate limits are multiplied by it; 0 turns them off. Empty: 1 in production, else 1000.",
+        description="API rate limits are multiplied by this; 0 turns them off. Empty: 1 in production, otherwise 1000.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
@@ -128,7 +132,9 @@ class Settings(BaseSettings):
                 )
             local = urlsplit(self.public_url).hostname in {"localhost", "127.0.0.1", "::1"}
             if not local and not self.public_url.startswith("https://"):
-                raise ValueError("CLINIC_PUBLIC_URL: must be https in production, or health records travel readable")
+                raise ValueError(
+                    "CLINIC_PUBLIC_URL: must be https in production, or health records would travel unencrypted"
+                )
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Who may do what: actors, permissions, and which role holds which. SPEC section 3, in one place."""
+"""Who may do what: actors, permissions, and which role holds which, in one place."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.PATIENT: _OWN | {Permission.OWN_RECORD},
 }
 
-#: What a refusal says; the portal sentence is SPEC section 3, word for word.
+#: What a refusal says. Clients of the API compare the portal sentence word for word.
 REFUSALS: dict[Permission, str] = {
     Permission.PORTAL_MANAGE: "Only receptionists and administrators can create portal accounts.",
     Permission.PATIENT_REGISTER: "Only receptionists and administrators can register patients.",
@@ -68,7 +68,7 @@ SET_UP_FIRST = "Set up two-factor sign-in first: your clinic requires it."
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it: ``kind`` is ``account``, ``anonymous`` or ``system`` (the command line)."""
+    """Who is acting: ``kind`` is ``account``, ``anonymous`` or ``system`` (the command line)."""
 
     kind: str
     account_id: int | None = None
@@ -79,11 +79,11 @@ class Actor:
     session_id: int | None = None
     must_choose_password: bool = False
     must_set_up_second_factor: bool = False
-    proved_at: dt.datetime | None = None  # when this session's person last gave all proofs of who they are
+    proved_at: dt.datetime | None = None  # when the person behind this session last proved who they are
 
     @property
     def is_staff(self) -> bool:
-        """Whether this is an account of the desk's side."""
+        """Whether this is a staff account."""
         return self.kind == "account" and self.role != Role.PATIENT
 
     @property
@@ -96,8 +96,8 @@ class Actor:
     def can(self, permission: Permission) -> bool:
         """Whether the actor holds ``permission`` now.
 
-        A temporary password opens nothing but choosing one's own; after that comes setting up the second factor,
-        where the clinic requires one.
+        With a temporary password one can only choose a new one; after that comes setting up the second factor,
+        if the clinic requires one.
         """
         if self.kind == "system":
             return True

@@ -88,7 +88,7 @@ def seed_demo(
     For the command line, in demo mode only. Raises ``PermissionDenied`` elsewhere.
     """
     if actor.kind != "system" or get_settings().mode not in ("demo", "test"):
-        raise PermissionDenied("Demo data are for demo mode only.")
+        raise PermissionDenied("Demo data is for demo mode only.")
     hashed = [crypto.hash_password(password) for _ in staff]  # known to everybody: the password rules do not apply
     with db.transaction() as session:
         session.add(Counter(name=DEMO_MARK, value=1))

@@ -43,15 +43,15 @@ class KeyReused(Conflict):
 
     code = "idempotency_key_reused"
     title = "Idempotency-Key already used"
-    detail = "This key was sent before with another request. Use a new key for a new request."
+    detail = "This key was already sent with a different request. Use a new key for each new request."
 
 
 class KeyInProgress(Conflict):
-    """The first request with this key is still being worked on."""
+    """The first request with this key is still being processed."""
 
     code = "idempotency_key_in_progress"
     title = "Still in progress"
-    detail = "The first request with this key is still being worked on. Please try again in a moment."
+    detail = "The first request with this key is still being processed. Please try again in a moment."
     retry_after = 5
 
 
@@ -60,7 +60,9 @@ class AnswerLost(Conflict):
 
     code = "idempotency_answer_lost"
     title = "Already done"
-    detail = "This request was carried out, but its answer was lost. Search for the patient instead of repeating it."
+    detail = (
+        "This request was carried out, but its response was lost. Search for the patient instead of sending it again."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ async def test_methods(api, method, path, allowed):
     answer = await api.request(method, path)
     assert answer.status_code == 405
     assert answer.headers["allow"] == allowed
-    assert answer.json() == {"detail": "This address does not take that method."}
+    assert answer.json() == {"detail": "This address does not allow that method."}
 
 
 async def test_every_answer_has_a_request_id(api, as_):
@@ -125,7 +125,7 @@ async def sent(api, method, path, headers, **more) -> list[str]:
 
 
 async def test_statements(api, as_, people):
-    """SPEC section 5: 3 without portal, 7 with, besides the counter and the head of the chain (read, moved on)."""
+    """At most 3 without portal, 7 with it, besides the counter and the head of the chain (read, moved on)."""
     desk, besides = as_("receptionist"), CHECKED + 3
     body = {"first_name": "Count", "last_name": "Me"}
     assert len(await sent(api, "POST", P, desk, json=body)) <= 3 + besides

@@ -69,7 +69,7 @@ async def test_another_body(api, desk):
     assert answer.json() == {
         "success": False,
         "error": "Idempotency-Key already used",
-        "detail": "This key was sent before with another request. Use a new key for a new request.",
+        "detail": "This key was already sent with a different request. Use a new key for each new request.",
     }
     assert patients() == 1
 

@@ -81,8 +81,8 @@ def figures() -> dict[str, str]:
     low, high = bounds("temporary_password_hours")
     return {
         "password hash": f"bcrypt, cost {default('bcrypt_cost')}, of a keyed SHA-384; at least 10 in production",
-        "own password, at least": f"{passwords.SHORTEST} characters",
-        "own password, at most": f"{passwords.LONGEST} characters",
+        "chosen password, at least": f"{passwords.SHORTEST} characters",
+        "chosen password, at most": f"{passwords.LONGEST} characters",
         "common passwords refused": f"{len(blocklist._listed()):,}",
         "temporary password": f"{crypto.TEMPORARY_LENGTH} of {len(crypto.UNAMBIGUOUS)} symbols",
         "temporary password, life": f"{default('temporary_password_hours')} hours ({low} to {high})",

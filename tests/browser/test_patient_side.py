@@ -51,7 +51,7 @@ def test_nothing_else_opens_before_a_password_is_chosen(open_page, clinic):
             "lakeside medical centre",
             "lakeside medical centre",
             "New password",
-            "It holds a name, a date or a word others connect with you or the clinic. Add unrelated words.",
+            "It contains a name, date or word linked to you or the clinic. Add unrelated words.",
         ),
     ],
     ids=["empty", "short", "different", "personal"],

@@ -243,7 +243,7 @@ def test_another_unique_value_and_any_other_constraint_have_their_words(open_pag
         _submit(page)
         expect(
             page.get_by_role("alert").filter(has_text="A patient with these details already exists.")
-        ).to_contain_text("The patient ID is already given out.")
+        ).to_contain_text("This patient ID has already been assigned.")
     finally:
         clinic.sql("UPDATE counters SET value = ? WHERE name = 'patient_id'", highest)
     clinic.sql(

@@ -47,7 +47,7 @@ def test_a_cut_end_is_told_in_words(ana):
     assert noted.exit_code == 0
     assert json.loads(noted.stdout) == {"seq": 2, "file": str(ana.folder / "audit-anchors.jsonl")}
     assert ana("audit", "anchor").stdout == "Nothing has been added since the last note.\n"
-    assert "2 rows, 1 anchors" in ana("audit", "verify").stdout
+    assert "2 rows, 1 anchor." in ana("audit", "verify").stdout
     _cut(1)
     found = ana("audit", "verify")
     assert found.exit_code == 1
@@ -58,7 +58,7 @@ def test_a_cut_end_is_told_in_words(ana):
     assert ana("audit", "anchor", "--after-restore").exit_code == 0
     accepted = ana("audit", "verify")
     assert accepted.exit_code == 0
-    assert "events 1 to 2 are others now" in accepted.stderr
+    assert "events 1 to 2 have been replaced" in accepted.stderr
 
 
 def test_anchors_that_cannot_be_written_are_one_sentence(ana, monkeypatch, tmp_path):
@@ -87,9 +87,9 @@ def test_export_writes_a_file_for_its_owner_only(ana, tmp_path):
 def test_export_filters_and_says_what_is_wrong_with_a_filter(ana, tmp_path):
     out = str(tmp_path / "trail.csv")
     wrong = ana("audit", "export", "--out", out, "--since", "tomorrow")
-    assert (wrong.exit_code, wrong.stderr) == (2, "From must be a day such as 2026-06-18.\n")
+    assert (wrong.exit_code, wrong.stderr) == (2, "From must be a date such as 2026-06-18.\n")
     none = ana("audit", "export", "--out", out, "--action", "PATIENT_VIEWED")
-    assert (none.exit_code, none.stdout) == (0, f"0 rows are in {out}.\n")
+    assert (none.exit_code, none.stdout) == (0, f"0 rows written to {out}.\n")
 
 
 def test_export_never_writes_over_a_file_and_leaves_none_behind(ana, tmp_path, monkeypatch):

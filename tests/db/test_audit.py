@@ -1,4 +1,4 @@
-"""The audit trail: what is recorded, that it cannot be changed, and that a change would be found. SPEC section 11."""
+"""The audit trail: what is recorded, that it cannot be changed, and that a change would be found."""
 
 from __future__ import annotations
 
@@ -258,13 +258,13 @@ def test_a_changed_event_is_found_whatever_was_changed(unguarded, change):
     tools.write(f"UPDATE audit_events SET {change} WHERE seq = 3")
     report = chain.verify()
     assert (report.ok, report.first_bad) == (False, 3)
-    assert report.why == "This event was changed or put in."
+    assert report.why == "This event was changed or inserted."
 
 
 def test_a_removed_event_is_found(unguarded):
     tools.write("DELETE FROM audit_events WHERE seq = 3")
     report = chain.verify()
-    assert (report.ok, report.first_bad, report.why) == (False, 3, "An event is missing here, or one was put in.")
+    assert (report.ok, report.first_bad, report.why) == (False, 3, "An event is missing here, or one was inserted.")
 
 
 def test_a_removed_event_is_found_also_when_the_rest_was_numbered_anew(unguarded):

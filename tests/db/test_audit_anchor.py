@@ -247,7 +247,7 @@ def test_an_older_copy_put_back_is_found_and_can_be_accepted(own_database, file,
     anchor.accept_restored()
     found = chain.verify()
     assert (found.ok, found.count) == (True, 13)
-    assert found.warnings[0].endswith(": events 5 to 12 are others now.")
+    assert found.warnings[0].endswith(": events 5 to 12 have been replaced.")
     with db.reading() as session:
         last = session.execute(sa.select(EVENTS).order_by(EVENTS.c.seq.desc()).limit(1)).mappings().one()
     assert last["action"] == "AUDIT_RESTORED"
@@ -301,7 +301,7 @@ def test_an_empty_trail_is_not_anchored(database, file):
 def test_a_line_cut_short_by_a_power_cut_spoils_nothing(trail, file):
     file.write_bytes(file.read_bytes() + b'{"seq": 11, "ha')
     found = chain.verify()
-    assert (found.ok, found.warnings) == (True, ("1 lines of the anchors cannot be read.",))
+    assert (found.ok, found.warnings) == (True, ("1 line of the anchor file cannot be read.",))
     anchor.anchor_head()
     found = chain.verify()
     assert (found.ok, found.anchors) == (True, 3)

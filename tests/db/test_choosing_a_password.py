@@ -19,7 +19,7 @@ from tests.db import tools
 
 GOOD = factories.OWN_PASSWORD
 LENGTH = "more character"
-PERSONAL = "It holds a name, a date or a word others connect with you or the clinic. Add unrelated words."
+PERSONAL = "It contains a name, date or word linked to you or the clinic. Add unrelated words."
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def _refused(done, new, again=None) -> dict[str, str]:
         ("seven amber ke", "1 more character needed. Three or four words are easiest."),
         ("x", "14 more characters needed. Three or four words are easiest."),
         ("k" * 129, "At most 128 characters."),
-        ("seven amber\x00kettles hum", "It holds a character that cannot be typed everywhere."),
-        ("seven amber\ud800kettles hum", "It holds a character that cannot be typed everywhere."),
+        ("seven amber\x00kettles hum", "It contains a character that cannot be typed on every keyboard."),
+        ("seven amber\ud800kettles hum", "It contains a character that cannot be typed on every keyboard."),
         ("aaaaaaaaaaaaaaaaaaaa", ""),
         ("passwordpassword", ""),
         ("qwertyuiopqwertyuiop", ""),
@@ -179,7 +179,9 @@ def test_the_temporary_password_itself_is_refused(clock, desk, monkeypatch):
     made = factories.make_patient(desk, portal_email="amina@example.com")
     done = sign_in(PATIENT_DOOR, "amina@example.com", made.credentials.temporary_password)
     assert assess_password(done.actor, "Hq7vRkMw2TzEn9PxYd").good_enough
-    assert _refused(done, "Hq7vRkMw2TzEn9PxYd") == {"new_password": "Choose a password other than the temporary one."}
+    assert _refused(done, "Hq7vRkMw2TzEn9PxYd") == {
+        "new_password": "Choose a password that is different from the temporary one."
+    }
 
 
 def test_hashes_are_computed_outside_of_any_transaction(amina, hashing):

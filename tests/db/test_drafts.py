@@ -1,4 +1,4 @@
-"""Half-filled forms: sealed, own, for a day."""
+"""Half-filled forms: encrypted, seen by their author only, kept for a day."""
 
 from __future__ import annotations
 

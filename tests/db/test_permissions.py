@@ -1,4 +1,4 @@
-"""Who may do what: SPEC section 3, every use case with every kind of actor."""
+"""Who may do what: every use case with every kind of actor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registering a patient: SPEC section 5."""
+"""Registering a patient."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_a_patient_id_that_is_already_there_is_told_in_words(desk):
     with pytest.raises(PatientDetailsTaken) as caught:
         registration.register_patient(desk, _form())
     assert caught.value.title == "A patient with these details already exists."
-    assert caught.value.detail == "The patient ID is already given out."
+    assert caught.value.detail == "This patient ID has already been assigned."
     _nothing_happened(before, reason="patient_details_taken")
 
 

@@ -1,4 +1,4 @@
-"""Two-factor sign-in: codes and recovery codes work once, are counted, and are kept sealed or hashed."""
+"""Two-factor sign-in: codes and recovery codes work once, are counted, and are kept encrypted or hashed."""
 
 from __future__ import annotations
 

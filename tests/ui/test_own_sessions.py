@@ -13,7 +13,7 @@ from clinic_app.ui.own_sessions.state import OwnSessionsState
 from clinic_app.ui.view_models import SessionRow
 from tests.ui.conftest import Desk, events
 
-OVER = "This session is over already."
+OVER = "This session has already ended."
 
 
 def _elsewhere(actor: Actor) -> Actor:

@@ -1,4 +1,4 @@
-"""The words of the specification, in the components; and what they are made of, values and Vars alike."""
+"""The exact words, in the components; and what they are made of, values and Vars alike."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_every_error_has_a_kind_a_title_and_a_code_of_its_own():
         (
             patients.PatientDetailsTaken(),
             "A patient with these details already exists.",
-            "The patient ID is already given out.",
+            "This patient ID has already been assigned.",
             "invalid",
         ),
         (

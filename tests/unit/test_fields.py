@@ -1,4 +1,4 @@
-"""The rules of single fields: SPEC section 4."""
+"""The rules of single fields."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_what_is_no_real_date_is_refused(typed):
 
 @pytest.mark.parametrize("typed", ["15/1/90", "15.01.90", "1-1-01", "15 1 90"])
 def test_a_year_of_two_digits_is_not_guessed(typed):
-    with pytest.raises(ValueError, match="^Date of birth must have a year of four digits, for example 31 3 1980.$"):
+    with pytest.raises(ValueError, match="^Date of birth must have a four-digit year, for example 31 3 1980.$"):
         fields.date_of_birth(typed)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 _FILE = Path(__file__).with_name("common_passwords.txt")
 _DIGITS = 12
-#: Keys beside each other, and the alphabet: running along them is no choice.
+#: Neighbouring keys, and the alphabet: running along them is a pattern.
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890", "qwertzuiop", "azertyuiop", "abcdefghijklmnopqrstuvwxyz")
 _BESIDE = frozenset(pair for row in _ROWS for one in (row, row[::-1]) for pair in pairwise(one))
 _FEWEST = 5  # different characters
@@ -30,7 +30,7 @@ def _listed() -> frozenset[str]:
 
 
 def is_common(password: str) -> bool:
-    """Whether the whole password is on the list, in any case, or is so without its spaces and signs."""
+    """Whether the whole password is on the list, in any case, with or without its spaces and punctuation."""
     whole = folded(password)
     tried = {whole, "".join(c for c in whole if c.isalnum())}
     digests = (hashlib.sha256(one.encode("utf-8", "replace")).hexdigest()[:_DIGITS] for one in tried)
@@ -51,7 +51,7 @@ def _runs(text: str) -> bool:
 def is_pattern(password: str) -> bool:
     """Whether it repeats itself, has hardly any different characters, or runs along the keyboard or the alphabet.
 
-    Also every other character: ``1q2w3e4r5t6y7u8i``.
+    The same for every other character: ``1q2w3e4r5t6y7u8i``.
     """
     text = "".join(c for c in folded(password) if not c.isspace())
     if len(set(text)) < _FEWEST:

@@ -1,4 +1,4 @@
-"""Half-filled forms, kept on the server for a day: by account and form, sealed, never in a browser's storage."""
+"""Half-filled forms, kept on the server for a day: by account and form, encrypted, never in a browser's storage."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def _place(actor: Actor, form: str) -> str:
 
 
 def save_draft(actor: Actor, form: str, fields: Mapping[str, Any]) -> None:
-    """Keep what has been typed into ``form`` so far; nothing typed removes the draft.
+    """Keep what has been typed into ``form`` so far; an empty form removes the draft.
 
-    For whoever may send that form. Drafts past their day go. Raises ``InvalidInput`` for an unknown form,
+    For anybody who may send that form. Older drafts are removed. Raises ``InvalidInput`` for an unknown form,
     ``PermissionDenied``.
     """
     _demand(actor, form)
@@ -81,9 +81,9 @@ def save_draft(actor: Actor, form: str, fields: Mapping[str, Any]) -> None:
 
 
 def read_draft(actor: Actor, form: str) -> dict[str, str]:
-    """What was typed into ``form`` and not sent; empty where there is nothing, or not any more.
+    """What was typed into ``form`` and not sent; empty if there is no draft, or none any longer.
 
-    For whoever may send that form, and their own draft only. Raises as ``save_draft``.
+    For anybody who may send that form, and their own draft only. Raises as ``save_draft``.
     """
     _demand(actor, form)
     with db.reading() as session:

@@ -14,7 +14,7 @@ class InvalidCredentials(AuthenticationRequired):
 
 
 class TemporaryPasswordExpired(AuthenticationRequired):
-    """The right temporary password, too late. Told only after the right password was given."""
+    """The right temporary password, but too late. Said only once the right password was given."""
 
     code = "temporary_password_expired"
     title = "Temporary password expired"
@@ -26,7 +26,7 @@ class SecondFactorRequired(AuthenticationRequired):
 
     code = "second_factor_required"
     title = "Authentication code needed"
-    detail = "This account asks for an authentication code too."
+    detail = "This account also needs an authentication code."
 
     def __init__(self, token: str = "") -> None:
         self.token = token
@@ -38,7 +38,7 @@ class CodeRefused(AuthenticationRequired):
 
     code = "code_refused"
     title = "Code not accepted"
-    detail = "This code is not right, or has been used. Please take the next one."
+    detail = "This code is wrong or has already been used. Please enter the next one."
 
 
 class SignInOver(AuthenticationRequired):
@@ -46,7 +46,7 @@ class SignInOver(AuthenticationRequired):
 
     code = "sign_in_over"
     title = "Sign-in ended"
-    detail = "This took too long, or had too many wrong codes. Please sign in again."
+    detail = "This took too long, or too many wrong codes were entered. Please sign in again."
 
 
 class WrongPassword(PermissionDenied):
@@ -61,7 +61,7 @@ class TwoFactorIsOn(Conflict):
     """Setting it up again would replace what works: turn it off first."""
 
     code = "two_factor_is_on"
-    title = "Two-factor sign-in is on already"
+    title = "Two-factor sign-in is already on"
     detail = "Turn it off first to set it up on another device."
 
 
@@ -90,7 +90,7 @@ class StaffNotFound(NotFound):
 
 
 class OwnStaffAccount(PermissionDenied):
-    """Administrators leave their own account to another one, or use their account page."""
+    """Administrators cannot change their own account here: another one must, or they use their account page."""
 
     code = "own_staff_account"
     title = "This is your own account"
@@ -119,4 +119,4 @@ class TokenRefused(AuthenticationRequired):
 
     code = "token_refused"
     title = "Not signed in"
-    detail = "This token is not valid, or no longer. Please sign in again."
+    detail = "This token is not valid, or no longer valid. Please sign in again."

@@ -15,7 +15,7 @@ LIFE = dt.timedelta(seconds=60)
 
 
 def put_note(**body: Any) -> str:
-    """Keep ``body`` (no secrets) for a minute; returns the token for the cookie. Notes past their time go."""
+    """Keep ``body`` (no secrets) for a minute; returns the token for the cookie. Expired notes are removed."""
     token, now = crypto.new_token(), clock.now()
     with db.transaction() as session:
         session.execute(delete(_NOTES).where(_NOTES.c.expires_at <= now))

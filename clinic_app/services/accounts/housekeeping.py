@@ -1,4 +1,4 @@
-"""Tidying up: what nobody needs any more is removed, a little every hour."""
+"""Tidying up every hour: expired rows are removed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from clinic_app.models.accounts import FlashNote, SignInLimit
 _LIMITS = SignInLimit.__table__  # type: ignore[attr-defined]
 _NOTES = FlashNote.__table__  # type: ignore[attr-defined]
 EVERY = 3600.0  # seconds
-#: Failures older than this limit nobody. The hard stop after 100 in a row falls with them.
+#: Failures older than this limit nobody. The hard stop after 100 in a row expires with them.
 KEEP_FAILURES = dt.timedelta(days=30)
 
 
 def tidy() -> int:
-    """Remove failures and notes past their time; returns how many rows went. For the server itself.
+    """Remove expired failures and notes; returns how many rows were removed. For the server itself.
 
     Without it, guessed names alone would make the table of failures grow for ever.
     """

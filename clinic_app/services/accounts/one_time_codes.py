@@ -67,7 +67,7 @@ def matching_counter(secret: str, code: str) -> int | None:
 
 
 def use_counter(session: Session, account_id: int, counter: int) -> bool:
-    """Use a time step up: False if it, or a later one, has been used. Of several at once one gets True."""
+    """Use a time step up: False if it, or a later one, has been used. Of several calls at once, one gets True."""
     used = session.execute(
         update(_ACCOUNTS)
         .where(_ACCOUNTS.c.id == account_id, func.coalesce(_ACCOUNTS.c.totp_counter, 0) < counter)
@@ -114,7 +114,7 @@ def find_recovery_code(session: Session, account_id: int, code: str) -> tuple[in
 
 
 def use_recovery_code(session: Session, code_id: int) -> bool:
-    """Use a recovery code up: of several at once one gets True."""
+    """Use a recovery code up: of several calls at once, one gets True."""
     used = session.execute(
         update(_CODES)
         .where(_CODES.c.id == code_id, _CODES.c.used_at.is_(None))

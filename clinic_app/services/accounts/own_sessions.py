@@ -42,7 +42,7 @@ def list_own_sessions(actor: Actor) -> tuple[OwnSession, ...]:
 
 
 def end_own_session(actor: Actor, session_id: int) -> None:
-    """End one of one's own sessions: what it shows is refused within a second.
+    """End one of one's own sessions; its open pages are refused within a second.
 
     For whoever is signed in. Raises ``NotFound`` for a session that is over or somebody else's.
     """
@@ -61,7 +61,7 @@ def end_own_session(actor: Actor, session_id: int) -> None:
         if ended is not None:
             _note(session, actor, {"one": True})
     if ended is None:
-        raise NotFound("This session is over already.")
+        raise NotFound("This session has already ended.")
 
 
 def sign_out_everywhere(actor: Actor) -> None:
@@ -85,7 +85,7 @@ def _note(session, actor: Actor, details: dict[str, bool]) -> None:
 
 
 def take_failed_tries(actor: Actor) -> FailedTries | None:
-    """The failed tries before the last sign-in, told once; None where there were none, or it has been told.
+    """The failed tries before the last sign-in, told once; None if there were none, or the owner has been told.
 
     For whoever is signed in, about themselves.
     """

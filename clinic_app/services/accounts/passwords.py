@@ -65,22 +65,24 @@ def _assess(password: str, words: list[str]) -> Strength:
     if length > LONGEST:
         return Strength(0, _WORDS[0], f"At most {LONGEST} characters.", False)
     if any(unicodedata.category(c) in {"Cc", "Cs"} for c in password):
-        return Strength(0, _WORDS[0], "It holds a character that cannot be typed everywhere.", False)
+        return Strength(0, _WORDS[0], "It contains a character that cannot be typed on every keyboard.", False)
     if length < SHORTEST:
         missing = SHORTEST - length
         more = f"{missing} more character{'' if missing == 1 else 's'} needed. Three or four words are easiest."
         return Strength(0 if length < SHORTEST // 2 else 1, _WORDS[0 if length < SHORTEST // 2 else 1], more, False)
     if blocklist.is_common(password):
-        return Strength(0, _WORDS[0], "Many people use this one, so it is tried first. Take unrelated words.", False)
+        return Strength(
+            0, _WORDS[0], "Many people use this one, so attackers try it first. Use unrelated words.", False
+        )
     if blocklist.is_pattern(password):
-        return Strength(1, _WORDS[1], "It repeats itself or runs along the keyboard. Take unrelated words.", False)
+        return Strength(1, _WORDS[1], "It repeats itself or runs along the keyboard. Use unrelated words.", False)
     found = zxcvbn(password[:_READ], user_inputs=words)
     score = int(found["score"])
     rest, personal = _without(password, words)
     if personal:
         score = min(score, int(zxcvbn(rest[:_READ])["score"]) if rest else 0, 2 if len(rest) < SHORTEST else 4)
         if score < 3:
-            why = "It holds a name, a date or a word others connect with you or the clinic. Add unrelated words."
+            why = "It contains a name, date or word linked to you or the clinic. Add unrelated words."
             return Strength(score, _WORDS[score], why, False)
     if score < 3:
         hint = found["feedback"]["warning"] or "It is easy to guess."
@@ -134,7 +136,7 @@ def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: s
     if kept is None:  # before comparing: this must not tell whether a guess is one's own password
         raise AuthenticationRequired
     if crypto.verify_password(new, kept):
-        raise InvalidInput({"new_password": "Choose a password other than the temporary one."})
+        raise InvalidInput({"new_password": "Choose a password that is different from the temporary one."})
     fresh = crypto.hash_password(new)
     with db.transaction() as session:
         account = session.execute(
@@ -181,7 +183,7 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
     """Replace one's own password by another one. All sessions of the account end and a new one is opened.
 
     For whoever is signed in, from the session behind ``session_token_hash``; with a second factor, only if they
-    confirmed lately. A wrong ``current`` counts like a failed sign-in. Raises ``InvalidInput`` (fields
+    confirmed recently. A wrong ``current`` counts like a failed sign-in. Raises ``InvalidInput`` (fields
     ``current_password``, ``new_password``, ``confirm_password``), ``TooManyAttempts``,
     ``ReauthenticationRequired``, ``AuthenticationRequired``.
     """
@@ -204,7 +206,7 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
     except WrongPassword as error:
         raise InvalidInput({"current_password": error.detail}) from None
     if current == new:
-        raise InvalidInput({"new_password": "Choose a password other than the one you have."})
+        raise InvalidInput({"new_password": "Choose a password that is different from your current one."})
     fresh = crypto.hash_password(new)
     with db.transaction() as session:
         account = session.execute(

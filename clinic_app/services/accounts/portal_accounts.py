@@ -54,7 +54,7 @@ def add_portal_account(
 
 
 def rename_portal_account(session: Session, patient_id: int, full_name: str) -> None:
-    """Building block: the account of a patient, if there is one, bears the patient's name."""
+    """Building block: give the patient's account, if there is one, the patient's present name."""
     session.execute(
         update(_ACCOUNTS)
         .where(_ACCOUNTS.c.patient_id == patient_id)

@@ -1,4 +1,4 @@
-"""*Confirm it is you*: whoever is signed in gives all proofs again before something delicate."""
+"""*Confirm it is you*: people who are signed in prove again who they are, before something sensitive."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def check_own_password(actor: Actor, password: str) -> Account:
 
 
 def forgive(session: Session, account: Account) -> None:
-    """Building block: after all proofs were right, forget the wrong ones."""
+    """Building block: forget the wrong attempts after a right one."""
     sign_in_throttle.forgive(session, account.username, context.current().address)
     sign_in_throttle.forgive_codes(session, account.username)
 
 
 def _look_at_code(actor: Actor, account: Account, code: str) -> one_time_codes.Proof:
-    """What there is to say for a code before it is used up; counted first. Raises as ``reauthenticate``."""
+    """Check a code without using it up yet; the attempt is counted first. Raises as ``reauthenticate``."""
     code = one_time_codes.normal(code)
     with db.transaction() as session:
         verdict = sign_in_throttle.count_code(session, account.username)
@@ -73,7 +73,7 @@ def _look_at_code(actor: Actor, account: Account, code: str) -> one_time_codes.P
 
 
 def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token_hash: str) -> SignedIn:
-    """Confirm that it is still ``actor``: for five minutes delicate things are allowed, under a new session token.
+    """Confirm that it is still ``actor``: for five minutes sensitive actions are allowed, under a new session token.
 
     For whoever is signed in, from the session behind ``session_token_hash``. Wrong tries count like those to sign
     in. Raises ``WrongPassword``, ``CodeRefused``, ``TooManyAttempts``, ``AuthenticationRequired``.
@@ -100,7 +100,7 @@ def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token
 
 
 def check_fresh(actor: Actor) -> None:
-    """Whether ``actor`` may do something delicate right now, before a form for it is filled in.
+    """Whether ``actor`` may do something sensitive right now, before a form for it is filled in.
 
     For whoever is signed in. Raises ``ReauthenticationRequired``, ``AuthenticationRequired``.
     """

@@ -25,13 +25,13 @@ _LONGEST_PATH = 120
 
 
 def idle_limit(role: str) -> dt.timedelta:
-    """After doing nothing for so long a session of ``role`` is over."""
+    """How long a session of ``role`` may be idle."""
     settings = get_settings()
     return dt.timedelta(minutes=settings.patient_idle_minutes if role == Role.PATIENT else settings.staff_idle_minutes)
 
 
 def absolute_limit(role: str) -> dt.timedelta:
-    """After so long a session of ``role`` is over in any case."""
+    """How long a session of ``role`` may last in any case."""
     settings = get_settings()
     return dt.timedelta(hours=settings.patient_session_hours if role == Role.PATIENT else settings.staff_session_hours)
 
@@ -59,7 +59,7 @@ def actor_of(account: Account, session_id: int | None, proved_at: dt.datetime | 
 
 
 def open_session(session: Session, account: Account, kind: str = "page") -> tuple[str, LoginSession]:
-    """Start a session for ``account`` and return its token; only the hash is kept. The oldest ones give way."""
+    """Start a session for ``account`` and return its token; only its hash is kept. Of too many, the oldest end."""
     token, now, here = crypto.new_token(), clock.now(), context.current()
     row = LoginSession(
         token_hash=crypto.digest(token),
@@ -79,7 +79,7 @@ def open_session(session: Session, account: Account, kind: str = "page") -> tupl
 
 
 def _make_room(session: Session, account: Account, kind: str, now: dt.datetime) -> None:
-    """End the oldest open sessions of this kind, so that with the next one there are as many as may be."""
+    """End the oldest open sessions of this kind, to make room for one more."""
     kept = session.execute(
         select(_SESSIONS.c.id)
         .where(
@@ -106,7 +106,7 @@ def _expired(row: LoginSession, role: str, now: dt.datetime) -> bool:
 def resolve(token_hash: str, *, touch: bool = True) -> Actor:
     """Who is behind a session token's hash now: an account's actor, or ``ANONYMOUS``.
 
-    For every edge, on every event and request. ``touch`` counts as activity and puts off the idle end.
+    For every way in, on every event and request. ``touch`` counts as activity and puts off the idle end.
     """
     if not token_hash:
         return ANONYMOUS
@@ -156,9 +156,9 @@ def path_of(session: Session, token_hash: str, account_id: int) -> str:
 
 
 def renew(session: Session, token_hash: str, account_id: int) -> tuple[str, LoginSession] | None:
-    """A new token for the account's session behind a token's hash: its person has just given all proofs again.
+    """A new token for the account's session behind a token's hash: its owner has just proved who they are.
 
-    The old token opens nothing any more. None where there is no such session, or another request was quicker.
+    The old token stops working. None if there is no such session, or another request was quicker.
     """
     token, now = crypto.new_token(), clock.now()
     changed = session.execute(
@@ -194,7 +194,7 @@ def end_one(session: Session, token_hash: str, reason: str) -> None:
 
 
 def sign_out(token_hash: str) -> Actor:
-    """End the session behind a token's hash. Returns who it was; nobody is fine too."""
+    """End the session behind a token's hash. Returns who it was; a session that does not exist is fine too."""
     actor = resolve(token_hash, touch=False)
     if actor.kind == "account":
         with db.transaction() as session:

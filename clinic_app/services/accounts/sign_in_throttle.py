@@ -26,7 +26,7 @@ WINDOW = dt.timedelta(minutes=5)
 PER_ACCOUNT = 10
 PER_ACCOUNT_AND_ADDRESS = 5
 PER_ADDRESS = 50
-ALTOGETHER = 1000  # whoever and from wherever: then everybody waits until the window is over
+ALTOGETHER = 1000  # all failures together; beyond it everybody waits until the window ends
 CODES_PER_ACCOUNT = 5  # authentication and recovery codes, by people who know the password
 LONGEST_WAIT_MINUTES = 15
 HARD_STOP = 100  # wrong tries in a row after which only a reset opens the account
@@ -89,7 +89,7 @@ def _count(session: Session, key: str, now: dt.datetime) -> tuple[int, int, dt.d
 def _block(session: Session, key: str, limit: int, consecutive: int, now: dt.datetime) -> None:
     minutes = min(LONGEST_WAIT_MINUTES, 2 ** min(10, max(0, consecutive - 1 - limit)))
     until = now + dt.timedelta(minutes=minutes)
-    # one try once the wait is over, then the next, longer one
+    # one attempt after each wait, then a longer wait
     after = {"failures": limit - 1, "consecutive": consecutive - 1, "window_started_at": until}
     if key == EVERYBODY:  # no growing waits: whoever fills it would keep everybody out for good
         until = now + WINDOW

@@ -96,8 +96,8 @@ def _note_wrong(door: str, account: Account | None) -> None:
 
 
 def _refusal(current: Account, door: str, checked: Account) -> ClinicError | None:
-    """Why the right password opens nothing; None where it does."""
-    # not the hash: another sign-in may have made it anew from the same password
+    """Why the right password does not open a session; None if it does."""
+    # not the hash: another sign-in may have rehashed the same password
     if not _opens(current, door) or current.password_changed_at != checked.password_changed_at:
         return InvalidCredentials()
     if current.password_temporary:
@@ -117,7 +117,7 @@ def _count_code(account: Account, code: str, door: str) -> tuple[sign_in_throttl
 
 
 def _prove(account: Account, code: str, door: str) -> one_time_codes.Proof | None:
-    """What there is to say for ``code`` before the transaction; None where no code is accepted at all.
+    """What can be found out about ``code`` before the transaction; None where no code is accepted at all.
 
     Raises ``TooManyAttempts``.
     """
@@ -147,7 +147,7 @@ def _welcome(
         resource_type="account",
         resource_id=account.id,
         details={"door": door, **({"second_factor": proof.kind} if proof else {})},
-        changes_lists=bool(session.info.get("changed")),  # an older session gave way: its lists must notice
+        changes_lists=bool(session.info.get("changed")),  # an older session was ended: its lists must notice
     )
     return SignedIn(token, actor, row.expires_at, back_to)
 

@@ -54,7 +54,7 @@ def _read(username: str, full_name: str, role: str) -> tuple[str, str, dict[str,
 def create_staff(actor: Actor, username: str, full_name: str, role: str, password: str) -> int:
     """Create a staff account with a password of its own, and return its id.
 
-    For the command line (how the first administrator comes to be), and administrators who confirmed lately. ``role``
+    For the command line (the first administrator) and for administrators who confirmed recently. ``role``
     is one of ``ADMIN``, ``RECEPTIONIST``, ``CLINICIAN``. Raises ``InvalidInput`` (fields ``username``, ``name``,
     ``role``, ``password``), ``UsernameTaken``, ``ReauthenticationRequired``, ``PermissionDenied``.
     """
@@ -72,7 +72,7 @@ def create_staff(actor: Actor, username: str, full_name: str, role: str, passwor
 def create_staff_with_temporary_password(actor: Actor, username: str, full_name: str, role: str) -> StaffCredentials:
     """Create a staff account and return its credentials, handed over once; its first sign-in asks for a password.
 
-    For administrators who confirmed lately, and the command line. Raises ``InvalidInput`` (fields ``username``,
+    For administrators who confirmed recently, and the command line. Raises ``InvalidInput`` (fields ``username``,
     ``name``, ``role``), ``UsernameTaken``, ``ReauthenticationRequired``, ``PermissionDenied``.
     """
     _demand(actor)
@@ -189,8 +189,8 @@ def staff_id(actor: Actor, username: str) -> int:
 def _lock(session: Session, actor: Actor, account_id: int, *, administrators: bool = False) -> Account:
     """The staff account, locked, for an actor who still may at this moment and is somebody else.
 
-    ``administrators`` locks all active ones first, always in the same order: of two who take each other's role away
-    one is an administrator no more when the other's turn comes.
+    ``administrators`` locks all active ones first, always in the same order: of two who take each other's role away,
+    the second is no longer an administrator when their turn comes.
     """
     admins: list[int] = []
     if administrators:
@@ -233,9 +233,9 @@ def _note(session: Session, actor: Actor, action: Action, account: Account, **de
 
 
 def change_role(actor: Actor, account_id: int, role: str) -> None:
-    """Give a staff account another role; its sessions end. The role it has already changes nothing.
+    """Give a staff account another role; its sessions end. Giving it the role it has changes nothing.
 
-    For administrators who confirmed lately, about others, and the command line. Raises ``InvalidInput`` (field
+    For administrators who confirmed recently, about others, and the command line. Raises ``InvalidInput`` (field
     ``role``), ``LastAdministrator``, ``OwnStaffAccount``, ``StaffNotFound``, ``ReauthenticationRequired``,
     ``PermissionDenied``.
     """
@@ -251,9 +251,9 @@ def change_role(actor: Actor, account_id: int, role: str) -> None:
 
 
 def disable_staff(actor: Actor, account_id: int) -> None:
-    """Turn a staff account off: its sessions end, it opens nothing any more, its history stays.
+    """Turn a staff account off: its sessions end, it can no longer sign in, its history stays.
 
-    For administrators who confirmed lately, about others, and the command line. Doing it twice changes nothing.
+    For administrators who confirmed recently, about others, and the command line. Doing it twice changes nothing.
     Raises as ``change_role``.
     """
     _demand(actor)
@@ -302,9 +302,9 @@ def reset_staff_password(actor: Actor, account_id: int) -> StaffCredentials:
 
 
 def reset_two_factor(actor: Actor, account_id: int) -> None:
-    """Take the second factor off somebody else's account, who has lost it; all sessions end.
+    """Remove the second factor of somebody else, who has lost it; all their sessions end.
 
-    For administrators who confirmed lately, about others, and the command line. Raises as ``change_role``.
+    For administrators who confirmed recently, about others, and the command line. Raises as ``change_role``.
     """
     _demand(actor)
     with db.transaction() as session:

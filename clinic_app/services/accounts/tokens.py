@@ -283,7 +283,7 @@ def refresh_tokens(token: str) -> Tokens:
 
 
 def _note_reuse(session: Session, mark: str) -> None:
-    """End the session of a token that was used before. An unknown token is nothing to write down."""
+    """End the session of a token that was used before. An unknown token is not recorded."""
     used = session.execute(
         select(_REFRESH.c.session_id, _SESSIONS.c.account_id)
         .join(_SESSIONS, _SESSIONS.c.id == _REFRESH.c.session_id)

@@ -68,9 +68,9 @@ def _setup(actor: Actor, secret: str) -> Setup:
 
 
 def begin_two_factor(actor: Actor) -> None:
-    """Make a secret for an authenticator app. It asks for nothing until a first code has been given.
+    """Make a secret for an authenticator app. It is not asked for until a first code has been given.
 
-    For staff who confirmed lately. Beginning again makes another secret. Raises ``TwoFactorIsOn``,
+    For staff who confirmed recently. Beginning again makes another secret. Raises ``TwoFactorIsOn``,
     ``ReauthenticationRequired``, ``PermissionDenied``.
     """
     _demand(actor)
@@ -99,7 +99,7 @@ def _count(actor: Actor) -> None:
 def confirm_two_factor(actor: Actor, code: str) -> tuple[str, ...]:
     """Turn the second factor on, by a first code of the app; returns ten recovery codes, shown this once.
 
-    For staff who confirmed lately and have begun. All other sessions end. Raises ``CodeRefused``,
+    For staff who confirmed recently and have begun. All other sessions end. Raises ``CodeRefused``,
     ``TooManyAttempts``, ``TwoFactorIsOn``, ``TwoFactorIsOff`` (not begun), ``ReauthenticationRequired``.
     """
     _demand(actor)
@@ -123,7 +123,7 @@ def confirm_two_factor(actor: Actor, code: str) -> tuple[str, ...]:
 def renew_recovery_codes(actor: Actor) -> tuple[str, ...]:
     """Ten new recovery codes, shown this once; the old ones open nothing any more.
 
-    For staff who confirmed lately. Raises ``TwoFactorIsOff``, ``ReauthenticationRequired``, ``PermissionDenied``.
+    For staff who confirmed recently. Raises ``TwoFactorIsOff``, ``ReauthenticationRequired``, ``PermissionDenied``.
     """
     _demand(actor)
     with db.reading() as session:
@@ -137,7 +137,7 @@ def renew_recovery_codes(actor: Actor) -> tuple[str, ...]:
 
 
 def clear(session: Session, account: Account) -> None:
-    """Building block: take the second factor off an account, with its codes."""
+    """Building block: remove the second factor of an account, with its codes."""
     account.totp_secret = account.totp_enabled_at = account.totp_counter = None
     account.updated_at = clock.now()
     one_time_codes.keep_recovery_codes(session, account.id or 0, [])
@@ -146,7 +146,7 @@ def clear(session: Session, account: Account) -> None:
 def turn_off_two_factor(actor: Actor) -> None:
     """Turn one's own second factor off. All other sessions end.
 
-    For staff who confirmed lately, where the clinic does not require it. Raises ``TwoFactorIsRequired``,
+    For staff who confirmed recently, where the clinic does not require it. Raises ``TwoFactorIsRequired``,
     ``TwoFactorIsOff``, ``ReauthenticationRequired``, ``PermissionDenied``.
     """
     _demand(actor)

@@ -64,7 +64,7 @@ class FailedTries:
 
 @dataclass(frozen=True, slots=True)
 class TwoFactor:
-    """How somebody's second factor stands: since when it is on, recovery codes left, whether the clinic requires it."""
+    """The state of somebody's second factor: since when, recovery codes left, whether the clinic requires it."""
 
     enabled_at: dt.datetime | None
     codes_left: int

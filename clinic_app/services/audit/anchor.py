@@ -1,4 +1,4 @@
-"""Notes of the trail's end outside the database: what shows a cut tail, an older copy put back, a chain made anew.
+"""Notes of the trail's end outside the database: they show a cut-off end, a restored older copy and a rebuilt chain.
 
 See docs/decisions/0009. One line a note: ``{"seq": 120, "hash": "…", "at": "2026-06-15T09:00:00.000000+00:00"}``.
 """
@@ -39,7 +39,7 @@ _AT_ONCE = 500
 class Anchor:
     """The trail ended at event ``seq`` with ``hash`` at that time.
 
-    ``restored``: a backup was put back on purpose, and of the notes before this one only those up to that event hold.
+    ``restored``: a backup was restored on purpose, and of the notes before this one only those up to that event hold.
     """
 
     seq: int
@@ -129,7 +129,7 @@ def _anchor(restored: int | None) -> Anchor | None:
 
 
 def accept_restored() -> Anchor:
-    """After a backup was put back on purpose: say so in the trail and in the anchors, so that checks go on from here.
+    """After a backup was restored on purpose: say so in the trail and in the anchors, so that checks go on from here.
 
     For whoever runs the command line. What was lost stays visible in both. Raises ``OSError``.
     """

@@ -11,7 +11,7 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.recording import record
 
-#: For so long after signing in or confirming, delicate things are allowed (ASVS 5.0 7.5.1, 7.5.3).
+#: How long after signing in or confirming sensitive actions are allowed (ASVS 5.0 7.5.1, 7.5.3).
 FRESH = dt.timedelta(minutes=5)
 
 
@@ -34,7 +34,7 @@ def demand(
 def demand_fresh(actor: Actor) -> None:
     """Return if ``actor`` signed in or confirmed within ``FRESH``, or is the command line.
 
-    For use cases that do something delicate, after ``demand``. Raises ``ReauthenticationRequired``.
+    For use cases that do something sensitive, after ``demand``. Raises ``ReauthenticationRequired``.
     """
     if actor.kind == "system":
         return

@@ -27,7 +27,7 @@ _PATIENTS = Patient.__table__  # type: ignore[attr-defined]
 class AuditQuery:
     """Which events: from ``since`` (included) to ``until`` (not included), by whom, what, about which patient, how.
 
-    ``actor`` is a username, ``patient`` an id or a patient ID. What is None is not asked for.
+    ``actor`` is a username, ``patient`` an id or a patient ID. None means any.
     """
 
     since: dt.datetime | None = None
@@ -66,7 +66,7 @@ class TrailEvent:
 
 
 def conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
-    """What an event has to be, for this question."""
+    """The conditions an event has to meet."""
     found: list[ColumnElement[bool]] = []
     if query.since is not None:
         found.append(_EVENTS.c.at >= query.since)
@@ -107,7 +107,7 @@ def _event(row: RowMapping) -> TrailEvent:
 
 
 def browse_audit(actor: Actor, query: AuditQuery) -> Page[TrailEvent]:
-    """One page of the trail, newest first. A page too far is the last one.
+    """One page of the trail, newest first. A page beyond the end is the last one.
 
     For administrators. The look is recorded, with the names of the filters used. Raises ``PermissionDenied``.
     """

@@ -18,17 +18,17 @@ from clinic_app.services.audit.recording import link
 _EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
 _HEAD = AuditHead.__table__  # type: ignore[attr-defined]
 
-NO_ANCHORS = "There are no anchors: a cut end or an older copy could not be noticed. See `audit anchor`."
+NO_ANCHORS = "There are no anchors, so a cut-off end or an older copy would go unnoticed. See `audit anchor`."
 
 
 class Finding(StrEnum):
     """What is wrong with a trail."""
 
     NOTHING = ""
-    CHANGED = "changed"  # an event does not fit the one before: changed, put in, or swapped
+    CHANGED = "changed"  # an event does not fit the one before: changed, inserted, or swapped
     MISSING = "missing"  # a number is left out
     HEAD = "head"  # the head is gone, or does not match the last event
-    CUT = "cut"  # it ends before an anchor: its end was cut off, or an older copy was put back
+    CUT = "cut"  # it ends before an anchor: its end was cut off, or an older copy was restored
     REPLACED = "replaced"  # whole in itself, but not the trail that was anchored
 
 
@@ -36,8 +36,8 @@ class Finding(StrEnum):
 class ChainReport:
     """What ``verify`` found.
 
-    ``count`` events were read; ``first_bad`` is the first bad ``seq``, ``why`` it is bad in words, ``finding``
-    in one. ``anchors`` agreed with the trail. ``warnings`` are sentences that do not make it bad.
+    ``count`` events were read; ``first_bad`` is the first bad ``seq``, ``why`` says in a sentence what is
+    wrong, ``finding`` in a word. ``anchors`` agreed with the trail. ``warnings`` are sentences that do not make it bad.
     """
 
     ok: bool
@@ -58,12 +58,12 @@ def verify() -> ChainReport:
 
     For whoever runs the command line. Reads in one consistent view, a thousand rows at a time.
     """
-    noted, unreadable = anchors()  # before the trail: one noted meanwhile would lie beyond it
+    noted, unreadable = anchors()  # before the trail: one made in the meantime would lie beyond it
     valid, warnings = _valid(noted)
     if not noted:
         warnings.append(NO_ANCHORS)
     if unreadable:
-        warnings.append(f"{unreadable} lines of the anchors cannot be read.")
+        warnings.append(f"{unreadable} line{'' if unreadable == 1 else 's'} of the anchor file cannot be read.")
     marks: dict[int, str] = {}
     with db.reading() as session:
         head = session.execute(select(_HEAD).where(_HEAD.c.id == 1)).one_or_none()
@@ -79,9 +79,9 @@ def _chain(rows: Iterable[Mapping[str, Any]], head: Any, wanted: set[int], marks
     count, previous = 0, ""
     for row in rows:
         if row["seq"] != count + 1:
-            return _bad(Finding.MISSING, count, count + 1, "An event is missing here, or one was put in.")
+            return _bad(Finding.MISSING, count, count + 1, "An event is missing here, or one was inserted.")
         if not hmac.compare_digest(link(previous, row), row["hash"]):
-            return _bad(Finding.CHANGED, count, row["seq"], "This event was changed or put in.")
+            return _bad(Finding.CHANGED, count, row["seq"], "This event was changed or inserted.")
         count, previous = count + 1, row["hash"]
         if count in wanted:
             marks[count] = previous
@@ -100,9 +100,9 @@ def _valid(noted: list[Anchor]) -> tuple[list[Anchor], list[str]]:
         if each.restored is not None:
             lost = [earlier.seq for earlier in valid if earlier.seq > each.restored]
             valid = [earlier for earlier in valid if earlier.seq <= each.restored]
-            words = f"A backup was put back, as said on {_when(each)}"
+            words = f"A backup was restored, as noted on {_when(each)}"
             warnings.append(
-                f"{words}: events {each.restored + 1} to {max(lost)} are others now." if lost else f"{words}."
+                f"{words}: events {each.restored + 1} to {max(lost)} have been replaced." if lost else f"{words}."
             )
         valid.append(each)
     return valid, warnings
@@ -119,13 +119,13 @@ def _anchored(valid: list[Anchor], marks: dict[int, str], count: int) -> ChainRe
         if each.seq > count:
             why = (
                 f"The trail ends at event {count}, but event {each.seq} was there on {_when(each)}: "
-                "its end was cut off, or an older copy was put back."
+                "its end was cut off, or an older copy was restored."
             )
             return _bad(Finding.CUT, count, count + 1, why)
         if not hmac.compare_digest(each.hash, marks[each.seq]):
             why = (
-                f"This is not the event that was anchored on {_when(each)}: the chain was made anew, "
-                f"or an older copy was put back and continued. Up to event {good} it agrees with the anchors."
+                f"This is not the event that was anchored on {_when(each)}: the chain was rebuilt, "
+                f"or an older copy was restored and continued. Up to event {good} it agrees with the anchors."
             )
             return _bad(Finding.REPLACED, count, each.seq, why)
         good = each.seq

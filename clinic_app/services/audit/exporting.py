@@ -80,7 +80,7 @@ def _asked(session: Session, query: AuditQuery) -> dict[str, Any]:
 
 
 def export_audit(actor: Actor, query: AuditQuery) -> AuditExport:
-    """Every event that ``query`` asks for (its page is of no account), as CSV, oldest first, with the chain's hashes.
+    """Every event that ``query`` asks for (its page is ignored), as CSV, oldest first, with the chain's hashes.
 
     For administrators and the command line. Recorded with the filters and the count before anything is read out;
     events added since then, this one among them, are not in it. No connection is held while the reader is slow.

@@ -29,7 +29,7 @@ def _days(given: Mapping[str, str], problems: dict[str, str]) -> tuple[dt.dateti
             try:
                 found[name] = _day(given[name])
             except ValueError:
-                problems[name] = f"{word} must be a day such as 2026-06-18."
+                problems[name] = f"{word} must be a date such as 2026-06-18."
     first, last = found.get("since"), found.get("until")
     if first and last and last < first:
         problems["until"] = "To must not be before From."
@@ -48,7 +48,7 @@ def audit_query(data: Mapping[str, Any], *, page: int = 1, page_size: int = 20) 
     problems: dict[str, str] = {}
     since, until = _days(given, problems)
     if len(given["actor"]) > 254 or not given["actor"].isprintable():
-        problems["actor"] = "Username must be printable and at most 254 characters."
+        problems["actor"] = "Username must be at most 254 printable characters."
     if given["action"] and given["action"] not in list(Action):
         problems["action"] = "Choose one of the actions."
     if given["outcome"] and given["outcome"] not in list(Outcome):

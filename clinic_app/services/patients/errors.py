@@ -1,4 +1,4 @@
-"""What can go wrong with patients. Words: SPEC section 5."""
+"""What can go wrong with patients. Clients of the API rely on these words."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class NationalIdTaken(AlreadyExists):
 
 
 class PatientDetailsTaken(AlreadyExists):
-    """Another unique value is there already."""
+    """Another value that must be unique is already taken."""
 
     code = "patient_details_taken"
     title = "A patient with these details already exists."
-    detail = "The patient ID is already given out."
+    detail = "This patient ID has already been assigned."
 
 
 class ConstraintViolated(AlreadyExists):

@@ -1,6 +1,6 @@
 """The rules of single fields, one function each: text in, value out, or ``ValueError`` with a sentence.
 
-SPEC section 4. Pages, API and imports all come through here.
+Pages, API and imports all come through here.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _month(word: str) -> int | None:
 
 
 def _read_date(text: str) -> dt.date | None:
-    """``text`` in any usual notation, day before month; None where it is no date."""
+    """``text`` in any usual notation, day before month; None if it is not a date."""
     text = unicodedata.normalize("NFKC", text).strip().replace(",", " ")
     candidates: list[tuple[int, int, int]] = []  # year, month, day
     if match := re.fullmatch(r"(\d{4})[-/. ]+(\d{1,2})[-/. ]+(\d{1,2})", text):
@@ -91,7 +91,7 @@ def date_of_birth(value: object) -> dt.date | None:
     )
     if found is None:
         if isinstance(value, str) and re.search(r"(?<!\d)\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2}$", value.strip()):
-            raise ValueError("Date of birth must have a year of four digits, for example 31 3 1980.")
+            raise ValueError("Date of birth must have a four-digit year, for example 31 3 1980.")
         raise ValueError("Date of birth must be a real date, for example 31 3 1980.")
     if found > clock.today():
         raise ValueError("Date of birth must not be in the future.")

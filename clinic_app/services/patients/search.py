@@ -91,10 +91,10 @@ def _page(query: PatientQuery) -> Page[PatientSummary]:
 
 
 def list_patients(actor: Actor, query: PatientQuery, *, again: bool = False) -> Page[PatientSummary]:
-    """One page of active patients, those matching ``query.term`` if there is one. A page too far is the last one.
+    """One page of active patients, those matching ``query.term`` if there is one. Beyond the end it is the last page.
 
     For staff. A search is recorded by a keyed digest of its term, never the term; ``again=True`` is for showing
-    the same page anew after somebody's change, which is no new search. Raises ``PermissionDenied``.
+    the same page again after somebody's change, which is not a new search. Raises ``PermissionDenied``.
     """
     demand(actor, Permission.PATIENT_SEE)
     page = _page(query)

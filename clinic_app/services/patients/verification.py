@@ -17,7 +17,7 @@ from clinic_app.services.patients.views import PatientProfile, PatientSummary
 
 
 def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[PatientSummary]:
-    """Patients waiting to be verified, the longest waiting first. A page too far is the last one.
+    """Patients waiting to be verified, the longest waiting first. A page beyond the end is the last one.
 
     For receptionists and administrators. Raises ``PermissionDenied``.
     """

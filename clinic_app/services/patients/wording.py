@@ -1,4 +1,4 @@
-"""How values of a record are written for people: SPEC section 4 and the house style."""
+"""How values of a record are written for people."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def _one(actor: Actor, key: int | str) -> BulkOutcome:
         patient, form = _request(key)
         if isinstance(form, ClinicError):
             return BulkOutcome(key, patient, error=form)
-        # The one use case made of another: each account is given, refused and recorded as a single one is.
+        # The only use case that calls another: each account is created, refused and recorded like a single one.
         done = create_portal_account(actor, key, form)
     except ClinicError as error:
         return BulkOutcome(key, patient, error=error)
@@ -60,13 +60,13 @@ def _one(actor: Actor, key: int | str) -> BulkOutcome:
 def create_portal_accounts(actor: Actor, keys: Sequence[int | str]) -> tuple[BulkOutcome, ...]:
     """Give portal access to each of the patients named by id or patient ID, with the email of their record.
 
-    For administrators. One transaction a patient: what is done stays done, and running it again only tells that
+    For administrators. One transaction per patient: what is done stays done, and running it again only reports that
     the account exists. At most ``AT_MOST`` patients, each named once. Raises ``InvalidInput`` (field
     ``patient_ids``), ``PermissionDenied``.
     """
     demand(actor, Permission.PORTAL_BULK, resource_type="patient")
     if not keys:
-        raise InvalidInput({"patient_ids": "Patient ids is required: a list of ids or patient IDs."})
+        raise InvalidInput({"patient_ids": "Patient IDs are required: a list of ids or patient IDs."})
     if len(keys) > AT_MOST:
         raise InvalidInput({"patient_ids": f"At most {AT_MOST} patients can be given at once."})
     outcomes = tuple(_one(actor, key) for key in dict.fromkeys(keys))

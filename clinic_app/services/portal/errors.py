@@ -1,4 +1,4 @@
-"""What can go wrong with portal access. Words: SPEC section 6."""
+"""What can go wrong with portal access. Clients of the API rely on these words."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class PortalPatient:
 
 @dataclass(frozen=True, slots=True)
 class PortalCreated:
-    """Access given (or given anew): the words to say, what to hand over once, and to whom."""
+    """Access given, or a password reset: the words to say, what to hand over once, and to whom."""
 
     message: str
     credentials: Credentials
