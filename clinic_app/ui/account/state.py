@@ -7,7 +7,6 @@ plain pages (web/two_factor.py).
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import reflex as rx
 
@@ -34,7 +33,7 @@ class AccountState(Asking, rx.State):
     required: bool = False
     _socket: str = ""
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     @handler(Permission.OWN_SESSION)

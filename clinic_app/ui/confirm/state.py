@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import reflex as rx
 
@@ -26,7 +25,7 @@ class ConfirmState(Asking, rx.State):
     code_error: str = ""
     failure: str = ""
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     @handler(Permission.OWN_SESSION)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.core import routes
@@ -26,7 +24,7 @@ class ShellState(Asking, rx.State):
     failure: str = ""
     tries: str = ""  # what failed before this sign-in, said once
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     @handler(Permission.OWN_SESSION)
@@ -62,7 +60,7 @@ class SearchState(Asking, rx.State):
     shown: bool = False
     carried: str = ""  # a term that matched nobody, taken along to the registration form
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.rows, self.count, self.shown = [], error.detail, True
 
     def _forget(self) -> None:

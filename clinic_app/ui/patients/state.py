@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.core.errors import ClinicError
@@ -37,7 +35,7 @@ class PatientListState(Asking, rx.State):
     failure: str = ""
     _seen: int = 0
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
         self.mode = "rows" if self.mode == "loading" else self.mode
 

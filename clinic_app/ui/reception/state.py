@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.core import clock
@@ -37,7 +35,7 @@ class ReceptionState(Asking, rx.State):
     failure: str = ""
     _seen: int = 0
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     def _show(self, view: Overview) -> None:

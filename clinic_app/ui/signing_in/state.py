@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import reflex as rx
 
@@ -22,7 +21,7 @@ class SignInState(Asking, rx.State):
     username: str = ""
     expired: bool = False
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.message = error.detail
 
     @handler(PUBLIC)
@@ -45,7 +44,7 @@ class CodeState(Asking, rx.State):
 
     message: str = ""
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.message = error.detail
 
     @handler(PUBLIC)
@@ -64,7 +63,7 @@ class ChoosePasswordState(Asking, rx.State):
     confirm_error: str = ""
     failure: str = ""
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     @handler(Permission.OWN_PASSWORD)
