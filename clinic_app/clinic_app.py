@@ -13,6 +13,7 @@ from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
+from clinic_app.ui.confirm import page as confirm
 from clinic_app.ui.dead_ends import page as dead_ends
 from clinic_app.ui.frame.state import ShellState
 from clinic_app.ui.kit.theme import STYLESHEETS, head_components
@@ -74,16 +75,19 @@ app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)
 app.register_lifespan_task(anchor_audit_trail)
 app.register_lifespan_task(tidy_up)
-for page in (
-    account,
-    audit_trail,
-    profile,
-    registration,
-    patients,
-    reception,
+
+SCREENS = (
     signing_in,
+    reception,
+    patients,
+    registration,
+    profile,
+    audit_trail,
     staff_accounts,
+    account,
+    confirm,
     own_record,
     dead_ends,
-):
-    page.add(app)
+)
+for screen in SCREENS:
+    screen.add(app)

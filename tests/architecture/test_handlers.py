@@ -30,7 +30,7 @@ INTENDED = {
     },
     "ReceptionState": {"patient:see": "load watch"},
     "RegistrationState": {"patient:register": "another cancel check clear load submit"},
-    "SearchState": {"patient:see": "leave search"},
+    "SearchState": {"patient:see": "search"},
     "Refusal": {},
     "SessionBinding": {},
     "ShellState": {"own:session": "enter", "public": "show_failure"},  # constant sentences

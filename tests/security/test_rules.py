@@ -23,7 +23,7 @@ from clinic_app.core import clock, crypto, keys
 from clinic_app.core.settings import get_settings
 from clinic_app.models import Account
 from clinic_app.services.accounts.signing_in import STAFF_DOOR, sign_in
-from clinic_app.ui.kit import forms
+from clinic_app.ui.kit import passwords
 from tests import factories
 from tests.conftest import migrate
 
@@ -93,7 +93,7 @@ def test_passwords_can_be_pasted_and_filled_in_by_a_manager():
         ("Password", "password", "current-password"),
         ("New password", "new_password", "new-password"),
     ):
-        drawn = str(forms.password_field(label, ident, auto_complete=wanted).render())
+        drawn = str(passwords.password_field(label, ident, auto_complete=wanted).render())
         assert f'autoComplete:"{wanted}"' in drawn
         assert 'type:"password"' in drawn
         assert "onPaste" not in drawn

@@ -9,10 +9,12 @@ import reflex as rx
 
 from clinic_app.core.errors import Conflict
 from clinic_app.services.access import REFUSALS, Permission
-from clinic_app.services.accounts import signing_in
+from clinic_app.services.accounts import signing_in, staff
 from clinic_app.services.patients.forms import PatientRegistration
 from clinic_app.services.patients.registration import register_patient
-from clinic_app.ui.frame.state import ShellState
+from clinic_app.ui.account import page as account_page
+from clinic_app.ui.account.state import AccountState
+from clinic_app.ui.frame.state import SearchState, ShellState
 from clinic_app.ui.own_record.state import OwnRecordState
 from clinic_app.ui.patients.state import PatientListState
 from clinic_app.ui.profile.state import ProfileState
@@ -22,6 +24,7 @@ from clinic_app.ui.session.guard import PUBLIC
 from clinic_app.ui.session.handler import Asking, fields, handler, text
 from clinic_app.ui.signing_in.state import ChoosePasswordState
 from tests import factories
+from tests.db import tools
 from tests.ui.conftest import events
 
 
@@ -52,6 +55,36 @@ async def test_a_temporary_password_leads_to_choosing_one(desk, people):
     assert desk.state(OwnRecordState).details == []
     assert await desk.fire(ChoosePasswordState.load) == [None]
     assert desk.state(ChoosePasswordState).username == "first.time@example.org"
+
+
+class _Registered:
+    """An app that only remembers what a page's arrival runs."""
+
+    def __init__(self) -> None:
+        self.loaders: list[rx.event.EventHandler] = []
+
+    def add_page(self, _page, *, on_load, **_more) -> None:
+        self.loaders = on_load
+
+
+async def test_who_must_choose_a_password_first_comes_to_their_account_and_is_refused_nothing(desk, people):
+    made = staff.create_staff_with_temporary_password(people.admin, "mercy", "Mercy Akinyi", "CLINICIAN")
+    desk.sign_in(signing_in.sign_in(signing_in.STAFF_DOOR, "mercy", made.credentials.temporary_password).actor)
+    desk.at("/account")
+    page = _Registered()
+    account_page.add(page)
+    told = [event for loader in page.loaders if not loader.is_background for event in await desk.fire(loader)]
+    assert events(told) == []
+    assert desk.state(AccountState).mode == "choose"
+    assert tools.trail("ACCESS_DENIED") == []
+
+
+async def test_entering_a_page_closes_the_list_of_the_search_before(tab, people):
+    factories.make_patient(people.receptionist, first_name="Wambui")
+    await tab.fire(SearchState.search, "wambui")
+    assert tab.state(SearchState).shown is True
+    await tab.fire(ShellState.enter)
+    assert (tab.state(SearchState).rows, tab.state(SearchState).shown) == ([], False)
 
 
 async def test_staff_without_the_permission_stay_and_are_told_whose_it_is(desk, people):

@@ -8,11 +8,12 @@ import pytest
 
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.profile import update_patient
+from clinic_app.ui.frame.state import SearchState
 from clinic_app.ui.patients.state import PatientListState
 from clinic_app.ui.portal_dialog import state as portal_dialog
 from clinic_app.ui.portal_dialog.state import PortalDialogState
 from clinic_app.ui.profile.state import ProfileState
-from clinic_app.ui.reception.state import ReceptionState, SearchState
+from clinic_app.ui.reception.state import ReceptionState
 from clinic_app.ui.registration.state import RegistrationState
 from clinic_app.ui.session import live_updates
 from tests import factories

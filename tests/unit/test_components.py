@@ -8,7 +8,7 @@ import pytest
 import reflex as rx
 
 from clinic_app.core import routes
-from clinic_app.ui.kit import data, feedback, forms, shell, suggestions
+from clinic_app.ui.kit import feedback, forms, patient_table, shell, suggestions
 from clinic_app.ui.kit.base import pick, when
 from clinic_app.ui.portal_dialog import view as portal
 from clinic_app.ui.view_models import Access, PatientRow, Problem, Who
@@ -147,7 +147,7 @@ def test_who_may_not_change_gets_no_buttons() -> None:
 
 
 def test_table_has_the_columns_of_the_specification_and_its_roles() -> None:
-    table = drawn(data.patient_table([ROW], action=lambda patient: rx.el.span(patient.name), sort="name"))
+    table = drawn(patient_table.patient_table([ROW], action=lambda patient: rx.el.span(patient.name), sort="name"))
     for column in ("Patient ID", "Name", "Date of birth", "Phone", "Portal Status", "Actions"):
         assert f'"{column}"' in table
     for role in ("table", "rowgroup", "row", "columnheader", "rowheader", "cell"):

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import reflex as rx
 
-from clinic_app.ui.frame.page import clinic, title
-from clinic_app.ui.kit import shell
-from clinic_app.ui.signing_in.view import not_found_body
-
-
-def not_found() -> rx.Component:
-    """404."""
-    return shell.gate_shell(not_found_body(), clinic=clinic())
+from clinic_app.ui.dead_ends.view import not_found
+from clinic_app.ui.frame.page import title
 
 
 def add(app: rx.App) -> None:

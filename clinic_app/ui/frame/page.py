@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import reflex as rx
 
 from clinic_app.core import routes
 from clinic_app.core.settings import get_settings
-from clinic_app.ui.frame.state import ShellState
-from clinic_app.ui.kit import feedback, forms, shell
-from clinic_app.ui.kit.base import stack
+from clinic_app.ui.frame.state import SearchState, ShellState
+from clinic_app.ui.kit import forms, shell
+from clinic_app.ui.kit.base import Child, link_button, stack
+from clinic_app.ui.kit.feedback import error_note
 from clinic_app.ui.kit.shell import Clinic, Place
 from clinic_app.ui.kit.suggestions import suggestions
-from clinic_app.ui.reception.state import SearchState
 from clinic_app.ui.session.guard import Refusal
-from clinic_app.ui.signing_in.view import no_rights_body
 
 PLACES = (Place("Reception", routes.RECEPTION, "house"), Place("Patients", routes.PATIENTS, "users"))
 ADMIN = (
@@ -51,17 +49,24 @@ def bar_search() -> rx.Component:
     )
 
 
-def staff_page(*children: Any, current: str, search: bool = True, register: bool = True) -> rx.Component:
-    """The desk's frame. Somebody whose role does not allow the page sees whose it is instead."""
-    body = rx.cond(
-        Refusal.words,
-        no_rights_body(reason=Refusal.words, who=ShellState.who),
+def no_rights() -> rx.Component:
+    """403 inside the frame: one stays at one's desk, and reads whose the page is."""
+    who = ShellState.who
+    return rx.el.div(
         stack(
-            rx.cond(ShellState.failure, feedback.note("bad", rx.el.p(ShellState.failure), role="alert"), rx.fragment()),
-            rx.el.div(*children),
+            rx.el.h1("You cannot open this page"),
+            rx.el.p(Refusal.words, " You are signed in as ", who.name, ", ", who.role, "."),
+            rx.el.p("If you need it for your work, ask an administrator to change your role.", class_name="muted"),
+            rx.el.div(link_button("Go to Reception", href=routes.RECEPTION), class_name="actions"),
             gap=4,
         ),
+        class_name="sheet narrow",
     )
+
+
+def staff_page(*children: Child, current: str, search: bool = True, register: bool = True) -> rx.Component:
+    """The desk's frame. Somebody whose role does not allow the page sees whose it is instead."""
+    body = rx.cond(Refusal.words, no_rights(), stack(error_note(ShellState.failure), rx.el.div(*children), gap=4))
     return shell.staff_shell(
         body,
         clinic=clinic(),
@@ -71,4 +76,11 @@ def staff_page(*children: Any, current: str, search: bool = True, register: bool
         current=current,
         search=bar_search() if search else None,
         register=register,
+    )
+
+
+def signed_in_gate(*children: Child) -> rx.Component:
+    """The clinic's name and one card, for somebody who is signed in and has something to do first."""
+    return shell.gate_shell(
+        *children, shell.sign_out_form(routes.STAFF_SIGN_IN), clinic=clinic(), home=routes.RECEPTION
     )

@@ -1,12 +1,22 @@
-"""The smallest pieces: layout boxes, icons, links, headings, cards; and values that may be Vars."""
+"""The smallest pieces: layout boxes, icons, links, headings, cards; and what they are made from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import reflex as rx
+from reflex.event import EventType
 from reflex_components_core.react_router import link as router_link
+
+# A value is known when the page is built, or is a Var that the browser follows. What a list is drawn from is typed
+# as its items: inside, each item is a Var with the same fields.
+Text = str | rx.Var[str]
+Number = int | rx.Var[int]
+Flag = bool | rx.Var[bool]
+Child = rx.Component | rx.Var | str
+Event = EventType[()]  # what a press or a submit fires
+Item = TypeVar("Item")
 
 
 def cx(*names: str | None) -> str:
@@ -19,7 +29,7 @@ def given(**props: Any) -> dict[str, Any]:
     return {name: value for name, value in props.items() if value is not None}
 
 
-def when(test: Any, yes: Any, no: Any = None) -> Any:
+def when(test: object, yes: Any, no: Any = None) -> Any:
     """``yes`` or ``no``: decided in the browser if ``test`` is a Var, else here and now."""
     if isinstance(test, rx.Var):
         return rx.cond(test, rx.fragment() if yes is None else yes, rx.fragment() if no is None else no)
@@ -27,31 +37,31 @@ def when(test: Any, yes: Any, no: Any = None) -> Any:
     return rx.fragment() if chosen is None else chosen
 
 
-def pick(value: Any, cases: Mapping[str, Any], default: Any) -> Any:
+def pick(value: Text, cases: Mapping[str, Any], default: Any) -> Any:
     """The case that ``value`` names: decided in the browser if ``value`` is a Var, else here and now."""
     if isinstance(value, rx.Var):
         return rx.match(value, *cases.items(), default)
     return cases.get(value, default)
 
 
-def each(items: Any, render: Callable[[Any], rx.Component]) -> Any:
+def each(items: Sequence[Item], render: Callable[[Item], rx.Component]) -> rx.Component:
     """One component for every item of a list, or of a Var that holds one."""
     if isinstance(items, rx.Var):
         return rx.foreach(items, render)
     return rx.fragment(*[render(item) for item in items])
 
 
-def at(values: Any, key: str) -> Any:
-    """What ``values`` has under ``key``; nothing if it has nothing. A dict, or a Var that holds one."""
-    return values[key] if isinstance(values, rx.Var) else values.get(key, "")
+def at(values: Mapping[str, str], key: str) -> Text:
+    """What the Var ``values`` holds under ``key``."""
+    return values[key]
 
 
-def stack(*children: Any, gap: int = 3, cls: str = "", **props: Any) -> rx.Component:
+def stack(*children: Child, gap: int = 3, cls: str = "", **props: Any) -> rx.Component:
     """Children below each other."""
     return rx.el.div(*children, class_name=cx("stack", f"g{gap}", cls), **props)
 
 
-def row(*children: Any, gap: int = 3, cls: str = "", **props: Any) -> rx.Component:
+def row(*children: Child, gap: int = 3, cls: str = "", **props: Any) -> rx.Component:
     """Children beside each other, centred on the line."""
     return rx.el.div(*children, class_name=cx("row", f"g{gap}", cls), **props)
 
@@ -61,13 +71,13 @@ def icon(name: str, size: int = 16, cls: str = "") -> rx.Component:
     return rx.icon(name, size=size, aria_hidden="true", **({"class_name": cls} if cls else {}))
 
 
-def link(*children: Any, href: Any, **props: Any) -> rx.Component:
+def link(*children: Child, href: Text, **props: Any) -> rx.Component:
     """A link to a page of ours: the browser shows it without loading everything again."""
     return router_link(*children, href=href, **props)
 
 
 def card(
-    *body: Any, title: str = "", head: Any = None, flush: bool = False, ident: str = "", cls: str = ""
+    *body: Child, title: str = "", head: Child | None = None, flush: bool = False, ident: str = "", cls: str = ""
 ) -> rx.Component:
     """A panel with a heading. ``flush`` lets a table or list reach the edges."""
     props = {"aria_labelledby": ident} if ident else {}
@@ -76,17 +86,22 @@ def card(
     return rx.el.section(*(top if title else []), inner, class_name=cx("card", cls), **props)
 
 
-def page_head(title: Any, *actions: Any, lead: Any = None, before: Any = None) -> rx.Component:
+def page_head(title: str, *actions: Child, lead: Child | None = None) -> rx.Component:
     """The page's one ``h1``, a line under it, and what one does here, at the right."""
     under = [rx.el.p(lead, class_name="muted")] if lead is not None else []
-    words = rx.el.div(*_maybe(before), rx.el.h1(title), *under)
+    words = rx.el.div(rx.el.h1(title), *under)
     doing = [rx.el.div(*actions, class_name="actions")] if actions else []
     return rx.el.div(words, *doing, class_name="page-head")
 
 
+def title_and_lead(title: str, lead: Child) -> rx.Component:
+    """The one ``h1`` of a page on the patient's side, and the line under it."""
+    return rx.el.div(rx.el.h1(title), rx.el.p(lead, class_name="muted under-h1"))
+
+
 def link_button(
-    *text: Any,
-    href: Any,
+    *text: Child,
+    href: Text,
     name: str = "",
     size: str = "2",
     variant: str = "solid",
@@ -103,5 +118,5 @@ def link_button(
     return router_link(*([icon(name)] if name else []), *text, href=href, class_name=marks, **afresh, **props)
 
 
-def _maybe(child: Any) -> Sequence[Any]:
+def _maybe(child: Child | None) -> Sequence[Child]:
     return [] if child is None else [child]

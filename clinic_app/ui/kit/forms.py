@@ -11,22 +11,24 @@ from typing import Any
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import cx, each, given, icon, when
+from clinic_app.ui.kit.base import Child, Flag, Text, cx, each, given, icon, when
+from clinic_app.ui.view_models import Problem
 
 
-def plain_form(*children: Any, action: str, **props: Any) -> rx.Component:
+def plain_form(*children: Child, action: str, **props: Any) -> rx.Component:
     """A form that the browser itself posts. Without ``on_submit=None`` Reflex swallows it."""
     return rx.el.form(*children, action=action, method="post", on_submit=None, **props)
 
 
-def _described(ident: str, hint: Any, error: Any) -> str | None:
+def _described(ident: str, hint: Child | None, error: Text | None) -> str | None:
     parts = [f"{ident}-hint"] if hint is not None else []
     if error is not None:
         parts.append(f"{ident}-error")
     return " ".join(parts) or None
 
 
-def _aria(ident: str, hint: Any, error: Any, required: bool) -> dict[str, Any]:
+def aria(ident: str, hint: Child | None, error: Text | None, required: bool) -> dict[str, Any]:
+    """What an input tells assistive technology: its hint and its error, and whether it must be filled."""
     invalid = when(error, "true", "false") if error is not None else None
     return given(
         aria_describedby=_described(ident, hint, error),
@@ -35,7 +37,7 @@ def _aria(ident: str, hint: Any, error: Any, required: bool) -> dict[str, Any]:
     )
 
 
-def error_text(ident: str, error: Any) -> rx.Component:
+def error_text(ident: str, error: Text) -> rx.Component:
     """The message at a field. Always in the page, so that filling it is announced."""
     return rx.el.p(
         when(error, rx.fragment(icon("circle-alert"), rx.el.span(error))),
@@ -45,17 +47,18 @@ def error_text(ident: str, error: Any) -> rx.Component:
     )
 
 
-def _frame(
+def frame(
     label: str,
     ident: str,
     box: rx.Component,
     *,
-    hint: Any,
-    error: Any,
-    optional: bool,
-    after: Any = None,
+    hint: Child | None,
+    error: Text | None,
+    optional: bool = False,
+    after: rx.Component | None = None,
     full: bool = False,
 ) -> rx.Component:
+    """Label, hint, error and ``box``, the control itself."""
     beside = [rx.el.span("optional", class_name="optional", aria_hidden="true")] if optional else []
     return rx.el.div(
         rx.el.div(rx.el.label(label, html_for=ident, class_name="label"), *beside, class_name="label-row"),
@@ -71,11 +74,11 @@ def field(
     label: str,
     ident: str,
     *,
-    hint: Any = None,
-    error: Any = None,
+    hint: Child | None = None,
+    error: Text | None = None,
     required: bool = True,
     marked: bool = True,
-    after: Any = None,
+    after: rx.Component | None = None,
     full: bool = False,
     name: str = "",
     lines: int = 1,
@@ -88,10 +91,10 @@ def field(
     ``marked=False`` is for the labels that say "(optional)" themselves. ``lines`` over one makes
     it a text area. Other props go to the input.
     """
-    common = {"id": ident, "name": name or ident, "class_name": "input", **_aria(ident, hint, error, required)}
+    common = {"id": ident, "name": name or ident, "class_name": "input", **aria(ident, hint, error, required)}
     box = rx.el.textarea(rows=str(lines), **common, **props) if lines > 1 else rx.el.input(**common, **props)
     optional = marked and not required
-    return _frame(label, ident, box, hint=hint, error=error, optional=optional, after=after, full=full)
+    return frame(label, ident, box, hint=hint, error=error, optional=optional, after=after, full=full)
 
 
 def select_field(
@@ -99,8 +102,8 @@ def select_field(
     ident: str,
     options: Sequence[tuple[str, str]],
     *,
-    hint: Any = None,
-    error: Any = None,
+    hint: Child | None = None,
+    error: Text | None = None,
     full: bool = False,
     name: str = "",
     **props: Any,
@@ -111,13 +114,15 @@ def select_field(
         id=ident,
         name=name or ident,
         class_name="input",
-        **_aria(ident, hint, error, False),
+        **aria(ident, hint, error, False),
         **props,
     )
-    return _frame(label, ident, box, hint=hint, error=error, optional=False, full=full)
+    return frame(label, ident, box, hint=hint, error=error, full=full)
 
 
-def check_field(label: str, ident: str, hint: str, *, revealed: Any = None, **props: Any) -> rx.Component:
+def check_field(
+    label: str, ident: str, hint: str, *, revealed: rx.Component | None = None, **props: Any
+) -> rx.Component:
     """A checkbox as a whole clickable row of 44 px or more, and what it reveals below it.
 
     The label is stretched over the row by CSS; the hint stays out of it, so that the name is exact.
@@ -133,7 +138,7 @@ def check_field(label: str, ident: str, hint: str, *, revealed: Any = None, **pr
     return rx.fragment(box, rx.el.div(revealed, class_name="reveal")) if revealed is not None else box
 
 
-def error_summary(problems: Any) -> rx.Component:
+def error_summary(problems: list[Problem]) -> rx.Component:
     """All mistakes at the top, each a link to its field; not there while there are none.
 
     It is announced; the focus goes to the first wrong field, by whoever handles the submit.
@@ -149,100 +154,48 @@ def error_summary(problems: Any) -> rx.Component:
     return when(some, box)
 
 
-def search_field(
-    ident: str = "search", *, shortcut: bool = True, popup: Any = None, cls: str = "", **props: Any
-) -> rx.Component:
+def search_field(*, popup: rx.Component | None = None, **props: Any) -> rx.Component:
     """The search box. Its label is for assistive technology, the placeholder says what it takes.
 
     With ``popup`` (``suggestions(…)``) it is a combobox, moved by ``combobox.js``. Give
     ``default_value`` and ``on_change``, not ``value``: what is typed must never wait for a server.
     """
-    attrs = {"data-shortcut": "/"} if shortcut else {}
-    combobox = (
-        {
-            "role": "combobox",
-            "aria_expanded": "false",
-            "aria_controls": f"{ident}-options",
-            "aria_autocomplete": "list",
-        }
-        if popup is not None
-        else {}
-    )
+    combobox = {
+        "role": "combobox",
+        "aria_expanded": "false",
+        "aria_controls": "search-options",
+        "aria_autocomplete": "list",
+    }
     box = rx.el.input(
-        id=ident,
+        id="search",
         type="search",
         placeholder="Name, phone or ID number",
         auto_complete="off",
         spell_check=False,
         max_length=100,
         class_name="input",
-        custom_attrs=attrs,
-        **combobox,
+        custom_attrs={"data-shortcut": "/"},
+        **(combobox if popup is not None else {}),
         **props,
     )
     return rx.el.div(
-        rx.el.label("Search patients", html_for=ident, class_name="sr"),
+        rx.el.label("Search patients", html_for="search", class_name="sr"),
         icon("search", 18),
         box,
-        *([rx.el.span("/", class_name="key", aria_hidden="true")] if shortcut else []),
+        rx.el.span("/", class_name="key", aria_hidden="true"),
         *([popup] if popup is not None else []),
-        class_name=cx("search", cls),
+        class_name="search",
         role="search",
     )
 
 
-def password_field(
-    label: str,
-    ident: str,
-    *,
-    hint: Any = None,
-    error: Any = None,
-    after: Any = None,
-    shown: bool = False,
-    strength: str = "",
-    name: str = "",
-    takes_focus: Any = None,
-    **props: Any,
-) -> rx.Component:
-    """A password with Show/Hide: typing blind is the commonest cause of a wrong password.
-
-    ``password.js`` presses the button; ``strength`` is the id of the meter it fills.
-    """
-    attrs = given(**{"data-strength": strength or None, "data-takes-focus": takes_focus})
-    box = rx.el.input(
-        id=ident,
-        name=name or ident,
-        type="text" if shown else "password",
-        max_length=128,
-        auto_complete=props.pop("auto_complete", "current-password"),
-        auto_capitalize="none",
-        spell_check=False,
-        class_name="input",
-        custom_attrs=attrs,
-        **_aria(ident, hint, error, True),
-        **props,
-    )
-    button = rx.el.button(
-        icon("eye", 16, "to-show"),
-        icon("eye-off", 16, "to-hide"),
-        rx.el.span("Hide" if shown else "Show", custom_attrs={"data-words": ""}),
-        type="button",
-        class_name="in-btn",
-        aria_label="Hide typed characters" if shown else "Show typed characters",
-        aria_pressed="true" if shown else "false",
-        custom_attrs={"data-shows": ident},
-    )
-    control = rx.el.div(box, button, class_name="with-btn")
-    return _frame(label, ident, control, hint=hint, error=error, optional=False, after=after)
-
-
-def busy_words(text: str, busy_text: str, busy: Any) -> Any:
+def busy_words(text: str, busy_text: str, busy: Flag) -> Child:
     """The words of a button: other ones while it works, in the room of the first, so that nothing moves."""
     return when(busy, rx.el.span(busy_text, class_name="swap", custom_attrs={"data-keeps": text}), text)
 
 
 def submit_button(
-    text: str, busy_text: str, busy: Any, *, name: str = "", size: str = "3", **props: Any
+    text: str, busy_text: str, busy: Flag, *, name: str = "", size: str = "3", **props: Any
 ) -> rx.Component:
     """The button of a form: while it works, a spinner and other words, and a second press does nothing."""
     mark = [when(busy, rx.spinner(size="2"), icon(name))] if name else []

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import reflex as rx
 
 from clinic_app.core import routes
-from clinic_app.ui.kit.base import cx, icon, link, link_button, stack, when
+from clinic_app.ui.kit.base import Child, icon, link, link_button, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import note
-from clinic_app.ui.kit.forms import plain_form, search_field
+from clinic_app.ui.kit.forms import plain_form
+from clinic_app.ui.view_models import Who
 
 DEMO = "Demo clinic with invented patients. Do not enter real data."
 
@@ -29,12 +30,11 @@ class Clinic:
 
 
 class Place(NamedTuple):
-    """A place of the desk in the navigation. ``waiting`` is a number, or a Var that holds one."""
+    """A place of the desk in the navigation."""
 
     text: str
     href: str
     icon: str
-    waiting: Any = 0
 
 
 def brand(name: str, href: str) -> rx.Component:
@@ -52,14 +52,10 @@ def brand(name: str, href: str) -> rx.Component:
 
 def _place(place: Place, current: str) -> rx.Component:
     here = {"aria_current": "page"} if place.text == current else {}
-    waiting = place.waiting
-    counts = isinstance(waiting, rx.Var) or waiting
-    number = rx.el.span(rx.el.span(waiting), rx.el.span(" waiting", class_name="sr"), class_name="count")
-    count = [when(waiting > 0, number)] if counts else []
-    return link(icon(place.icon, 17), rx.el.span(place.text, class_name="cut"), *count, href=place.href, **here)
+    return link(icon(place.icon, 17), rx.el.span(place.text, class_name="cut"), href=place.href, **here)
 
 
-def _nav(places: Sequence[Place], admin: Sequence[Place], current: str, label: str, who: Any) -> rx.Component:
+def _nav(places: Sequence[Place], admin: Sequence[Place], current: str, label: str, who: Who) -> rx.Component:
     links = [_place(place, current) for place in places]
     if admin:
         more = [_place(place, current) for place in admin]
@@ -78,7 +74,7 @@ def _help_button() -> rx.Component:
     )
 
 
-def _who(who: Any) -> rx.Component:
+def _who(who: Who) -> rx.Component:
     return rx.el.div(
         link(
             avatar(who.initials),
@@ -156,7 +152,7 @@ def _skip() -> rx.Component:
     return rx.el.a("Skip to content", href="#main", class_name="skip")
 
 
-def _main(*children: Any, cls: str) -> rx.Component:
+def _main(*children: Child, cls: str) -> rx.Component:
     return rx.el.main(*children, tab_index=-1, class_name=cls, custom_attrs={"id": "main"})
 
 
@@ -176,23 +172,21 @@ def register_link(size: str = "2") -> rx.Component:
 
 
 def staff_shell(
-    *children: Any,
+    *children: Child,
     clinic: Clinic,
     places: Sequence[Place],
-    who: Any,
+    who: Who,
     admin: Sequence[Place] = (),
     current: str = "",
-    search: Any = True,
+    search: rx.Component | None = None,
     register: bool = True,
 ) -> rx.Component:
     """The desk. Place at the left, search and Register patient always at the top.
 
-    ``who`` is the ``Who`` of the state. ``search`` is a search field of the page's making, ``True``
-    for a plain one, ``None`` on pages that have the search box themselves: never two on one page;
+    ``search`` is the search field, ``None`` on pages that have one themselves: never two on one page;
     ``register=False`` likewise. ``current`` is the text of the place one is at.
     """
-    box = search_field() if search is True else search
-    items = [box] if box is not None else []
+    items = [search] if search is not None else []
     if register:
         items.append(when(who.may_register, rx.el.div(register_link(), class_name="bar-end")))
     bar = [rx.el.div(*items, class_name="bar", role="region", aria_label="Tools")] if items else []
@@ -229,7 +223,7 @@ def staff_shell(
     )
 
 
-def portal_shell(*children: Any, clinic: Clinic, signed_in: bool = True) -> rx.Component:
+def portal_shell(*children: Child, clinic: Clinic, signed_in: bool = True) -> rx.Component:
     """The patient's side: one column, larger type, warm paper, one way out."""
     out = rx.el.button("Sign out", type="submit", form="sign-out", class_name="out")
     home = routes.PORTAL if signed_in else routes.PORTAL_SIGN_IN
@@ -244,11 +238,11 @@ def portal_shell(*children: Any, clinic: Clinic, signed_in: bool = True) -> rx.C
             class_name="portal-foot",
         ),
         *([sign_out_form(routes.PORTAL_SIGN_IN)] if signed_in else []),
-        class_name=cx("app", "portal"),
+        class_name="app portal",
     )
 
 
-def gate_shell(*children: Any, clinic: Clinic, home: str = routes.STAFF_SIGN_IN) -> rx.Component:
+def gate_shell(*children: Child, clinic: Clinic, home: str = routes.STAFF_SIGN_IN) -> rx.Component:
     """Nothing but the clinic's name and one card: sign-in and dead ends."""
     demo = [note("warn", rx.el.p(DEMO))] if clinic.demo else []
     return rx.el.div(

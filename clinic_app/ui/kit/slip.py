@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
-from clinic_app.ui.kit.base import when
+from clinic_app.ui.kit.base import Flag, Text, when
 from clinic_app.ui.kit.shell import Clinic
 
 
-def _groups(password: Any) -> list[rx.Component]:
+def _groups(password: Text) -> list[rx.Component]:
     """Three groups of four by margin, not by spaces: selecting the text still gives the password."""
     return [rx.el.span(password[:4]), rx.el.span(password[4:8]), rx.el.span(password[8:])]
 
@@ -18,14 +16,14 @@ def _groups(password: Any) -> list[rx.Component]:
 def slip(
     *,
     clinic: Clinic,
-    name: Any,
-    username: Any,
-    password: Any,
-    until: Any,
-    address: Any,
-    qr: Any = "",
+    name: Text,
+    username: Text,
+    password: Text,
+    until: Text,
+    address: Text,
+    qr: Text = "",
     paper: str = "a5",
-    for_staff: Any = False,
+    for_staff: Flag = False,
 ) -> rx.Component:
     """One slip. ``until`` is the expiry in words, ``address`` where to sign in, ``qr`` an image of it.
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import reflex as rx
 
-from clinic_app.ui.kit.base import each, given, link, when
+from clinic_app.ui.kit.base import Flag, Text, each, link, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import portal_status
+from clinic_app.ui.view_models import PatientRow
 
 HELP = "↑ ↓ to choose, Enter to open, Esc to close"
 
 
-def _option(patient: Any, ident: str, on_choose: Callable[[Any], Any] | None) -> rx.Component:
+def _option(patient: PatientRow) -> rx.Component:
     details = rx.el.span(
         patient.patient_id,
         when(patient.born, rx.fragment(" · born ", patient.born, " (", patient.age, ")")),
@@ -30,27 +28,24 @@ def _option(patient: Any, ident: str, on_choose: Callable[[Any], Any] | None) ->
         role="option",
         tab_index=-1,
         aria_selected="false",
-        id=f"{ident}-" + patient.patient_id,
+        id="search-" + patient.patient_id,
         class_name="opt",
         key=patient.patient_id,
-        **given(on_click=on_choose(patient) if on_choose else None),
     )
 
 
-def suggestions(
-    rows: Any, *, shown: Any, count: Any, ident: str = "search", on_choose: Callable[[Any], Any] | None = None
-) -> rx.Component:
-    """The popup of ``search_field(popup=…)``: rows of ``PatientRow``, each a link to the patient.
+def suggestions(rows: list[PatientRow], *, shown: Flag, count: Text) -> rx.Component:
+    """The popup of ``search_field(popup=…)``: rows, each a link to the patient.
 
     ``shown`` is false until there is something to say; ``count`` says how many there are (``3
     patients``) and is announced. Which row the arrow keys have reached is known to
-    ``combobox.js`` alone: no key stroke waits for the server. ``on_choose`` may do more than go there.
+    ``combobox.js`` alone: no key stroke waits for the server.
     """
     listbox = rx.el.div(
-        each(rows, lambda patient: _option(patient, ident, on_choose)),
+        each(rows, _option),
         role="listbox",
-        custom_attrs={"id": f"{ident}-options"},
+        custom_attrs={"id": "search-options"},
         aria_label="Matching patients",
     )
     foot = rx.el.div(rx.el.span(count, role="status"), rx.el.span(HELP, class_name="keys"), class_name="pop-foot")
-    return rx.el.div(listbox, foot, class_name=when(shown, "pop", "pop off"), custom_attrs={"data-pop": ident})
+    return rx.el.div(listbox, foot, class_name=when(shown, "pop", "pop off"), custom_attrs={"data-pop": "search"})

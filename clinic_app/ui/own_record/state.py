@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.core.errors import ClinicError
@@ -28,7 +26,7 @@ class OwnRecordState(Asking, rx.State):
     tries: str = ""  # what failed before this sign-in, said once
     loaded: bool = False
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     @handler(Permission.OWN_RECORD)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.core.errors import ClinicError, NotFound
@@ -23,7 +21,7 @@ class OwnSessionsState(Asking, rx.State):
     failure: str = ""
     _seen: int = 0
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     async def _read(self, *, touch: bool = True) -> list[SessionRow]:

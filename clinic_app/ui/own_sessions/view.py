@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.core import routes
 from clinic_app.ui.kit import forms
-from clinic_app.ui.kit.base import cx, each, stack, when
-from clinic_app.ui.kit.feedback import badge, note
+from clinic_app.ui.kit.base import cx, stack, when
+from clinic_app.ui.kit.feedback import badge, error_note, success_note
+from clinic_app.ui.own_sessions.state import OwnSessionsState as State
+from clinic_app.ui.view_models import SessionRow
 
 TITLE = "Where you are signed in"
 EVERYWHERE = "Signs you out on every device, this one as well."
 
 
-def _session(one: Any, on_end: Any, size: str) -> rx.Component:
+def _session(one: SessionRow, size: str) -> rx.Component:
     end = rx.button(
         "Sign out",
         rx.el.span(" ", one.what, class_name="sr"),
         type="button",
         variant="outline",
         size=size,
-        on_click=on_end(one.id),
+        on_click=State.end(one.id),
     )
     words = rx.el.div(
         rx.el.p(one.what, class_name="strong"), rx.el.p(one.line, class_name="muted small"), class_name="grow"
@@ -32,16 +32,9 @@ def _session(one: Any, on_end: Any, size: str) -> rx.Component:
     )
 
 
-def sessions_list(
-    *, sessions: Any, notice: Any, failure: Any, on_end: Any, size: str = "2", wide: bool = False
-) -> rx.Component:
-    """Every session with its way out, and all at once. ``sessions`` holds ``SessionRow``; ``on_end`` gets an id."""
-    said = rx.el.div(
-        when(notice, note("good", rx.el.p(notice), role="status")),
-        when(failure, note("bad", rx.el.p(failure), role="alert")),
-        tab_index=-1,
-        id="sessions-said",
-    )
+def own_sessions(*, size: str = "2", wide: bool = False) -> rx.Component:
+    """Every session of whoever is signed in, with its way out, and all at once."""
+    said = rx.el.div(success_note(State.notice), error_note(State.failure), tab_index=-1, id="sessions-said")
     everywhere = forms.plain_form(
         rx.el.p(EVERYWHERE, class_name="muted small", id="everywhere-means"),
         rx.el.div(
@@ -58,5 +51,5 @@ def sessions_list(
         action=routes.SIGN_OUT_EVERYWHERE,
         class_name="stack g3",
     )
-    rows = rx.el.ul(each(sessions, lambda one: _session(one, on_end, size)), class_name="rows")
+    rows = rx.el.ul(rx.foreach(State.sessions, lambda one: _session(one, size)), class_name="rows")
     return stack(rx.el.div(said, rows), everywhere, gap=4)

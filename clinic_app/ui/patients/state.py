@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.core.errors import ClinicError
@@ -13,6 +11,7 @@ from clinic_app.services.patients.forms import PatientQuery
 from clinic_app.services.patients.search import ORDERS, list_patients
 from clinic_app.services.patients.views import PatientSummary
 from clinic_app.ui import presenters
+from clinic_app.ui.frame.state import SearchState
 from clinic_app.ui.session import guard, identity, live_updates
 from clinic_app.ui.session.handler import Asking, handler, text
 from clinic_app.ui.view_models import PatientRow
@@ -34,10 +33,9 @@ class PatientListState(Asking, rx.State):
     pages: int = 1
     summary: str = ""
     failure: str = ""
-    carried: str = ""  # a term that matched nobody, taken along to the registration form
     _seen: int = 0
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
         self.mode = "rows" if self.mode == "loading" else self.mode
 
@@ -109,4 +107,4 @@ class PatientListState(Asking, rx.State):
     @handler(Permission.PATIENT_REGISTER)
     async def carry_over(self):
         """*Register "…"*: take the term along as a name."""
-        self.carried = self.term
+        (await self.get_state(SearchState)).carried = self.term

@@ -5,16 +5,15 @@ from __future__ import annotations
 import reflex as rx
 
 from clinic_app.core import routes
-from clinic_app.ui.frame.page import staff_page, title
+from clinic_app.ui.desk import add_desk_page
+from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.frame.state import ShellState
 from clinic_app.ui.kit import feedback
 from clinic_app.ui.kit.base import link_button, stack
 from clinic_app.ui.portal_dialog import view as portal
 from clinic_app.ui.portal_dialog.page import portal_button, portal_dialog
-from clinic_app.ui.portal_dialog.state import PortalDialogState
 from clinic_app.ui.profile.state import SECTIONS, ProfileState
 from clinic_app.ui.profile.view import edit_form, profile_body
-from clinic_app.ui.reception.state import SearchState
 
 
 def _form(section: str) -> rx.Component:
@@ -107,15 +106,4 @@ def profile() -> rx.Component:
 
 def add(app: rx.App) -> None:
     """Register the page."""
-    app.add_page(
-        profile,
-        route=routes.PROFILE,
-        title=title("Patient profile"),
-        on_load=[
-            ShellState.enter,
-            PortalDialogState.forget,
-            SearchState.leave,
-            ProfileState.load,
-            ProfileState.watch,
-        ],
-    )
+    add_desk_page(app, profile, ProfileState.load, ProfileState.watch, route=routes.PROFILE, name="Patient profile")

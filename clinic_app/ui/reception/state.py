@@ -1,8 +1,6 @@
-"""*Reception*: today in numbers, the latest patients, and the search box of the bar."""
+"""*Reception*: today in numbers, and the latest patients."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import reflex as rx
 
@@ -10,13 +8,11 @@ from clinic_app.core import clock
 from clinic_app.core.errors import ClinicError
 from clinic_app.services.access import Permission
 from clinic_app.services.patients import wording
-from clinic_app.services.patients.forms import PatientQuery
 from clinic_app.services.patients.overview import overview
-from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.views import Overview
 from clinic_app.ui import presenters
 from clinic_app.ui.session import guard, identity, live_updates
-from clinic_app.ui.session.handler import Asking, handler, text
+from clinic_app.ui.session.handler import Asking, handler
 from clinic_app.ui.view_models import DayBar, PatientRow
 
 
@@ -39,7 +35,7 @@ class ReceptionState(Asking, rx.State):
     failure: str = ""
     _seen: int = 0
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     def _show(self, view: Overview) -> None:
@@ -74,31 +70,3 @@ class ReceptionState(Asking, rx.State):
             async with self:
                 self._show(view)
         yield guard.way_out(self, await identity.actor_of(self, touch=False))
-
-
-class SearchState(Asking, rx.State):
-    """The type-ahead of the bar. The term stays here: it is in no address, title or log."""
-
-    rows: list[PatientRow] = []
-    count: str = ""
-    shown: bool = False
-
-    def _fail(self, error: ClinicError) -> Any:
-        self.rows, self.count, self.shown = [], error.detail, True
-
-    @handler(Permission.PATIENT_SEE, supersedes=True)
-    async def search(self, term: str):
-        """The first few patients that match. Each keystroke ends the search of the one before."""
-        term = text(term, 100).strip()
-        if not term:
-            self.rows, self.count, self.shown = [], "", False
-            return
-        page = await self._ask(list_patients, PatientQuery(term=term, page_size=7))
-        self.rows = [presenters.patient_row(patient, term=term) for patient in page.items]
-        self.count = presenters.plural(page.total, "patient") if page.total else "No patient matches"
-        self.shown = True
-
-    @handler(Permission.PATIENT_SEE)
-    async def leave(self):
-        """The list is gone with the page it was on."""
-        self.rows, self.count, self.shown = [], "", False

@@ -5,12 +5,10 @@ from __future__ import annotations
 import reflex as rx
 
 from clinic_app.core import routes
-from clinic_app.ui.frame.page import staff_page, title
-from clinic_app.ui.frame.state import ShellState
+from clinic_app.ui.desk import add_desk_page
+from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.portal_dialog.page import portal_dialog
-from clinic_app.ui.portal_dialog.state import PortalDialogState
 from clinic_app.ui.profile.view import registered_body, registration_body
-from clinic_app.ui.reception.state import SearchState
 from clinic_app.ui.registration.state import RegistrationState
 
 CHECKED = (
@@ -55,9 +53,4 @@ def registration() -> rx.Component:
 
 def add(app: rx.App) -> None:
     """Register the page."""
-    app.add_page(
-        registration,
-        route=routes.REGISTRATION,
-        title=title("Patient registration"),
-        on_load=[ShellState.enter, PortalDialogState.forget, SearchState.leave, RegistrationState.load],
-    )
+    add_desk_page(app, registration, RegistrationState.load, route=routes.REGISTRATION, name="Patient registration")

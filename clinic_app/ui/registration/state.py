@@ -13,7 +13,7 @@ from clinic_app.services.patients import wording
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientRegistration
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.ui import presenters
-from clinic_app.ui.patients.state import PatientListState
+from clinic_app.ui.frame.state import SearchState
 from clinic_app.ui.portal_dialog.state import PortalDialogState
 from clinic_app.ui.session.handler import Asking, fields, handler, text
 from clinic_app.ui.view_models import PatientRow, Problem
@@ -70,7 +70,7 @@ class RegistrationState(Asking, rx.State):
         reconnected = socket not in ("", self._socket)
         told = {} if socket else self.errors  # of a field that was left before this: after a restart that comes first
         before, known, was_restored = self.values, self.values if reconnected else {}, self.restored
-        searched = await self.get_state(PatientListState)
+        searched = await self.get_state(SearchState)
         words = searched.carried.split() if searched.carried and not any(c.isdigit() for c in searched.carried) else []
         searched.carried = ""
         if words:

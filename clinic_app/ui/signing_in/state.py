@@ -1,22 +1,17 @@
-"""The sign-in pages and *Choose your password*: what the server noted about the last try, shown once."""
+"""The sign-in pages, the second step, *Choose your password*: what the server noted about the last try, shown once."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import reflex as rx
 
 from clinic_app.core.errors import ClinicError
-from clinic_app.services.access import Actor, Permission
+from clinic_app.services.access import Permission
 from clinic_app.services.accounts import flash
 from clinic_app.ui.session import guard, identity
 from clinic_app.ui.session.guard import PUBLIC
 from clinic_app.ui.session.handler import Asking, handler, text
-
-
-def _itself(actor: Actor) -> Actor:
-    return actor
 
 
 class SignInState(Asking, rx.State):
@@ -26,7 +21,7 @@ class SignInState(Asking, rx.State):
     username: str = ""
     expired: bool = False
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.message = error.detail
 
     @handler(PUBLIC)
@@ -44,6 +39,22 @@ class SignInState(Asking, rx.State):
         self.message, self.username, self.expired = "", "", False
 
 
+class CodeState(Asking, rx.State):
+    """The second step of signing in: what was wrong with the last code."""
+
+    message: str = ""
+
+    def _fail(self, error: ClinicError) -> None:
+        self.message = error.detail
+
+    @handler(PUBLIC)
+    async def load(self):
+        """Show the note of a refused code. None after a reconnect: then what is shown stays."""
+        note = await asyncio.to_thread(flash.pop_note, identity.flash_hash(self))
+        if note:
+            self.message = text(note.get("message"))
+
+
 class ChoosePasswordState(Asking, rx.State):
     """*Choose your password*: the note of a refused try. Passwords never come here."""
 
@@ -52,13 +63,13 @@ class ChoosePasswordState(Asking, rx.State):
     confirm_error: str = ""
     failure: str = ""
 
-    def _fail(self, error: ClinicError) -> Any:
+    def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
 
     @handler(Permission.OWN_PASSWORD)
     async def load(self):
         """Only while the password is temporary; everybody else is sent to their own side."""
-        actor = await self._ask(_itself)
+        actor = await identity.actor_of(self)
         if not actor.must_choose_password:
             return guard.way_out(self, actor)
         self.username = actor.username

@@ -8,7 +8,7 @@ from typing import Any
 import reflex as rx
 
 from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
-from clinic_app.services.access import Actor, Permission
+from clinic_app.services.access import Permission
 from clinic_app.services.accounts import staff
 from clinic_app.services.accounts.reauthentication import check_fresh
 from clinic_app.services.accounts.views import StaffCredentials
@@ -25,10 +25,6 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "reset": (staff.reset_staff_password, ""),
     "two_factor": (staff.reset_two_factor, "{} signs in with the password alone now."),
 }
-
-
-def _itself(actor: Actor) -> Actor:
-    return actor
 
 
 class StaffAccountsState(Asking, rx.State):
@@ -67,7 +63,7 @@ class StaffAccountsState(Asking, rx.State):
         self.errors, self.problems = {}, []
 
     async def _read(self, *, touch: bool = True) -> list[StaffRow]:
-        own = await self._ask(_itself, touch=False)
+        own = await identity.actor_of(self, touch=False)
         return [presenters.staff_row(one, own.account_id) for one in await self._ask(staff.list_staff, touch=touch)]
 
     def _named(self) -> str:

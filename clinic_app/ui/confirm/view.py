@@ -1,0 +1,48 @@
+"""*Confirm it is you*: password, and a code where there is a second factor. Posts them and where it leads."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from clinic_app.core import routes
+from clinic_app.ui.confirm.state import ConfirmState as State
+from clinic_app.ui.frame.page import signed_in_gate
+from clinic_app.ui.kit.base import when
+from clinic_app.ui.kit.feedback import error_note
+from clinic_app.ui.kit.forms import plain_form
+from clinic_app.ui.kit.passwords import code_field, password_field, username_for_manager
+
+
+def _form() -> rx.Component:
+    code = code_field(
+        State.code_error,
+        hint="Six digits from your app, or a recovery code",
+        takes_focus=when(State.code_error, "1", ""),
+    )
+    return plain_form(
+        error_note(State.failure),
+        username_for_manager(State.username),
+        rx.el.input(type="hidden", name="next", value=State.next, read_only=True),
+        password_field("Password", "password", error=State.password_error, takes_focus=when(State.code_error, "", "1")),
+        when(State.asks_code, code),
+        rx.button("Continue", size="3", class_name="wide", type="submit"),
+        action=routes.REAUTHENTICATE,
+        class_name="stack g4 gate-form",
+        no_validate=True,
+    )
+
+
+def confirm() -> rx.Component:
+    """The page."""
+    return signed_in_gate(
+        rx.el.div(
+            rx.el.h1("Confirm it is you"),
+            rx.el.p(
+                "What comes next is delicate, so it needs your password again. Then nothing is asked for five minutes.",
+                class_name="muted under-h1",
+            ),
+            _form(),
+            class_name="card",
+        ),
+        rx.el.p(rx.el.a("Back to Reception", href=routes.RECEPTION)),
+    )

@@ -1,0 +1,33 @@
+"""The line below a table that turns its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import reflex as rx
+
+from clinic_app.ui.kit.base import Event, Text, icon
+
+
+def pager(summary: Text, page: rx.Var[int], pages: rx.Var[int], turn: Callable[[int], Event]) -> rx.Component:
+    """How many there are, which page this is, one back (``turn(-1)``), one on (``turn(1)``)."""
+    back = rx.button(
+        icon("chevron-left"),
+        "Previous",
+        variant="outline",
+        size="2",
+        disabled=page <= 1,
+        on_click=turn(-1),
+    )
+    on = rx.button("Next", icon("chevron-right"), variant="outline", size="2", disabled=page >= pages, on_click=turn(1))
+    return rx.el.div(
+        rx.el.p(summary, class_name="muted num", role="status"),
+        rx.el.nav(
+            back,
+            rx.el.span("Page ", page, " of ", pages, class_name="num"),
+            on,
+            class_name="pager",
+            aria_label="Pages",
+        ),
+        class_name="table-foot",
+    )

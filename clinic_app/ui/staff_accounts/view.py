@@ -1,0 +1,180 @@
+"""*Staff accounts*: everybody who can sign in at the desk, the form for a new account, and the panel of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import reflex as rx
+
+from clinic_app.ui.frame.page import staff_page
+from clinic_app.ui.kit import forms
+from clinic_app.ui.kit.base import Event, card, icon, page_head, pick, row, stack, when
+from clinic_app.ui.kit.data import avatar
+from clinic_app.ui.kit.feedback import badge, error_note, success_note
+from clinic_app.ui.portal_dialog.page import portal_dialog
+from clinic_app.ui.portal_dialog.view import question_dialog
+from clinic_app.ui.staff_accounts.state import StaffAccountsState as State
+from clinic_app.ui.view_models import StaffRow
+
+ROLES = (("RECEPTIONIST", "Receptionist"), ("CLINICIAN", "Clinician"), ("ADMIN", "Administrator"))
+
+
+def _marks(one: StaffRow) -> rx.Component:
+    return row(
+        when(one.active, badge(one.role_words, "info"), badge("Turned off", "idle")),
+        when(
+            one.expired,
+            badge("Password expired", "bad"),
+            when(one.temporary, badge("Temporary password", "warn", "clock")),
+        ),
+        when(one.two_factor, badge("Two-factor", "good", "check")),
+        when(one.locked, badge("Locked", "bad")),
+        cls="wrap",
+        gap=2,
+    )
+
+
+def _small(words: str, on_click: Event, cls: str = "") -> rx.Component:
+    return rx.button(words, type="button", variant="outline", size="2", class_name=cls, on_click=on_click)
+
+
+def _panel(one: StaffRow) -> rx.Component:
+    role = rx.el.form(
+        row(
+            forms.select_field("Role", "new-role", ROLES, name="role", default_value=one.role),
+            rx.button("Save role", type="submit", variant="outline", size="3"),
+            cls="wrap",
+        ),
+        on_submit=State.change_role,
+        key=one.role,
+    )
+    doing = rx.el.div(
+        when(one.locked, _small("Unlock", State.unlock)),
+        when(one.active, _small("Reset password", State.ask("reset"))),
+        when(one.two_factor, _small("Reset two-factor sign-in", State.ask("two_factor"))),
+        when(
+            one.active,
+            _small("Turn off account", State.ask("disable"), "danger"),
+            _small("Turn on account", State.enable),
+        ),
+        class_name="actions",
+    )
+    return rx.el.div(stack(role, doing, gap=4), class_name="panel")
+
+
+def _account(one: StaffRow) -> rx.Component:
+    is_open = State.open_id == one.id
+    manage = rx.button(
+        "Manage",
+        rx.el.span(" ", one.name, class_name="sr"),
+        type="button",
+        variant="outline",
+        size="2",
+        aria_expanded=when(is_open, "true", "false"),
+        on_click=State.open(one.id),
+    )
+    return rx.el.li(
+        rx.el.div(
+            avatar(one.initials),
+            rx.el.div(
+                rx.el.p(one.name, class_name="strong break"),
+                rx.el.p(one.line, class_name="muted small break"),
+                class_name="grow",
+            ),
+            _marks(one),
+            when(one.own, rx.el.span("This is you", class_name="muted small"), manage),
+            class_name="line",
+        ),
+        when(is_open, _panel(one)),
+        key=one.id,
+    )
+
+
+def _new_account() -> rx.Component:
+    def field(label: str, name: str, **props: Any) -> rx.Component:
+        ident = f"staff-{name}"
+        return forms.field(label, ident, name=name, error=State.errors[name], auto_complete="off", **props)
+
+    form = rx.el.form(
+        forms.error_summary(State.problems),
+        rx.el.fieldset(
+            rx.el.legend("New staff account", class_name="sr"),
+            rx.el.div(
+                field("Name", "name", max_length=200, hint="As patients and colleagues see it"),
+                field(
+                    "Username",
+                    "username",
+                    max_length=60,
+                    hint="What the person types to sign in",
+                    auto_capitalize="none",
+                    spell_check=False,
+                ),
+                forms.select_field("Role", "staff-role", ROLES, name="role", error=State.errors["role"]),
+                class_name="pair",
+            ),
+            disabled=State.busy,
+        ),
+        rx.el.p(
+            "A temporary password is made and shown once; the first sign-in asks for an own one.", class_name="muted"
+        ),
+        rx.el.div(
+            forms.submit_button("Create account", "Creating...", State.busy, name="user-plus"),
+            rx.button("Cancel", type="button", variant="outline", size="3", disabled=State.busy, on_click=State.cancel),
+            class_name="actions fill",
+        ),
+        class_name="stack g4",
+        no_validate=True,
+        aria_busy=when(State.busy, "true", "false"),
+        key=State.form_number,
+        on_submit=State.create,
+    )
+    return card(form, title="New staff account", ident="new-staff")
+
+
+def _question() -> rx.Component:
+    """Asks before an account is turned off, or its password or second factor is reset."""
+    name = State.asking_name
+    title = pick(
+        State.asking, {"reset": "Reset password", "two_factor": "Reset two-factor sign-in"}, "Turn off account"
+    )
+    question = pick(
+        State.asking,
+        {
+            "reset": name + " is signed out everywhere and gets a temporary password, which you hand over.",
+            "two_factor": name + " is signed out everywhere and signs in with the password alone, until set up again. "
+            "Make sure that it is really they who ask.",
+        },
+        name + " is signed out everywhere and cannot sign in any more. The account and its history are kept.",
+    )
+    return question_dialog(
+        title=title,
+        question=question,
+        yes=title,
+        open=State.asking != "",
+        on_open_change=State.close,
+        on_yes=State.answer,
+        on_no=State.close(False),
+    )
+
+
+def staff_accounts() -> rx.Component:
+    """The page."""
+    new = rx.button(icon("user-plus"), "New staff account", type="button", size="3", on_click=State.begin)
+    accounts = rx.el.ul(rx.foreach(State.rows, _account), class_name="rows")
+    waiting = rx.el.p("Loading the accounts", role="status", class_name="muted")
+    return staff_page(
+        page_head(
+            "Staff accounts", when(State.creating, rx.fragment(), new), lead="Who can sign in at the desk, and as what."
+        ),
+        stack(
+            success_note(State.notice),
+            error_note(State.failure),
+            when(State.creating, _new_account()),
+            card(when(State.loaded, accounts, waiting), title="Accounts", ident="staff-list"),
+            gap=5,
+        ),
+        portal_dialog(),
+        _question(),
+        current="Staff accounts",
+        register=False,
+    )
