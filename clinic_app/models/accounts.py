@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from clinic_app.models.base import UtcDateTime
+from clinic_app.models.base import UtcDateTime, table_of
 
 
 class Role(StrEnum):
@@ -153,3 +153,14 @@ class FlashNote(SQLModel, table=True):
     token_hash: str = Field(max_length=64, primary_key=True)
     body: dict[str, Any] = Field(sa_type=JSON)
     expires_at: dt.datetime = Field(sa_type=UtcDateTime)
+
+
+#: What statements are made of.
+ACCOUNTS = table_of(Account)
+LOGIN_SESSIONS = table_of(LoginSession)
+PENDING_SIGN_INS = table_of(PendingSignIn)
+RECOVERY_CODES = table_of(RecoveryCode)
+DRAFTS = table_of(Draft)
+REFRESH_TOKENS = table_of(RefreshToken)
+SIGN_IN_LIMITS = table_of(SignInLimit)
+FLASH_NOTES = table_of(FlashNote)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Column, Index
 from sqlmodel import Field, SQLModel
 
-from clinic_app.models.base import UtcDateTime
+from clinic_app.models.base import UtcDateTime, table_of
 
 
 class IdempotencyKey(SQLModel, table=True):
@@ -25,3 +25,7 @@ class IdempotencyKey(SQLModel, table=True):
     done_seq: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     status: int | None = None  # of the answer; none while it is being worked out
     answer: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+
+
+#: What statements are made of.
+IDEMPOTENCY_KEYS = table_of(IdempotencyKey)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Column, Index
 from sqlmodel import Field, SQLModel
 
-from clinic_app.models.base import UtcDateTime
+from clinic_app.models.base import UtcDateTime, table_of
 
 
 class AuditEvent(SQLModel, table=True):
@@ -46,3 +46,8 @@ class AuditHead(SQLModel, table=True):
     seq: int = Field(sa_column=Column(BigInteger, nullable=False))
     hash: str = Field(max_length=64)
     changes: int = Field(sa_column=Column(BigInteger, nullable=False))  # grows when something lists show has changed
+
+
+#: What statements are made of.
+AUDIT_EVENTS = table_of(AuditEvent)
+AUDIT_HEAD = table_of(AuditHead)

@@ -1,11 +1,11 @@
-"""What all tables share: constraint names and a UTC instant. Import before any table."""
+"""What all tables share: constraint names, a UTC instant, a model's table. Import before any table."""
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import DateTime, Dialect, Table
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
@@ -37,3 +37,8 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table behind ``model``, for statements of SQLAlchemy Core. Each model exports its own beside it."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]

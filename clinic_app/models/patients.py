@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Index, String, text
 from sqlmodel import Field, SQLModel
 
-from clinic_app.models.base import UtcDateTime
+from clinic_app.models.base import UtcDateTime, table_of
 
 #: Sorted the same on both databases, whatever the server's locale.
 BYTEWISE = String(210).with_variant(String(210, collation="C"), "postgresql")
@@ -75,3 +75,8 @@ class Counter(SQLModel, table=True):
 
     name: str = Field(max_length=40, primary_key=True)
     value: int
+
+
+#: What statements are made of.
+PATIENTS = table_of(Patient)
+COUNTERS = table_of(Counter)

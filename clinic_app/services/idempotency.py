@@ -23,11 +23,10 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, db, logs
 from clinic_app.core.errors import Conflict, InvalidInput
-from clinic_app.models.api import IdempotencyKey
+from clinic_app.models.api import IDEMPOTENCY_KEYS
 from clinic_app.services.access import Actor
 from clinic_app.services.audit.actions import Outcome
 
-_KEYS = IdempotencyKey.__table__  # type: ignore[attr-defined]
 LIFE = dt.timedelta(hours=24)
 #: Without a mark after so long the first try has died: another may begin.
 GIVEN_UP = dt.timedelta(minutes=2)
@@ -78,10 +77,10 @@ def _mark(session: Session) -> None:
     if mine is None or recorded is None or recorded[1] != Outcome.SUCCESS:
         return
     marked = session.execute(
-        update(_KEYS)
-        .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
+        update(IDEMPOTENCY_KEYS)
+        .where(IDEMPOTENCY_KEYS.c.key == mine.key, IDEMPOTENCY_KEYS.c.started_at == mine.started_at)
         .values(done_seq=recorded[0])
-        .returning(_KEYS.c.key)
+        .returning(IDEMPOTENCY_KEYS.c.key)
     )
     if marked.one_or_none() is None:  # another try has taken over: this one's work must not be kept
         raise KeyInProgress
@@ -104,23 +103,25 @@ def _reserve(key: str, request: str) -> tuple[_Reservation | None, Row[Any] | No
     now = clock.now()
     mine = _Reservation(key, now)
     with db.transaction() as session:
-        session.execute(delete(_KEYS).where(_KEYS.c.expires_at <= now))
+        session.execute(delete(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.expires_at <= now))
         insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(_KEYS).values(key=key, request=request, started_at=now, expires_at=now + LIFE)
-        statement = statement.on_conflict_do_nothing(index_elements=[_KEYS.c.key]).returning(_KEYS.c.key)
+        statement = insert(IDEMPOTENCY_KEYS).values(key=key, request=request, started_at=now, expires_at=now + LIFE)
+        statement = statement.on_conflict_do_nothing(index_elements=[IDEMPOTENCY_KEYS.c.key]).returning(
+            IDEMPOTENCY_KEYS.c.key
+        )
         if session.execute(statement).one_or_none() is not None:
             return mine, None
-        found = session.execute(select(_KEYS).where(_KEYS.c.key == key).with_for_update()).one()
+        found = session.execute(select(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key == key).with_for_update()).one()
         dead = found.status is None and found.done_seq is None and found.started_at <= now - GIVEN_UP
         if found.request == request and dead:
-            session.execute(update(_KEYS).where(_KEYS.c.key == key).values(started_at=now))
+            session.execute(update(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key == key).values(started_at=now))
             return mine, None
         return None, found
 
 
 def _read(key: str) -> Row[Any] | None:
     with db.reading() as session:
-        return session.execute(select(_KEYS).where(_KEYS.c.key == key)).one_or_none()
+        return session.execute(select(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key == key)).one_or_none()
 
 
 def without_secret(value: Any) -> Any:
@@ -136,8 +137,8 @@ def without_secret(value: Any) -> Any:
 def _keep(mine: _Reservation, answer: Answer) -> None:
     with db.transaction() as session:
         session.execute(
-            update(_KEYS)
-            .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
+            update(IDEMPOTENCY_KEYS)
+            .where(IDEMPOTENCY_KEYS.c.key == mine.key, IDEMPOTENCY_KEYS.c.started_at == mine.started_at)
             .values(status=answer[0], answer=to_jsonable_python(without_secret(answer[1])))
         )
 
@@ -146,11 +147,11 @@ def _release(mine: _Reservation) -> None:
     """Nothing was done: the same key may try again."""
     with db.transaction() as session:
         session.execute(
-            delete(_KEYS).where(
-                _KEYS.c.key == mine.key,
-                _KEYS.c.started_at == mine.started_at,
-                _KEYS.c.done_seq.is_(None),
-                _KEYS.c.status.is_(None),
+            delete(IDEMPOTENCY_KEYS).where(
+                IDEMPOTENCY_KEYS.c.key == mine.key,
+                IDEMPOTENCY_KEYS.c.started_at == mine.started_at,
+                IDEMPOTENCY_KEYS.c.done_seq.is_(None),
+                IDEMPOTENCY_KEYS.c.status.is_(None),
             )
         )
 

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from clinic_app.core import db
-from clinic_app.models.patients import Counter
+from clinic_app.models.patients import COUNTERS, Counter
 from clinic_app.services.audit.chain import verify
 from clinic_app.services.patients.errors import PatientNotFound
 from clinic_app.services.patients.profile import view_patient
@@ -14,7 +14,6 @@ from tests import factories
 from tests.db import tools
 
 pytestmark = pytest.mark.races
-COUNTERS = Counter.__table__
 
 
 def _add(name: str, *, fails: bool = False) -> None:

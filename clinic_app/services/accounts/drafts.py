@@ -13,11 +13,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from clinic_app.core import clock, db, encryption, logs
 from clinic_app.core.errors import InvalidInput
-from clinic_app.models.accounts import Draft
+from clinic_app.models.accounts import DRAFTS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.authorization import demand
 
-_DRAFTS = Draft.__table__  # type: ignore[attr-defined]
 _PURPOSE = "draft"
 LIFE = dt.timedelta(hours=24)
 FIELDS_AT_MOST, LONGEST_FIELD = 40, 2000
@@ -69,12 +68,12 @@ def save_draft(actor: Actor, form: str, fields: Mapping[str, Any]) -> None:
         "expires_at": now + LIFE,
     }
     with db.transaction() as session:
-        session.execute(delete(_DRAFTS).where(_DRAFTS.c.expires_at <= now))
+        session.execute(delete(DRAFTS).where(DRAFTS.c.expires_at <= now))
         insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(_DRAFTS).values(**values)
+        statement = insert(DRAFTS).values(**values)
         session.execute(
             statement.on_conflict_do_update(
-                index_elements=[_DRAFTS.c.account_id, _DRAFTS.c.form],
+                index_elements=[DRAFTS.c.account_id, DRAFTS.c.form],
                 set_={"body": statement.excluded.body, "expires_at": statement.excluded.expires_at},
             )
         )
@@ -88,8 +87,8 @@ def read_draft(actor: Actor, form: str) -> dict[str, str]:
     _demand(actor, form)
     with db.reading() as session:
         body = session.execute(
-            select(_DRAFTS.c.body).where(
-                _DRAFTS.c.account_id == actor.account_id, _DRAFTS.c.form == form, _DRAFTS.c.expires_at > clock.now()
+            select(DRAFTS.c.body).where(
+                DRAFTS.c.account_id == actor.account_id, DRAFTS.c.form == form, DRAFTS.c.expires_at > clock.now()
             )
         ).scalar_one_or_none()
     if body is None:
@@ -105,8 +104,8 @@ def discard_draft(actor: Actor, form: str) -> None:
     """Forget the draft of ``form``: it was sent, or is not wanted. Raises as ``save_draft``."""
     _demand(actor, form)
     with db.reading() as session:
-        own = (_DRAFTS.c.account_id == actor.account_id, _DRAFTS.c.form == form)
-        there = session.execute(select(_DRAFTS.c.form).where(*own)).one_or_none()
+        own = (DRAFTS.c.account_id == actor.account_id, DRAFTS.c.form == form)
+        there = session.execute(select(DRAFTS.c.form).where(*own)).one_or_none()
     if there is not None:
         with db.transaction() as session:
-            session.execute(delete(_DRAFTS).where(*own))
+            session.execute(delete(DRAFTS).where(*own))

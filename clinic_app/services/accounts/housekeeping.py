@@ -10,10 +10,8 @@ from collections.abc import AsyncIterator
 from sqlalchemy import delete, or_
 
 from clinic_app.core import clock, db, logs
-from clinic_app.models.accounts import FlashNote, SignInLimit
+from clinic_app.models.accounts import FLASH_NOTES, SIGN_IN_LIMITS
 
-_LIMITS = SignInLimit.__table__  # type: ignore[attr-defined]
-_NOTES = FlashNote.__table__  # type: ignore[attr-defined]
 EVERY = 3600.0  # seconds
 #: Failures older than this limit nobody. The hard stop after 100 in a row falls with them.
 KEEP_FAILURES = dt.timedelta(days=30)
@@ -26,10 +24,10 @@ def tidy() -> int:
     """
     now = clock.now()
     with db.transaction() as session:
-        old = _LIMITS.c.window_started_at < now - KEEP_FAILURES
-        open_again = or_(_LIMITS.c.blocked_until.is_(None), _LIMITS.c.blocked_until < now)
-        gone = session.execute(delete(_LIMITS).where(old, open_again)).rowcount
-        return gone + session.execute(delete(_NOTES).where(_NOTES.c.expires_at <= now)).rowcount
+        old = SIGN_IN_LIMITS.c.window_started_at < now - KEEP_FAILURES
+        open_again = or_(SIGN_IN_LIMITS.c.blocked_until.is_(None), SIGN_IN_LIMITS.c.blocked_until < now)
+        gone = session.execute(delete(SIGN_IN_LIMITS).where(old, open_again)).rowcount
+        return gone + session.execute(delete(FLASH_NOTES).where(FLASH_NOTES.c.expires_at <= now)).rowcount
 
 
 @contextlib.asynccontextmanager

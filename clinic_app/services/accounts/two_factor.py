@@ -9,7 +9,7 @@ from sqlmodel import Session
 from clinic_app.core import clock, db
 from clinic_app.core.errors import TooManyAttempts
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import Account, RecoveryCode
+from clinic_app.models.accounts import ACCOUNTS, RECOVERY_CODES, Account
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CodeRefused, TwoFactorIsOff, TwoFactorIsOn, TwoFactorIsRequired
@@ -17,9 +17,6 @@ from clinic_app.services.accounts.views import Setup, TwoFactor
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_CODES = RecoveryCode.__table__  # type: ignore[attr-defined]
 
 
 def _demand(actor: Actor) -> None:
@@ -29,7 +26,7 @@ def _demand(actor: Actor) -> None:
 
 def _own(session: Session, actor: Actor, *, on: bool, lock: bool = True) -> Account:
     """One's own account, if its second factor is ``on`` (or off). Raises ``TwoFactorIsOn``, ``TwoFactorIsOff``."""
-    statement = select(Account).where(_ACCOUNTS.c.id == actor.account_id)
+    statement = select(Account).where(ACCOUNTS.c.id == actor.account_id)
     account = session.execute(statement.with_for_update() if lock else statement).scalar_one()
     if (account.totp_enabled_at is not None) != on:
         raise TwoFactorIsOff if on else TwoFactorIsOn
@@ -52,10 +49,12 @@ def own_two_factor(actor: Actor) -> TwoFactor:
     demand(actor, Permission.OWN_SECOND_FACTOR)
     with db.reading() as session:
         enabled_at = session.execute(
-            select(_ACCOUNTS.c.totp_enabled_at).where(_ACCOUNTS.c.id == actor.account_id)
+            select(ACCOUNTS.c.totp_enabled_at).where(ACCOUNTS.c.id == actor.account_id)
         ).scalar_one_or_none()
         left = session.execute(
-            select(func.count()).where(_CODES.c.account_id == actor.account_id, _CODES.c.used_at.is_(None))
+            select(func.count()).where(
+                RECOVERY_CODES.c.account_id == actor.account_id, RECOVERY_CODES.c.used_at.is_(None)
+            )
         ).scalar_one()
     return TwoFactor(enabled_at, left, sessions.second_factor_required(actor.role))
 

@@ -21,13 +21,11 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, db, logs
 from clinic_app.core.settings import get_settings
-from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
 
-_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
-_HEAD = AuditHead.__table__  # type: ignore[attr-defined]
 EVERY = dt.timedelta(minutes=15)
 EVENTS = 500
 _LOOK_EVERY = 20.0  # seconds
@@ -116,7 +114,7 @@ def anchor_head() -> Anchor | None:
 def _anchor(restored: int | None) -> Anchor | None:
     with _locked(get_settings().anchors) as opened:
         with db.reading() as session:  # inside the lock: notes of several processes stay in order
-            head = session.execute(select(_HEAD).where(_HEAD.c.id == 1)).one_or_none()
+            head = session.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1)).one_or_none()
         last, torn = _last(opened)
         if head is None or head.seq < 1 or (last is not None and (last.seq, last.hash) == (head.seq, head.hash)):
             return None
@@ -149,14 +147,16 @@ def accept_restored() -> Anchor:
 def _hashes(session: Session, wanted: list[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for start in range(0, len(wanted), _AT_ONCE):
-        rows = select(_EVENTS.c.seq, _EVENTS.c.hash).where(_EVENTS.c.seq.in_(wanted[start : start + _AT_ONCE]))
+        rows = select(AUDIT_EVENTS.c.seq, AUDIT_EVENTS.c.hash).where(
+            AUDIT_EVENTS.c.seq.in_(wanted[start : start + _AT_ONCE])
+        )
         found.update({row.seq: row.hash for row in session.execute(rows)})
     return found
 
 
 def _due(last: Anchor | None) -> bool:
     with db.reading() as session:
-        seq = session.execute(select(_HEAD.c.seq).where(_HEAD.c.id == 1)).scalar_one()
+        seq = session.execute(select(AUDIT_HEAD.c.seq).where(AUDIT_HEAD.c.id == 1)).scalar_one()
     if last is None:
         return seq > 0
     return seq != last.seq and (abs(seq - last.seq) >= EVENTS or clock.now() - last.at >= EVERY)

@@ -11,12 +11,9 @@ from typing import Any
 from sqlalchemy import select
 
 from clinic_app.core import clock, db
-from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
 from clinic_app.services.audit.anchor import Anchor, anchors
 from clinic_app.services.audit.recording import link
-
-_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
-_HEAD = AuditHead.__table__  # type: ignore[attr-defined]
 
 NO_ANCHORS = "There are no anchors: a cut end or an older copy could not be noticed. See `audit anchor`."
 
@@ -66,8 +63,8 @@ def verify() -> ChainReport:
         warnings.append(f"{unreadable} lines of the anchors cannot be read.")
     marks: dict[int, str] = {}
     with db.reading() as session:
-        head = session.execute(select(_HEAD).where(_HEAD.c.id == 1)).one_or_none()
-        rows = session.execute(select(_EVENTS).order_by(_EVENTS.c.seq).execution_options(yield_per=1000))
+        head = session.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1)).one_or_none()
+        rows = session.execute(select(AUDIT_EVENTS).order_by(AUDIT_EVENTS.c.seq).execution_options(yield_per=1000))
         found = _chain(rows.mappings(), head, {each.seq for each in valid}, marks)
     if found.ok:
         found = _anchored(valid, marks, found.count)
