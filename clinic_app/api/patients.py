@@ -110,7 +110,7 @@ def _verify(ask: Ask) -> Answer:
     return 200, {"success": True, "message": "Patient verified successfully", "patient": serializers.patient(done)}
 
 
-_REFUSED = {
+_REFUSED: dict[int | str, dict[str, Any]] = {
     400: {
         "content": {
             "application/json": {

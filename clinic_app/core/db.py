@@ -149,7 +149,8 @@ def together() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _part(connection: Connection) -> Iterator[Session]:
-    run = connection.connection.dbapi_connection.execute  # type: ignore[union-attr]
+    driver: Any = connection.connection.dbapi_connection
+    run = driver.execute
     run("SAVEPOINT part")
     try:
         with _session(connection) as session:

@@ -6,12 +6,12 @@ import datetime as dt
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from clinic_app.models.base import UtcDateTime, table_of
+from clinic_app.models.base import TableModel, UtcDateTime, table_of
 
 
-class IdempotencyKey(SQLModel, table=True):
+class IdempotencyKey(TableModel, table=True):
     """One request that must not happen twice, and its answer without any password. Gone after a day."""
 
     __tablename__ = "idempotency_keys"

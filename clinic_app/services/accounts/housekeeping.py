@@ -26,8 +26,9 @@ def tidy() -> int:
     with db.transaction() as session:
         old = SIGN_IN_LIMITS.c.window_started_at < now - KEEP_FAILURES
         open_again = or_(SIGN_IN_LIMITS.c.blocked_until.is_(None), SIGN_IN_LIMITS.c.blocked_until < now)
-        gone = session.execute(delete(SIGN_IN_LIMITS).where(old, open_again)).rowcount
-        return gone + session.execute(delete(FLASH_NOTES).where(FLASH_NOTES.c.expires_at <= now)).rowcount
+        run = db.connection(session).execute
+        gone = run(delete(SIGN_IN_LIMITS).where(old, open_again)).rowcount
+        return gone + run(delete(FLASH_NOTES).where(FLASH_NOTES.c.expires_at <= now)).rowcount
 
 
 @contextlib.asynccontextmanager

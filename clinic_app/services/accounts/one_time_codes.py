@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 
 import pyotp
+from pyotp.totp import TOTP
 from sqlalchemy import delete, func, insert, select, update
 from sqlmodel import Session
 
@@ -57,7 +58,7 @@ def matching_counter(secret: str, code: str) -> int | None:
     """The time step whose code this is, among those the window allows; None for a wrong one."""
     if len(code) != DIGITS or not (code.isascii() and code.isdecimal()):
         return None
-    now, totp, found = int(clock.now().timestamp()) // STEP, pyotp.TOTP(secret, digits=DIGITS, interval=STEP), None
+    now, totp, found = int(clock.now().timestamp()) // STEP, TOTP(secret, digits=DIGITS, interval=STEP), None
     for counter in range(now - WINDOW, now + WINDOW + 1):
         if hmac.compare_digest(totp.generate_otp(counter), code):
             found = counter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pyotp
+from pyotp.totp import TOTP
 from sqlalchemy import func, select
 from sqlmodel import Session
 
@@ -60,7 +60,7 @@ def own_two_factor(actor: Actor) -> TwoFactor:
 
 
 def _setup(actor: Actor, secret: str) -> Setup:
-    address = pyotp.TOTP(secret, digits=one_time_codes.DIGITS, interval=one_time_codes.STEP).provisioning_uri(
+    address = TOTP(secret, digits=one_time_codes.DIGITS, interval=one_time_codes.STEP).provisioning_uri(
         name=actor.username, issuer_name=get_settings().name
     )
     return Setup(" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)), address)

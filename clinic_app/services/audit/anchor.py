@@ -13,8 +13,8 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from sqlalchemy import select
 from sqlmodel import Session
@@ -80,21 +80,21 @@ def anchors() -> tuple[list[Anchor], int]:
 
 
 @contextlib.contextmanager
-def _locked(file: Path) -> Iterator[BinaryIO]:
+def _locked(file: Path) -> Iterator[FileIO]:
     """``file``, open for adding to it, readable by its owner only; nobody else adds to it meanwhile."""
     fresh = not file.exists()
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "r+b", buffering=0) as opened:
         os.fchmod(handle, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield opened  # type: ignore[misc]
+        yield opened
     if fresh:  # the name has to survive a power cut too
         folder = os.open(file.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
 
 
-def _last(opened: BinaryIO) -> tuple[Anchor | None, bool]:
+def _last(opened: FileIO) -> tuple[Anchor | None, bool]:
     """The last note, and whether the file ends in the middle of a line, as after a power cut."""
     size = opened.seek(0, os.SEEK_END)
     opened.seek(max(0, size - 2 * _LONGEST_LINE))

@@ -92,7 +92,7 @@ def about_patient() -> ColumnElement[bool]:
 
 
 def _event(row: RowMapping) -> TrailEvent:
-    joined = {
+    joined: dict[str, Any] = {
         "actor_name": row["full_name"] or "",
         "actor_username": row["username"] or "",
         "patient_id": row["patient_id"] or "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -71,7 +71,7 @@ def verify() -> ChainReport:
     return ChainReport(found.ok, found.count, found.first_bad, found.why, found.finding, found.anchors, tuple(warnings))
 
 
-def _chain(rows: Iterable[Mapping[str, Any]], head: Any, wanted: set[int], marks: dict[int, str]) -> ChainReport:
+def _chain(rows: Iterable[Any], head: Any, wanted: set[int], marks: dict[int, str]) -> ChainReport:
     """Whether the events follow from each other. Keeps the hashes of the ``wanted`` ones in ``marks``."""
     count, previous = 0, ""
     for row in rows:
