@@ -216,7 +216,7 @@ async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VE
 @router.get("/{id:patient}/", operation_id="get_patient", response_model=schemas.Patient)
 async def retrieve(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
     """One patient. That you looked is recorded."""
-    return await call.answer(_retrieve, together=True)
+    return await call.answer(_retrieve, grouped=True)
 
 
 @router.patch(

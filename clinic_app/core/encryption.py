@@ -1,4 +1,4 @@
-"""Sealing what must be read again but not from a copy of the database: AES-256-GCM under a key kept outside of it."""
+"""Encrypting what must be read again, but not from a copy of the database: AES-256-GCM, its key kept outside of it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from clinic_app.core import keys
 
 _VERSION = b"\x01"
-_NONCE = 12  # bytes; random, so one key must seal far fewer than 2^32 texts (NIST SP 800-38D, 8.3)
+_NONCE = 12  # bytes; random, so one key must encrypt far fewer than 2^32 texts (NIST SP 800-38D, 8.3)
 
 
 class Unreadable(Exception):
-    """Sealed with another key, for another place, or changed since."""
+    """Encrypted with another key, for another place, or changed since."""
 
 
 @functools.lru_cache(maxsize=8)
 def _cipher(token_key: bytes, purpose: str) -> AESGCM:
+    # the label as it was first written: another one would be another key, and nothing kept could be read
     return AESGCM(hmac.new(token_key, f"sealing, v1: {purpose}".encode(), hashlib.sha256).digest())
 
 
-def seal(text: str, purpose: str, place: str) -> str:
+def encrypt(text: str, purpose: str, place: str) -> str:
     """``text`` encrypted and bound to ``place`` (whose row it is): nobody can move it to another one unnoticed."""
     nonce = secrets.token_bytes(_NONCE)
     body = _cipher(keys.key("token_key"), purpose).encrypt(nonce, text.encode(), f"{purpose}:{place}".encode())
     return base64.urlsafe_b64encode(_VERSION + nonce + body).decode()
 
 
-def unseal(sealed: str, purpose: str, place: str) -> str:
-    """What ``seal`` was given. Raises ``Unreadable``."""
+def decrypt(encrypted: str, purpose: str, place: str) -> str:
+    """What ``encrypt`` was given. Raises ``Unreadable``."""
     try:
-        raw = base64.urlsafe_b64decode(sealed)
+        raw = base64.urlsafe_b64decode(encrypted)
         if raw[:1] != _VERSION:
             raise Unreadable
         nonce, body = raw[1 : 1 + _NONCE], raw[1 + _NONCE :]

@@ -52,7 +52,7 @@ class Account(TableModel, table=True):
     last_failed_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
     told_tries: int = 0  # failed tries before the last sign-in, until the owner has been told
     told_failed_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
-    totp_secret: str | None = Field(default=None, max_length=200)  # sealed; see core.sealing
+    totp_secret: str | None = Field(default=None, max_length=200)  # encrypted; see core.encryption
     totp_enabled_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)  # empty while being set up
     totp_counter: int | None = Field(default=None, sa_column=Column(BigInteger))  # of the last code used
 
@@ -105,13 +105,13 @@ class RecoveryCode(TableModel, table=True):
 
 
 class Draft(TableModel, table=True):
-    """What was typed into a form and not sent, by account and form. Sealed: it holds personal data."""
+    """What was typed into a form and not sent, by account and form. Encrypted: it holds personal data."""
 
     __tablename__ = "drafts"
 
     account_id: int = Field(foreign_key="accounts.id", primary_key=True)
     form: str = Field(max_length=40, primary_key=True)
-    body: str = Field(sa_type=Text)  # sealed; see core.sealing
+    body: str = Field(sa_type=Text)  # encrypted; see core.encryption
     expires_at: dt.datetime = Field(sa_type=UtcDateTime)
 
 

@@ -1,4 +1,4 @@
-"""Half-filled forms, kept on the server for a day: by account and form, sealed, never in a browser's storage."""
+"""Half-filled forms, kept on the server for a day: by account and form, encrypted, never in a browser's storage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from clinic_app.core import clock, db, encryption, logs
 from clinic_app.core.errors import InvalidInput
@@ -64,19 +63,12 @@ def save_draft(actor: Actor, form: str, fields: Mapping[str, Any]) -> None:
     values = {
         "account_id": actor.account_id,
         "form": form,
-        "body": encryption.seal(json.dumps(kept), _PURPOSE, _place(actor, form)),
+        "body": encryption.encrypt(json.dumps(kept), _PURPOSE, _place(actor, form)),
         "expires_at": now + LIFE,
     }
     with db.transaction() as session:
         session.execute(delete(DRAFTS).where(DRAFTS.c.expires_at <= now))
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(DRAFTS).values(**values)
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[DRAFTS.c.account_id, DRAFTS.c.form],
-                set_={"body": statement.excluded.body, "expires_at": statement.excluded.expires_at},
-            )
-        )
+        db.upsert(session, DRAFTS, values, change={name: values[name] for name in ("body", "expires_at")})
 
 
 def read_draft(actor: Actor, form: str) -> dict[str, str]:
@@ -94,7 +86,7 @@ def read_draft(actor: Actor, form: str) -> dict[str, str]:
     if body is None:
         return {}
     try:
-        return json.loads(encryption.unseal(body, _PURPOSE, _place(actor, form)))
+        return json.loads(encryption.decrypt(body, _PURPOSE, _place(actor, form)))
     except encryption.Unreadable as error:
         logs.failure(error, "draft")
         return {}

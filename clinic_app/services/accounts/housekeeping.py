@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy import delete, or_
 
-from clinic_app.core import clock, db, logs
+from clinic_app.core import clock, db, periodic
 from clinic_app.models.accounts import FLASH_NOTES, SIGN_IN_LIMITS
 
 EVERY = 3600.0  # seconds
@@ -31,22 +30,10 @@ def tidy() -> int:
         return gone + run(delete(FLASH_NOTES).where(FLASH_NOTES.c.expires_at <= now)).rowcount
 
 
-@contextlib.asynccontextmanager
-async def tidying() -> AsyncIterator[None]:
+def tidying() -> AbstractAsyncContextManager[None]:
     """Tidy up every hour for as long as the block lasts: a lifespan task of each worker."""
-    task = asyncio.create_task(_loop())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
+    async def work() -> None:
+        await asyncio.to_thread(tidy)
 
-async def _loop() -> None:
-    while True:
-        await asyncio.sleep(EVERY)
-        try:
-            await asyncio.to_thread(tidy)
-        except Exception as error:  # noqa: BLE001  a busy database must not end the tidying
-            logs.get("housekeeping").warning("tidy_failed", error=type(error).__name__)
+    return periodic.running(work, EVERY, failed="tidy_failed")

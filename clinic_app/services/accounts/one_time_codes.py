@@ -33,17 +33,17 @@ def new_secret() -> str:
     return pyotp.random_base32(SECRET_LENGTH)
 
 
-def seal_secret(account_id: int, secret: str) -> str:
+def encrypt_secret(account_id: int, secret: str) -> str:
     """The secret as it is kept."""
-    return encryption.seal(secret, _PURPOSE, str(account_id))
+    return encryption.encrypt(secret, _PURPOSE, str(account_id))
 
 
-def open_secret(account: Account) -> str | None:
+def decrypt_secret(account: Account) -> str | None:
     """The account's secret; None where there is none or it cannot be read."""
     if account.totp_secret is None:
         return None
     try:
-        return encryption.unseal(account.totp_secret, _PURPOSE, str(account.id))
+        return encryption.decrypt(account.totp_secret, _PURPOSE, str(account.id))
     except encryption.Unreadable as error:
         logs.failure(error, "second factor")
         return None
@@ -151,6 +151,6 @@ def use(session: Session, account: Account, proof: Proof) -> bool:
     """Use a code up, inside the caller's transaction with the account's row locked: whether it was right and unused."""
     if proof.recovery_id is not None:
         return use_recovery_code(session, proof.recovery_id)
-    secret = open_secret(account)
+    secret = decrypt_secret(account)
     counter = matching_counter(secret, proof.code) if secret is not None else None
     return counter is not None and use_counter(session, account.id or 0, counter)

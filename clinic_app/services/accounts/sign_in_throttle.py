@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from clinic_app.core import clock, crypto, logs
+from clinic_app.core import clock, crypto, db, logs
 from clinic_app.core.prepared import Prepared
 from clinic_app.models.accounts import SIGN_IN_LIMITS
 
@@ -66,23 +65,21 @@ def _code_key(username: str) -> str:
 
 
 def _count(session: Session, key: str, now: dt.datetime) -> tuple[int, int, dt.datetime | None]:
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     blocked = SIGN_IN_LIMITS.c.blocked_until > now
     stale = SIGN_IN_LIMITS.c.window_started_at <= now - WINDOW
-    statement = insert(SIGN_IN_LIMITS).values(key=key, failures=1, consecutive=1, window_started_at=now)
-    statement = statement.on_conflict_do_update(
-        index_elements=[SIGN_IN_LIMITS.c.key],
-        set_={
+    return db.upsert(
+        session,
+        SIGN_IN_LIMITS,
+        {"key": key, "failures": 1, "consecutive": 1, "window_started_at": now},
+        change={
             "failures": case((blocked, SIGN_IN_LIMITS.c.failures), (stale, 1), else_=SIGN_IN_LIMITS.c.failures + 1),
             "consecutive": case((blocked, SIGN_IN_LIMITS.c.consecutive), else_=SIGN_IN_LIMITS.c.consecutive + 1),
             "window_started_at": case(
                 (blocked, SIGN_IN_LIMITS.c.window_started_at), (stale, now), else_=SIGN_IN_LIMITS.c.window_started_at
             ),
         },
-    ).returning(SIGN_IN_LIMITS.c.failures, SIGN_IN_LIMITS.c.consecutive, SIGN_IN_LIMITS.c.blocked_until)
-    failures, consecutive, until = session.execute(statement).one()
-    return failures, consecutive, until
+        returning=(SIGN_IN_LIMITS.c.failures, SIGN_IN_LIMITS.c.consecutive, SIGN_IN_LIMITS.c.blocked_until),
+    )
 
 
 def _block(session: Session, key: str, limit: int, consecutive: int, now: dt.datetime) -> None:

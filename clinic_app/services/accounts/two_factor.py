@@ -75,7 +75,7 @@ def begin_two_factor(actor: Actor) -> None:
     _demand(actor)
     with db.transaction() as session:
         account = _own(session, actor, on=False)
-        account.totp_secret = one_time_codes.seal_secret(account.id or 0, one_time_codes.new_secret())
+        account.totp_secret = one_time_codes.encrypt_secret(account.id or 0, one_time_codes.new_secret())
         account.totp_counter = None
         account.updated_at = clock.now()
 
@@ -84,7 +84,7 @@ def show_two_factor(actor: Actor) -> Setup | None:
     """The secret being set up; None where nothing was begun. Raises as ``begin_two_factor``."""
     _demand(actor)
     with db.reading() as session:
-        secret = one_time_codes.open_secret(_own(session, actor, on=False, lock=False))
+        secret = one_time_codes.decrypt_secret(_own(session, actor, on=False, lock=False))
     return _setup(actor, secret) if secret is not None else None
 
 

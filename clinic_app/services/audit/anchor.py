@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlmodel import Session
 
-from clinic_app.core import clock, db, logs
+from clinic_app.core import clock, db, logs, periodic
 from clinic_app.core.settings import get_settings
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
 from clinic_app.services.access import SYSTEM
@@ -176,17 +176,12 @@ async def anchoring(look_every: float = _LOOK_EVERY) -> AsyncIterator[None]:
     """Note the trail's end now, every 15 minutes or 500 events, and at the end: a lifespan task of each worker."""
     last = await asyncio.to_thread(_keep_up, None, always=True)
 
-    async def watch() -> None:
+    async def look() -> None:
         nonlocal last
-        while True:
-            await asyncio.sleep(look_every)
-            last = await asyncio.to_thread(_keep_up, last)
+        last = await asyncio.to_thread(_keep_up, last)
 
-    task = asyncio.create_task(watch())
     try:
-        yield
+        async with periodic.running(look, look_every, failed="failed"):
+            yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
         await asyncio.to_thread(_keep_up, last, always=True)

@@ -14,6 +14,7 @@ from sqlmodel import Session
 from clinic_app.core import clock, context, db, keys
 from clinic_app.core.prepared import Prepared
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
+from clinic_app.services import idempotency
 from clinic_app.services.access import Actor
 from clinic_app.services.audit.actions import Action, Outcome
 
@@ -97,6 +98,7 @@ def record(
     _ADD.run(session, **row, hash=mark)
     changes = head.changes + (1 if changes_lists else 0)
     _ADVANCE.run(session, new_seq=row["seq"], new_hash=mark, new_changes=changes)
-    session.info["recorded"] = (row["seq"], row["outcome"])  # for services.idempotency
+    if outcome == Outcome.SUCCESS:
+        idempotency.mark_done(session, row["seq"])
     if changes_lists:
         db.changed(session)
