@@ -34,7 +34,7 @@ import httpx  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 
 from clinic_app.core import db, routes  # noqa: E402
-from clinic_app.models.accounts import Account  # noqa: E402
+from clinic_app.models.accounts import ACCOUNTS, Account  # noqa: E402
 from tests.browser.serving import DEMO_PASSWORD, Server, bound  # noqa: E402
 from tests.browser.sockets import ROOT_STATE, Tab, session  # noqa: E402
 
@@ -178,8 +178,7 @@ def main() -> None:
         server = Server(Path(folder), CLINIC_BCRYPT_COST="12", CLINIC_LOG_LEVEL="WARNING")
         server.prepare()
         with bound(server), db.transaction() as writing:  # two more people with the demo password
-            table = Account.__table__  # type: ignore[attr-defined]
-            known = writing.execute(select(Account).where(table.c.username == "clinician")).scalar_one()
+            known = writing.execute(select(Account).where(ACCOUNTS.c.username == "clinician")).scalar_one()
             for name in ("bench1", "bench2"):
                 kept = known.model_dump(exclude={"id", "username"})
                 writing.add(Account(**kept, username=name))

@@ -113,17 +113,17 @@ class Call:
         return self._request.app
 
     async def answer(
-        self, work: Callable[[Ask], Answer], *, repeatable: bool = False, together: bool = False
+        self, work: Callable[[Ask], Answer], *, repeatable: bool = False, grouped: bool = False
     ) -> Response:
         """Do ``work`` for whoever asks, if they may, and answer with what it returns.
 
-        ``repeatable``: with an ``Idempotency-Key`` it is done at most once. ``together``: with others that arrive
+        ``repeatable``: with an ``Idempotency-Key`` it is done at most once. ``grouped``: with others that arrive
         at the same time, committed at once; for short work that records something.
         """
         request, name = self._request, work.__name__.strip("_")
         try:
-            if together:
-                done = await group_commit.do(lambda: Ask(request, self._admitted(), b""), work)
+            if grouped:
+                done = await group_commit.run(lambda: Ask(request, self._admitted(), b""), work)
                 return problems.json_response(*done)
             raw = await json_body.read(request) if request.method in WITH_BODY else b""
             return await asyncio.to_thread(self._serve, work, raw, repeatable)

@@ -110,7 +110,7 @@ def _verify(ask: Ask) -> Answer:
     return 200, {"success": True, "message": "Patient verified successfully", "patient": serializers.patient(done)}
 
 
-_REFUSED = {
+_REFUSED: dict[int | str, dict[str, Any]] = {
     400: {
         "content": {
             "application/json": {
@@ -228,7 +228,7 @@ async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VE
 @router.get("/{id:patient}/", operation_id="get_patient", response_model=schemas.Patient)
 async def retrieve(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
     """One patient. Viewing the record is itself recorded."""
-    return await call.answer(_retrieve, together=True)
+    return await call.answer(_retrieve, grouped=True)
 
 
 @router.patch(

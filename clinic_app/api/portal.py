@@ -88,7 +88,7 @@ def _example(error: str, detail: str, **more: str) -> dict[str, Any]:
     return {"value": {"success": False, "error": error, "detail": detail, **more}}
 
 
-_REFUSED = {
+_REFUSED: dict[int | str, dict[str, Any]] = {
     400: {
         "content": {
             "application/json": {
@@ -112,7 +112,7 @@ _REFUSED = {
         }
     }
 }
-_NO_ACCOUNT = {
+_NO_ACCOUNT: dict[int | str, dict[str, Any]] = {
     409: {
         "content": {
             "application/json": {

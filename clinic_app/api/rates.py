@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from typing import Any
 
 from limits import RateLimitItem, parse_many
 from limits.errors import StorageError
@@ -62,7 +63,7 @@ class Rates:
         if self._redis_url and now >= self._redis_again:
             try:
                 if self._redis is None:
-                    options = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}
+                    options: dict[str, Any] = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}
                     storage = RedisStorage(self._redis_url, wrap_exceptions=True, **options)
                     self._redis = SlidingWindowCounterRateLimiter(storage)
                 return self._ask(self._redis, item, key)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from clinic_app.core import db, logs
+from clinic_app.core import db, periodic
 
 
 class ChangeWatch:
@@ -40,28 +40,17 @@ class ChangeWatch:
         """Watch for as long as the block lasts: a lifespan task of each worker."""
         self._loop = asyncio.get_running_loop()
         self._changed, self._look_now = asyncio.Event(), asyncio.Event()
-        db.on_change(self.hint)
-        self.number = await asyncio.to_thread(self._read)
-        task = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            self._loop = None
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        with db.on_change(self.hint):
+            self.number = await asyncio.to_thread(self._read)
+            async with periodic.running(self._look, self._every, failed="watch_failed", wake=self._look_now):
+                try:
+                    yield
+                finally:
+                    self._loop = None
 
-    async def _watch(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), self._every)
-            self._look_now.clear()
-            try:
-                number = await asyncio.to_thread(self._read)
-            except Exception as error:  # noqa: BLE001  a busy database must not end live updates
-                logs.get("changes").warning("watch_failed", error=type(error).__name__)
-                continue
-            if number != self.number:
-                self.number = number
-                woken, self._changed = self._changed, asyncio.Event()
-                woken.set()
+    async def _look(self) -> None:
+        number = await asyncio.to_thread(self._read)
+        if number != self.number:
+            self.number = number
+            woken, self._changed = self._changed, asyncio.Event()
+            woken.set()

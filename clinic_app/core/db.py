@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Column, Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -50,7 +51,6 @@ Connect = Callable[[bool], AbstractContextManager[Connection]]
 _connect: Connect | None = None
 _queued = False
 _next_writer = threading.Lock()
-_before_commit: list[Callable[[Session], None]] = []
 _after_change: list[Callable[[], None]] = []
 
 
@@ -80,14 +80,17 @@ def _turn() -> Iterator[None]:
             _next_writer.release()
 
 
-def before_commit(hook: Callable[[Session], None]) -> None:
-    """Call ``hook`` at the end of each transaction, as a part of it: what it raises undoes the transaction."""
-    _before_commit.append(hook)
+@contextlib.contextmanager
+def on_change(callback: Callable[[], None]) -> Iterator[None]:
+    """Call ``callback`` after each committed transaction that said ``changed(session)``, while the block lasts.
 
-
-def on_change(callback: Callable[[], None]) -> None:
-    """Call ``callback`` after each committed transaction that said ``changed(session)``. Any thread."""
+    From any thread.
+    """
     _after_change.append(callback)
+    try:
+        yield
+    finally:
+        _after_change.remove(callback)
 
 
 def changed(session: Session) -> None:
@@ -116,18 +119,18 @@ def connection(session: Session) -> Connection:
     return found
 
 
-class _Batch(threading.local):
-    """What ``together`` has begun in this thread."""
+class _Group(threading.local):
+    """What ``grouped`` has begun in this thread."""
 
     connection: Connection | None = None
     changed = False
 
 
-_batch = _Batch()
+_group = _Group()
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
+def grouped() -> Iterator[None]:
     """Commit the transactions of the block at once, at its end: SQLite waits for the disk once, not once for each.
 
     Each is still undone alone when it fails. What one returned counts only when the block has ended without an
@@ -138,39 +141,34 @@ def together() -> Iterator[None]:
         yield
         return
     with _turn(), _open(True) as connection, connection.begin():
-        _batch.connection, _batch.changed = connection, False
+        _group.connection, _group.changed = connection, False
         try:
             yield
         finally:
-            _batch.connection = None
-    if _batch.changed:
+            _group.connection = None
+    if _group.changed:
         _tell()
 
 
 @contextlib.contextmanager
 def _part(connection: Connection) -> Iterator[Session]:
-    run = connection.connection.dbapi_connection.execute  # type: ignore[union-attr]
+    driver: Any = connection.connection.dbapi_connection
+    run = driver.execute
     run("SAVEPOINT part")
     try:
         with _session(connection) as session:
             yield session
-            _finish(session)
+            session.flush()
     except BaseException:
         run("ROLLBACK TO part")
         raise
     finally:
         run("RELEASE part")
-    _batch.changed = _batch.changed or session.info.get("changed", False)
-
-
-def _finish(session: Session) -> None:
-    session.flush()
-    for hook in _before_commit:
-        hook(session)
+    _group.changed = _group.changed or session.info.get("changed", False)
 
 
 def _tell() -> None:
-    for callback in _after_change:
+    for callback in tuple(_after_change):
         callback()
 
 
@@ -180,8 +178,8 @@ def transaction() -> Iterator[Session]:
 
     Use cases own exactly one. Nothing slow belongs inside.
     """
-    if _batch.connection is not None:
-        with _part(_batch.connection) as session:
+    if _group.connection is not None:
+        with _part(_group.connection) as session:
             yield session
         return
     with _open(True) as connection:
@@ -189,7 +187,7 @@ def transaction() -> Iterator[Session]:
         begun = connection.begin_nested if connection.in_transaction() else connection.begin
         with _turn(), begun(), _session(connection) as session:
             yield session
-            _finish(session)
+            session.flush()
         if session.info.get("changed"):
             _tell()
 
@@ -206,6 +204,29 @@ def reading() -> Iterator[Session]:
     """One consistent, read-only view of the database. Nothing written in it is kept."""
     with _open(False) as connection, _session(connection) as session:
         yield session  # closing rolls back; rows read stay usable, detached
+
+
+def upsert(
+    session: Session,
+    table: Table,
+    values: Mapping[str, Any],
+    *,
+    change: Mapping[str, Any] | None = None,
+    returning: Sequence[Column[Any]] = (),
+) -> Any:
+    """Insert a row; where its primary key is there already, ``change`` that row, or leave it alone without ``change``.
+
+    One atomic statement, the same on both databases. Returns the columns asked for (else the key) of the row it
+    wrote; None where it left one alone.
+    """
+    key = table.primary_key.columns
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table).values(**values)
+    if change is None:
+        statement = statement.on_conflict_do_nothing(index_elements=list(key))
+    else:
+        statement = statement.on_conflict_do_update(index_elements=list(key), set_=dict(change))
+    return session.execute(statement.returning(*(returning or key))).one_or_none()
 
 
 def violated(error: IntegrityError) -> str:

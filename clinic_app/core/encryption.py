@@ -23,20 +23,21 @@ class Unreadable(Exception):
 
 @functools.lru_cache(maxsize=8)
 def _cipher(token_key: bytes, purpose: str) -> AESGCM:
+    # the label as it was first written: another one would be another key, and nothing kept could be read
     return AESGCM(hmac.new(token_key, f"sealing, v1: {purpose}".encode(), hashlib.sha256).digest())
 
 
-def seal(text: str, purpose: str, place: str) -> str:
+def encrypt(text: str, purpose: str, place: str) -> str:
     """``text`` encrypted and bound to ``place`` (whose row it is): nobody can move it to another one unnoticed."""
     nonce = secrets.token_bytes(_NONCE)
     body = _cipher(keys.key("token_key"), purpose).encrypt(nonce, text.encode(), f"{purpose}:{place}".encode())
     return base64.urlsafe_b64encode(_VERSION + nonce + body).decode()
 
 
-def unseal(sealed: str, purpose: str, place: str) -> str:
-    """What ``seal`` was given. Raises ``Unreadable``."""
+def decrypt(encrypted: str, purpose: str, place: str) -> str:
+    """What ``encrypt`` was given. Raises ``Unreadable``."""
     try:
-        raw = base64.urlsafe_b64decode(sealed)
+        raw = base64.urlsafe_b64decode(encrypted)
         if raw[:1] != _VERSION:
             raise Unreadable
         nonce, body = raw[1 : 1 + _NONCE], raw[1 + _NONCE :]

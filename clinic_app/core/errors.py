@@ -29,7 +29,7 @@ class ClinicError(Exception):
 
     kind: ClassVar[ErrorKind]
     code: ClassVar[str]
-    title: ClassVar[str]
+    title: str
     detail: str = ""
 
     def __init__(self, detail: str | None = None) -> None:
@@ -58,7 +58,7 @@ class InvalidInput(ClinicError):
         self._fields = dict(fields)
         super().__init__(next(iter(self._fields.values()), "The request could not be read."))
         if title is not None:
-            self.title = title  # type: ignore[misc]
+            self.title = title
 
     @property
     def fields(self) -> dict[str, str]:
@@ -156,4 +156,4 @@ class Unexpected(ClinicError):
     def __init__(self, reference: str, title: str | None = None) -> None:
         super().__init__(f"Please try again. Reference: {reference}")
         if title is not None:
-            self.title = title  # type: ignore[misc]
+            self.title = title

@@ -1,4 +1,4 @@
-"""Short work of several requests, done by one thread, one after the other, and committed at once.
+"""Group commit: short work of several requests, done by one thread, one after the other, and committed at once.
 
 Eight desks that open records then wait for one change of threads and one write to the disk, not for eight
 (bench/README.md).
@@ -40,7 +40,7 @@ class _Queue:
 _queue: _Queue | None = None
 
 
-async def do(prepare: Callable[[], Asked], work: Callable[[Asked], Done]) -> Done:
+async def run(prepare: Callable[[], Asked], work: Callable[[Asked], Done]) -> Done:
     """What ``work`` returns of what ``prepare`` returns, once what ``work`` recorded is safe.
 
     ``prepare`` runs before the transaction, so it may wait. ``work`` must be short. Raises what they raise;
@@ -53,11 +53,11 @@ async def do(prepare: Callable[[], Asked], work: Callable[[Asked], Done]) -> Don
     job = _Job(contextvars.copy_context(), prepare, work, loop.create_future())
     _queue.waiting.append(job)
     if _queue.runner is None or _queue.runner.done():
-        _queue.runner = loop.create_task(_run(_queue))
+        _queue.runner = loop.create_task(_serve(_queue))
     return await job.done
 
 
-async def _run(queue: _Queue) -> None:
+async def _serve(queue: _Queue) -> None:
     while queue.waiting:
         jobs, queue.waiting = queue.waiting[:AT_MOST], queue.waiting[AT_MOST:]
         for job, (value, error) in zip(jobs, await asyncio.to_thread(_all, jobs), strict=True):
@@ -72,7 +72,7 @@ async def _run(queue: _Queue) -> None:
 def _all(jobs: list[_Job]) -> list[_Outcome]:
     prepared = [_tried(job, job.prepare) for job in jobs]
     try:
-        with db.together():
+        with db.grouped():
             done = [
                 (None, error) if error is not None else _tried(job, job.work, value)
                 for job, (value, error) in zip(jobs, prepared, strict=True)

@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 import traceback
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -45,7 +46,7 @@ ALLOWED = frozenset(
 )
 
 
-def _allow_listed(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+def _allow_listed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: value for key, value in event.items() if key in ALLOWED}
 
 
@@ -73,13 +74,13 @@ def safe_path(path: str, status: int = 200) -> str:
     return "/".join(kept)
 
 
-def _paths(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+def _paths(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if "path" in event:
         event["path"] = safe_path(str(event["path"]), event.get("status", 200))
     return event
 
 
-def _request(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+def _request(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     here = context.current()
     if here.source != "system":
         event.setdefault("request_id", here.request_id)

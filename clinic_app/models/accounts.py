@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Text, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from clinic_app.models.base import UtcDateTime
+from clinic_app.models.base import TableModel, UtcDateTime, table_of
 
 
 class Role(StrEnum):
@@ -21,7 +21,7 @@ class Role(StrEnum):
     PATIENT = "PATIENT"
 
 
-class Account(SQLModel, table=True):
+class Account(TableModel, table=True):
     """Somebody who can sign in. A portal account is one with role ``PATIENT``, linked to its patient."""
 
     __tablename__ = "accounts"
@@ -57,7 +57,7 @@ class Account(SQLModel, table=True):
     totp_counter: int | None = Field(default=None, sa_column=Column(BigInteger))  # of the last code used
 
 
-class LoginSession(SQLModel, table=True):
+class LoginSession(TableModel, table=True):
     """One sign-in. Only the token's hash is kept; a row with ``ended_at`` opens nothing."""
 
     __tablename__ = "login_sessions"
@@ -78,7 +78,7 @@ class LoginSession(SQLModel, table=True):
     path: str = Field(default="", max_length=120)  # the page to come back to after an idle end
 
 
-class PendingSignIn(SQLModel, table=True):
+class PendingSignIn(TableModel, table=True):
     """The right password of an account that asks for a code too: opens nothing but the second step, once."""
 
     __tablename__ = "pending_sign_ins"
@@ -91,7 +91,7 @@ class PendingSignIn(SQLModel, table=True):
     expires_at: dt.datetime = Field(sa_type=UtcDateTime)
 
 
-class RecoveryCode(SQLModel, table=True):
+class RecoveryCode(TableModel, table=True):
     """Stands in for a code of the authenticator, once. Hashed like a password; ``mark`` finds it."""
 
     __tablename__ = "recovery_codes"
@@ -104,7 +104,7 @@ class RecoveryCode(SQLModel, table=True):
     used_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class Draft(SQLModel, table=True):
+class Draft(TableModel, table=True):
     """What was typed into a form and not sent, by account and form. Encrypted: it holds personal data."""
 
     __tablename__ = "drafts"
@@ -115,7 +115,7 @@ class Draft(SQLModel, table=True):
     expires_at: dt.datetime = Field(sa_type=UtcDateTime)
 
 
-class RefreshToken(SQLModel, table=True):
+class RefreshToken(TableModel, table=True):
     """One link of an API session's chain: used once, for the next link. A second use ends the session."""
 
     __tablename__ = "refresh_tokens"
@@ -133,7 +133,7 @@ class RefreshToken(SQLModel, table=True):
     used_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class SignInLimit(SQLModel, table=True):
+class SignInLimit(TableModel, table=True):
     """Failures under one key: a keyed digest of a username, an address, or both."""
 
     __tablename__ = "sign_in_limits"
@@ -145,7 +145,7 @@ class SignInLimit(SQLModel, table=True):
     blocked_until: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class FlashNote(SQLModel, table=True):
+class FlashNote(TableModel, table=True):
     """What the next page says once, such as a refused sign-in. Named by a cookie that lives a minute."""
 
     __tablename__ = "flash_notes"
@@ -153,3 +153,14 @@ class FlashNote(SQLModel, table=True):
     token_hash: str = Field(max_length=64, primary_key=True)
     body: dict[str, Any] = Field(sa_type=JSON)
     expires_at: dt.datetime = Field(sa_type=UtcDateTime)
+
+
+#: What statements are made of.
+ACCOUNTS = table_of(Account)
+LOGIN_SESSIONS = table_of(LoginSession)
+PENDING_SIGN_INS = table_of(PendingSignIn)
+RECOVERY_CODES = table_of(RecoveryCode)
+DRAFTS = table_of(Draft)
+REFRESH_TOKENS = table_of(RefreshToken)
+SIGN_IN_LIMITS = table_of(SignInLimit)
+FLASH_NOTES = table_of(FlashNote)

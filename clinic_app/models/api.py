@@ -6,12 +6,12 @@ import datetime as dt
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from clinic_app.models.base import UtcDateTime
+from clinic_app.models.base import TableModel, UtcDateTime, table_of
 
 
-class IdempotencyKey(SQLModel, table=True):
+class IdempotencyKey(TableModel, table=True):
     """One request that must not happen twice, and its answer without any password. Gone after a day."""
 
     __tablename__ = "idempotency_keys"
@@ -25,3 +25,7 @@ class IdempotencyKey(SQLModel, table=True):
     done_seq: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     status: int | None = None  # of the answer; none while it is being worked out
     answer: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON, nullable=True))
+
+
+#: What statements are made of.
+IDEMPOTENCY_KEYS = table_of(IdempotencyKey)

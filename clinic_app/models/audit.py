@@ -6,12 +6,12 @@ import datetime as dt
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Column, Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from clinic_app.models.base import UtcDateTime
+from clinic_app.models.base import TableModel, UtcDateTime, table_of
 
 
-class AuditEvent(SQLModel, table=True):
+class AuditEvent(TableModel, table=True):
     """What happened: ids and names of fields, never values of a record. Triggers refuse change and removal."""
 
     __tablename__ = "audit_events"
@@ -37,7 +37,7 @@ class AuditEvent(SQLModel, table=True):
     hash: str = Field(max_length=64)  # HMAC-SHA256 over the previous row's hash and this row
 
 
-class AuditHead(SQLModel, table=True):
+class AuditHead(TableModel, table=True):
     """The end of the chain: one row, locked while an event is added."""
 
     __tablename__ = "audit_head"
@@ -46,3 +46,8 @@ class AuditHead(SQLModel, table=True):
     seq: int = Field(sa_column=Column(BigInteger, nullable=False))
     hash: str = Field(max_length=64)
     changes: int = Field(sa_column=Column(BigInteger, nullable=False))  # grows when something lists show has changed
+
+
+#: What statements are made of.
+AUDIT_EVENTS = table_of(AuditEvent)
+AUDIT_HEAD = table_of(AuditHead)

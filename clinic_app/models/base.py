@@ -1,11 +1,11 @@
-"""What all tables share: constraint names and a UTC instant. Import before any table."""
+"""What all tables share: constraint names, a UTC instant, a model's table. Import before any table."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import DateTime, Dialect, Table
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
@@ -17,6 +17,13 @@ SQLModel.metadata.naming_convention = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+class TableModel(SQLModel):
+    """What models with a table derive from: says of what type their table's name is."""
+
+    if TYPE_CHECKING:
+        __tablename__: ClassVar[str]
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -37,3 +44,8 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+def table_of(model: type[TableModel]) -> Table:
+    """The table behind ``model``, for statements of SQLAlchemy Core. Each model exports its own beside it."""
+    return SQLModel.metadata.tables[model.__tablename__]

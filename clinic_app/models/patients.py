@@ -6,9 +6,9 @@ import datetime as dt
 from enum import StrEnum
 
 from sqlalchemy import Index, String, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from clinic_app.models.base import UtcDateTime
+from clinic_app.models.base import TableModel, UtcDateTime, table_of
 
 #: Sorted the same on both databases, whatever the server's locale.
 BYTEWISE = String(210).with_variant(String(210, collation="C"), "postgresql")
@@ -30,7 +30,7 @@ class VerificationStatus(StrEnum):
     PENDING = "PENDING"
 
 
-class Patient(SQLModel, table=True):
+class Patient(TableModel, table=True):
     """A person registered at the clinic. Written by services only; never leaves them."""
 
     __tablename__ = "patients"
@@ -68,10 +68,15 @@ class Patient(SQLModel, table=True):
     version: int = 1  # goes up with every edit: an edit of an older version is refused
 
 
-class Counter(SQLModel, table=True):
+class Counter(TableModel, table=True):
     """A number that only grows. ``patient_id`` is the last patient number given out."""
 
     __tablename__ = "counters"
 
     name: str = Field(max_length=40, primary_key=True)
     value: int
+
+
+#: What statements are made of.
+PATIENTS = table_of(Patient)
+COUNTERS = table_of(Counter)

@@ -11,14 +11,13 @@ from sqlalchemy import update
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.errors import PermissionDenied
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import Role, SignInLimit
-from clinic_app.models.patients import Counter, VerificationStatus
+from clinic_app.models.accounts import ACCOUNTS, Role, SignInLimit
+from clinic_app.models.patients import PATIENTS, Counter, VerificationStatus
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.staff import add_staff_account
 from clinic_app.services.patients.forms import PatientRegistration
 from clinic_app.services.patients.registration import register_patient
-from clinic_app.services.patients.repository import ACCOUNTS, PATIENTS
 from clinic_app.services.portal.provisioning import turn_off_portal
 
 #: The counter whose presence says that this database is a demo clinic's, with passwords everybody knows.

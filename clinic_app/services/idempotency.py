@@ -18,16 +18,13 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 from sqlalchemy import Row, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, db, logs
 from clinic_app.core.errors import Conflict, InvalidInput
-from clinic_app.models.api import IdempotencyKey
+from clinic_app.models.api import IDEMPOTENCY_KEYS
 from clinic_app.services.access import Actor
-from clinic_app.services.audit.actions import Outcome
 
-_KEYS = IdempotencyKey.__table__  # type: ignore[attr-defined]
 LIFE = dt.timedelta(hours=24)
 #: Without a mark after so long the first try has died: another may begin.
 GIVEN_UP = dt.timedelta(minutes=2)
@@ -74,22 +71,23 @@ class _Reservation:
 _current: ContextVar[_Reservation | None] = ContextVar("clinic_idempotency", default=None)
 
 
-def _mark(session: Session) -> None:
-    """Note in the work's own transaction that it is done, if the work is done under a key."""
-    mine, recorded = _current.get(), session.info.pop("recorded", None)
-    if mine is None or recorded is None or recorded[1] != Outcome.SUCCESS:
+def mark_done(session: Session, seq: int) -> None:
+    """Note in the work's own transaction that it is done, as audit event ``seq``, if it is done under a key.
+
+    Recording a success calls it, so no use case can forget to. Raises ``KeyInProgress`` where another try has taken
+    over, which undoes the transaction.
+    """
+    mine = _current.get()
+    if mine is None:
         return
     marked = session.execute(
-        update(_KEYS)
-        .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
-        .values(done_seq=recorded[0])
-        .returning(_KEYS.c.key)
+        update(IDEMPOTENCY_KEYS)
+        .where(IDEMPOTENCY_KEYS.c.key == mine.key, IDEMPOTENCY_KEYS.c.started_at == mine.started_at)
+        .values(done_seq=seq)
+        .returning(IDEMPOTENCY_KEYS.c.key)
     )
     if marked.one_or_none() is None:  # another try has taken over: this one's work must not be kept
         raise KeyInProgress
-
-
-db.before_commit(_mark)
 
 
 @contextlib.contextmanager
@@ -106,23 +104,21 @@ def _reserve(key: str, request: str) -> tuple[_Reservation | None, Row[Any] | No
     now = clock.now()
     mine = _Reservation(key, now)
     with db.transaction() as session:
-        session.execute(delete(_KEYS).where(_KEYS.c.expires_at <= now))
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(_KEYS).values(key=key, request=request, started_at=now, expires_at=now + LIFE)
-        statement = statement.on_conflict_do_nothing(index_elements=[_KEYS.c.key]).returning(_KEYS.c.key)
-        if session.execute(statement).one_or_none() is not None:
+        session.execute(delete(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.expires_at <= now))
+        fresh = {"key": key, "request": request, "started_at": now, "expires_at": now + LIFE}
+        if db.upsert(session, IDEMPOTENCY_KEYS, fresh) is not None:
             return mine, None
-        found = session.execute(select(_KEYS).where(_KEYS.c.key == key).with_for_update()).one()
+        found = session.execute(select(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key == key).with_for_update()).one()
         dead = found.status is None and found.done_seq is None and found.started_at <= now - GIVEN_UP
         if found.request == request and dead:
-            session.execute(update(_KEYS).where(_KEYS.c.key == key).values(started_at=now))
+            session.execute(update(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key == key).values(started_at=now))
             return mine, None
         return None, found
 
 
 def _read(key: str) -> Row[Any] | None:
     with db.reading() as session:
-        return session.execute(select(_KEYS).where(_KEYS.c.key == key)).one_or_none()
+        return session.execute(select(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.key == key)).one_or_none()
 
 
 def without_secret(value: Any) -> Any:
@@ -138,8 +134,8 @@ def without_secret(value: Any) -> Any:
 def _keep(mine: _Reservation, answer: Answer) -> None:
     with db.transaction() as session:
         session.execute(
-            update(_KEYS)
-            .where(_KEYS.c.key == mine.key, _KEYS.c.started_at == mine.started_at)
+            update(IDEMPOTENCY_KEYS)
+            .where(IDEMPOTENCY_KEYS.c.key == mine.key, IDEMPOTENCY_KEYS.c.started_at == mine.started_at)
             .values(status=answer[0], answer=to_jsonable_python(without_secret(answer[1])))
         )
 
@@ -148,11 +144,11 @@ def _release(mine: _Reservation) -> None:
     """Nothing was done: the same key may try again."""
     with db.transaction() as session:
         session.execute(
-            delete(_KEYS).where(
-                _KEYS.c.key == mine.key,
-                _KEYS.c.started_at == mine.started_at,
-                _KEYS.c.done_seq.is_(None),
-                _KEYS.c.status.is_(None),
+            delete(IDEMPOTENCY_KEYS).where(
+                IDEMPOTENCY_KEYS.c.key == mine.key,
+                IDEMPOTENCY_KEYS.c.started_at == mine.started_at,
+                IDEMPOTENCY_KEYS.c.done_seq.is_(None),
+                IDEMPOTENCY_KEYS.c.status.is_(None),
             )
         )
 

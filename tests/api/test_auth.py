@@ -16,8 +16,8 @@ import time_machine
 
 from clinic_app.core import crypto, db
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import Account, LoginSession, RefreshToken
-from clinic_app.models.audit import AuditEvent
+from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, REFRESH_TOKENS, Account, LoginSession
+from clinic_app.models.audit import AUDIT_EVENTS, AuditEvent
 from clinic_app.services.accounts import tokens
 from clinic_app.services.portal.provisioning import turn_off_portal
 from tests import factories
@@ -41,7 +41,7 @@ async def status(api, access: str) -> int:
 def events(action: str) -> int:
     with db.reading() as session:
         return session.execute(
-            sa.select(sa.func.count()).select_from(AuditEvent).where(AuditEvent.__table__.c.action == action)
+            sa.select(sa.func.count()).select_from(AuditEvent).where(AUDIT_EVENTS.c.action == action)
         ).scalar_one()
 
 
@@ -74,7 +74,7 @@ async def test_one_answer_for_every_refusal(api, people, who):
     }[who]
     if who == "off":
         with db.transaction() as session:
-            session.execute(sa.update(Account).where(Account.__table__.c.username == username).values(is_active=False))
+            session.execute(sa.update(Account).where(ACCOUNTS.c.username == username).values(is_active=False))
     answer = await sign_in(api, username, password)
     assert answer.status_code == 401
     assert answer.json() == {"detail": "Incorrect username or password."}
@@ -111,7 +111,7 @@ async def test_a_temporary_password_opens_nothing(api, people):
             sa.select(sa.func.count())
             .select_from(LoginSession)
             .join(Account)
-            .where(Account.__table__.c.username == "temp@example.org", LoginSession.__table__.c.ended_at.is_(None))
+            .where(ACCOUNTS.c.username == "temp@example.org", LOGIN_SESSIONS.c.ended_at.is_(None))
         ).scalar_one()
     assert still_open == 0
 
@@ -151,7 +151,7 @@ async def test_a_reused_refresh_token_ends_the_family(api, people):
 async def test_only_the_hash_is_kept(api, people):
     made = await pair(api, people.receptionist.username)
     with db.reading() as session:
-        kept = session.execute(sa.select(RefreshToken.__table__.c.token_hash)).scalars().all()
+        kept = session.execute(sa.select(REFRESH_TOKENS.c.token_hash)).scalars().all()
     assert crypto.digest(made["refresh"]) in kept
     assert made["refresh"] not in kept
 
@@ -206,9 +206,7 @@ async def test_turned_off_or_another_role(api, people, change):
     made = await pair(api, people.receptionist.username)
     assert await status(api, made["access"]) == 200
     with db.transaction() as session:
-        session.execute(
-            sa.update(Account).where(Account.__table__.c.id == people.receptionist.account_id).values(**change)
-        )
+        session.execute(sa.update(Account).where(ACCOUNTS.c.id == people.receptionist.account_id).values(**change))
     assert await status(api, made["access"]) == 401
     assert (await api.post("/api/v1/auth/refresh/", json={"refresh": made["refresh"]})).status_code == 401
 
@@ -313,9 +311,7 @@ async def test_a_page_session_is_no_api_session(api, people):
     made = await pair(api, people.admin.username)
     claims = jwt.decode(made["access"], options={"verify_signature": False})
     with db.transaction() as session:
-        session.execute(
-            sa.update(LoginSession).where(LoginSession.__table__.c.id == int(claims["sid"])).values(kind="page")
-        )
+        session.execute(sa.update(LoginSession).where(LOGIN_SESSIONS.c.id == int(claims["sid"])).values(kind="page"))
     assert await status(api, made["access"]) == 401
 
 

@@ -58,16 +58,16 @@ async def test_one_that_fails_or_has_gone_keeps_nobody_waiting(own_database):
     def fails(_: None) -> None:
         raise ValueError("mine")
 
-    gone = asyncio.create_task(group_commit.do(lambda: None, lambda _: "gone"))
+    gone = asyncio.create_task(group_commit.run(lambda: None, lambda _: "gone"))
     await asyncio.sleep(0)
     gone.cancel()
     first, second, third = await asyncio.gather(
-        group_commit.do(lambda: None, fails),
-        group_commit.do(lambda: "a", str.upper),
-        group_commit.do(lambda: fails(None), str),
+        group_commit.run(lambda: None, fails),
+        group_commit.run(lambda: "a", str.upper),
+        group_commit.run(lambda: fails(None), str),
         return_exceptions=True,
     )
     assert isinstance(first, ValueError)
     assert second == "A"
     assert isinstance(third, ValueError)
-    assert await group_commit.do(lambda: 1, lambda one: one + 1) == 2
+    assert await group_commit.run(lambda: 1, lambda one: one + 1) == 2

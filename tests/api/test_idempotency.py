@@ -11,7 +11,7 @@ import time_machine
 
 from clinic_app.core import db
 from clinic_app.core.errors import Unavailable
-from clinic_app.models.api import IdempotencyKey
+from clinic_app.models.api import IDEMPOTENCY_KEYS, IdempotencyKey
 from clinic_app.services import idempotency
 from clinic_app.services.portal import provisioning
 from tests import factories
@@ -50,7 +50,7 @@ async def test_repeated_without_the_password(api, desk):
 async def test_the_password_is_nowhere(api, desk):
     password = (await api.post(P, json=BODY, headers=keyed(desk))).json()["portal_credentials"]["temporary_password"]
     with db.reading() as session:
-        kept = session.execute(sa.select(IdempotencyKey.__table__)).all()
+        kept = session.execute(sa.select(IDEMPOTENCY_KEYS)).all()
     assert kept
     assert password not in str(kept)
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from clinic_app.core import db
-from clinic_app.models.patients import Patient
+from clinic_app.models.patients import PATIENTS, Patient
 from tests import factories
 from tests.db.tools import dump, trail
 
@@ -167,9 +167,7 @@ async def test_patch_refused(api, desk, five, body):
 def waiting(five):
     with db.transaction() as session:
         session.execute(
-            sa.update(Patient)
-            .where(Patient.__table__.c.id.in_([five[2].id, five[0].id]))
-            .values(verification_status="PENDING")
+            sa.update(Patient).where(PATIENTS.c.id.in_([five[2].id, five[0].id])).values(verification_status="PENDING")
         )
     return [five[0], five[2]]
 
@@ -196,7 +194,7 @@ async def test_verify(api, desk, waiting, people):
 
 async def test_those_left_out_are_not_counted(api, desk, five):
     with db.transaction() as session:
-        session.execute(sa.update(Patient).where(Patient.__table__.c.id == five[0].id).values(is_active=False))
+        session.execute(sa.update(Patient).where(PATIENTS.c.id == five[0].id).values(is_active=False))
     everybody = (await api.get(P, headers=desk)).json()
     assert everybody["count"] == len(everybody["results"])
     assert five[0].id not in [row["id"] for row in everybody["results"]]

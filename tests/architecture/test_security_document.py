@@ -95,7 +95,7 @@ def figures() -> dict[str, str]:
         "waiting after that": f"1 to {sign_in_throttle.LONGEST_WAIT_MINUTES} minutes, doubling",
         "wrong passwords in a row until only a reset helps": str(sign_in_throttle.HARD_STOP),
         "authentication code": f"{one_time_codes.DIGITS} digits, {one_time_codes.STEP} seconds, once",
-        "recovery codes": f"{one_time_codes.RECOVERY_CODES}, once each",
+        "recovery codes": f"{one_time_codes.CODES_AT_ONCE}, once each",
         "wrong codes for one account": f"{sign_in_throttle.CODES_PER_ACCOUNT} {window}",
         "time and tries for the code at sign-in": (
             f"{minutes(signing_in.SECOND_STEP)} minutes, {signing_in.SECOND_STEP_TRIES} tries"

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import select
 
 from clinic_app.core import context, crypto, db
-from clinic_app.models.accounts import Account
+from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.services.accounts import sessions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,8 +124,8 @@ class Server:
         return rows
 
     def dump(self, but: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every table but those named."""
-        names = [name for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        """Every row of every ACCOUNTS but those named."""
+        names = [name for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'ACCOUNTS'")]
         tables = [name for name in names if name not in but and not name.startswith("sqlite_")]
         return {name: sorted(self.sql(f'SELECT * FROM "{name}"'), key=repr) for name in sorted(tables)}
 
@@ -138,8 +138,7 @@ class Server:
     def open_session(self, username: str) -> str:
         """The session token of somebody who has just signed in. Needs ``bound``."""
         with context.use(context.RequestContext("page", "127.0.0.1", "tests")), db.transaction() as session:
-            table = Account.__table__  # type: ignore[attr-defined]
-            account = session.execute(select(Account).where(table.c.username == username)).scalar_one()
+            account = session.execute(select(Account).where(ACCOUNTS.c.username == username)).scalar_one()
             return sessions.open_session(session, account)[0]
 
     def end_session(self, token: str) -> None:

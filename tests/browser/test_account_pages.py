@@ -363,10 +363,10 @@ def test_an_account_is_managed_in_its_row(open_page, clinic):
 def test_a_locked_account_and_a_lost_device_are_mended(open_page, clinic):
     username = _staff(clinic)
     ident = staff.staff_id(access.SYSTEM, username)
-    sealed = one_time_codes.seal_secret(ident, one_time_codes.new_secret())
+    encrypted = one_time_codes.encrypt_secret(ident, one_time_codes.new_secret())
     clinic.sql(
         "UPDATE accounts SET totp_enabled_at = '2026-01-01 00:00:00.000000', totp_secret = ? WHERE id = ?",
-        sealed,
+        encrypted,
         ident,
     )
     admin = open_page("admin", "/admin/staff")

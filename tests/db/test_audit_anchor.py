@@ -15,14 +15,12 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from clinic_app.core import context, db, keys
-from clinic_app.models.audit import AuditEvent
+from clinic_app.models.audit import AUDIT_EVENTS
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.audit import anchor, chain
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.chain import Finding
 from clinic_app.services.audit.recording import link, record
-
-EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def add(count: int) -> int:
         with db.transaction() as session:
             record(session, SYSTEM, Action.PATIENT_VIEWED, resource_type="patient", resource_id=number + 1)
     with db.reading() as session:
-        return session.execute(sa.select(sa.func.max(EVENTS.c.seq))).scalar_one()
+        return session.execute(sa.select(sa.func.max(AUDIT_EVENTS.c.seq))).scalar_one()
 
 
 def tamper(*statements: str) -> None:
@@ -64,7 +62,7 @@ def put_head_right(upto: int) -> None:
 def rebuild(first: int) -> None:
     """Compute all hashes anew from ``first`` on, as somebody could who has the key."""
     with db.transaction() as session:
-        rows = [dict(row) for row in session.execute(sa.select(EVENTS).order_by(EVENTS.c.seq)).mappings()]
+        rows = [dict(row) for row in session.execute(sa.select(AUDIT_EVENTS).order_by(AUDIT_EVENTS.c.seq)).mappings()]
     previous = ""
     for row in rows:
         if row["seq"] >= first:
@@ -249,7 +247,7 @@ def test_an_older_copy_put_back_is_found_and_can_be_accepted(own_database, file,
     assert (found.ok, found.count) == (True, 13)
     assert found.warnings[0].endswith(": events 5 to 12 have been replaced.")
     with db.reading() as session:
-        last = session.execute(sa.select(EVENTS).order_by(EVENTS.c.seq.desc()).limit(1)).mappings().one()
+        last = session.execute(sa.select(AUDIT_EVENTS).order_by(AUDIT_EVENTS.c.seq.desc()).limit(1)).mappings().one()
     assert last["action"] == "AUDIT_RESTORED"
     assert last["metadata"] == {"agrees_up_to": 4, "anchored_up_to": 12}
     tamper("DELETE FROM audit_events WHERE seq > 12")  # from here on the new anchors hold

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from clinic_app.core import db
-from clinic_app.models.patients import Patient
+from clinic_app.models.patients import PATIENTS
 from tests import factories
 from tests.db import tools
 
@@ -86,11 +86,11 @@ def test_a_violated_constraint_has_the_same_name_on_both_databases(desk, change,
     tools.write("UPDATE counters SET value = 0")
     factories.make_patient(desk, national_id="NID 1")
     with db.reading() as session:
-        row = dict(session.execute(sa.select(Patient.__table__)).mappings().first())
+        row = dict(session.execute(sa.select(PATIENTS)).mappings().first())
     row.pop("id")
     row |= {"patient_id": "OTHER", "national_id_key": None} | change
     with pytest.raises(sa.exc.IntegrityError) as caught, db.transaction() as session:
-        session.execute(sa.insert(Patient.__table__), row)
+        session.execute(sa.insert(PATIENTS), row)
     assert db.violated(caught.value) == name
 
 

@@ -97,16 +97,16 @@ def test_drafts_are_for_whoever_may_send_the_form(people):
 
 
 @pytest.mark.asvs("11.3.3", "11.3.4")
-def test_sealed_text_is_different_each_time_and_bound_to_key_purpose_and_place(database, change_setting):
-    one, two = encryption.seal("amina", "draft", "1"), encryption.seal("amina", "draft", "1")
+def test_encrypted_text_is_different_each_time_and_bound_to_key_purpose_and_place(database, change_setting):
+    one, two = encryption.encrypt("amina", "draft", "1"), encryption.encrypt("amina", "draft", "1")
     assert one != two
-    assert encryption.unseal(one, "draft", "1") == "amina"
+    assert encryption.decrypt(one, "draft", "1") == "amina"
     for purpose, place in (("totp", "1"), ("draft", "2")):
         with pytest.raises(encryption.Unreadable):
-            encryption.unseal(one, purpose, place)
+            encryption.decrypt(one, purpose, place)
     for broken in ("", "AA", one[:-4], one[:10] + ("A" if one[10] != "A" else "B") + one[11:], "ö"):
         with pytest.raises(encryption.Unreadable):
-            encryption.unseal(broken, "draft", "1")
+            encryption.decrypt(broken, "draft", "1")
     change_setting("CLINIC_TOKEN_KEY", "another key of forty characters, or so...")
     with pytest.raises(encryption.Unreadable):
-        encryption.unseal(one, "draft", "1")
+        encryption.decrypt(one, "draft", "1")

@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from clinic_app.core import clock, db
 from clinic_app.core.prepared import Prepared
-from clinic_app.models.audit import AuditEvent
-from clinic_app.models.patients import Counter, Patient
+from clinic_app.models.audit import AUDIT_EVENTS
+from clinic_app.models.patients import COUNTERS, PATIENTS, Counter, Patient
 from tests import factories
 from tests.db import tools
 
-PATIENTS, COUNTERS, EVENTS = Patient.__table__, Counter.__table__, AuditEvent.__table__
+PATIENTS, COUNTERS, EVENTS = PATIENTS, COUNTERS, AUDIT_EVENTS
 FIND = sa.select(PATIENTS).where(PATIENTS.c.id == sa.bindparam("key"))
 ADD = Prepared(sa.insert(COUNTERS).values(name=sa.bindparam("name"), value=sa.bindparam("value")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 
 import pytest
@@ -282,7 +283,15 @@ def test_a_commit_that_fails_leaves_nothing(desk, monkeypatch):
             failed.append(1)
             raise OSError("disk full")
 
-    monkeypatch.setattr(db, "_before_commit", [*db._before_commit, refuse])
+    transaction = db.transaction
+
+    @contextlib.contextmanager
+    def failing():
+        with transaction() as session:
+            yield session
+            refuse(session)
+
+    monkeypatch.setattr(db, "transaction", failing)
     with pytest.raises(Unexpected):
         registration.register_patient(desk, _with_portal())
     assert failed

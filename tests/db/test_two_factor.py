@@ -112,7 +112,7 @@ def test_nothing_asks_for_a_code_before_the_first_one_was_given(grace):
 
 
 @pytest.mark.asvs("6.5.2", "11.3.3")
-def test_the_secret_is_sealed_and_recovery_codes_are_hashed(grace):
+def test_the_secret_is_encrypted_and_recovery_codes_are_hashed(grace):
     phone = _set_up(grace)
     everything = str(tools.raw("SELECT * FROM accounts")) + str(tools.raw("SELECT * FROM recovery_codes"))
     assert phone.secret not in everything

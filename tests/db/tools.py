@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 
 import clinic_app.models  # noqa: F401  makes the tables known
 from clinic_app.core import context, db
-from clinic_app.models.audit import AuditEvent
+from clinic_app.models.audit import AUDIT_EVENTS
 
 TABLES = tuple(sorted(SQLModel.metadata.tables))
 TRAIL = ("audit_events", "audit_head")
@@ -46,9 +46,8 @@ def dump(*, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
 
 
 def trail(action: str | None = None, *, after: int = 0) -> list[Any]:
-    """Audit events in order, perhaps of one action or after one number."""
-    events = AuditEvent.__table__  # type: ignore[attr-defined]
-    statement = sa.select(events).where(events.c.seq > after).order_by(events.c.seq)
+    """Audit AUDIT_EVENTS in order, perhaps of one action or after one number."""
+    statement = sa.select(AUDIT_EVENTS).where(AUDIT_EVENTS.c.seq > after).order_by(AUDIT_EVENTS.c.seq)
     with db.reading() as session:
         rows = list(session.execute(statement).mappings())
     return [row for row in rows if action is None or row["action"] == action]

@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from clinic_app.core import clock, db, encryption, logs
 from clinic_app.core.errors import InvalidInput
-from clinic_app.models.accounts import Draft
+from clinic_app.models.accounts import DRAFTS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.authorization import demand
 
-_DRAFTS = Draft.__table__  # type: ignore[attr-defined]
 _PURPOSE = "draft"
 LIFE = dt.timedelta(hours=24)
 FIELDS_AT_MOST, LONGEST_FIELD = 40, 2000
@@ -65,19 +63,12 @@ def save_draft(actor: Actor, form: str, fields: Mapping[str, Any]) -> None:
     values = {
         "account_id": actor.account_id,
         "form": form,
-        "body": encryption.seal(json.dumps(kept), _PURPOSE, _place(actor, form)),
+        "body": encryption.encrypt(json.dumps(kept), _PURPOSE, _place(actor, form)),
         "expires_at": now + LIFE,
     }
     with db.transaction() as session:
-        session.execute(delete(_DRAFTS).where(_DRAFTS.c.expires_at <= now))
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(_DRAFTS).values(**values)
-        session.execute(
-            statement.on_conflict_do_update(
-                index_elements=[_DRAFTS.c.account_id, _DRAFTS.c.form],
-                set_={"body": statement.excluded.body, "expires_at": statement.excluded.expires_at},
-            )
-        )
+        session.execute(delete(DRAFTS).where(DRAFTS.c.expires_at <= now))
+        db.upsert(session, DRAFTS, values, change={name: values[name] for name in ("body", "expires_at")})
 
 
 def read_draft(actor: Actor, form: str) -> dict[str, str]:
@@ -88,14 +79,14 @@ def read_draft(actor: Actor, form: str) -> dict[str, str]:
     _demand(actor, form)
     with db.reading() as session:
         body = session.execute(
-            select(_DRAFTS.c.body).where(
-                _DRAFTS.c.account_id == actor.account_id, _DRAFTS.c.form == form, _DRAFTS.c.expires_at > clock.now()
+            select(DRAFTS.c.body).where(
+                DRAFTS.c.account_id == actor.account_id, DRAFTS.c.form == form, DRAFTS.c.expires_at > clock.now()
             )
         ).scalar_one_or_none()
     if body is None:
         return {}
     try:
-        return json.loads(encryption.unseal(body, _PURPOSE, _place(actor, form)))
+        return json.loads(encryption.decrypt(body, _PURPOSE, _place(actor, form)))
     except encryption.Unreadable as error:
         logs.failure(error, "draft")
         return {}
@@ -105,8 +96,8 @@ def discard_draft(actor: Actor, form: str) -> None:
     """Forget the draft of ``form``: it was sent, or is not wanted. Raises as ``save_draft``."""
     _demand(actor, form)
     with db.reading() as session:
-        own = (_DRAFTS.c.account_id == actor.account_id, _DRAFTS.c.form == form)
-        there = session.execute(select(_DRAFTS.c.form).where(*own)).one_or_none()
+        own = (DRAFTS.c.account_id == actor.account_id, DRAFTS.c.form == form)
+        there = session.execute(select(DRAFTS.c.form).where(*own)).one_or_none()
     if there is not None:
         with db.transaction() as session:
-            session.execute(delete(_DRAFTS).where(*own))
+            session.execute(delete(DRAFTS).where(*own))

@@ -8,9 +8,8 @@ from typing import Any
 from sqlalchemy import delete
 
 from clinic_app.core import clock, crypto, db
-from clinic_app.models.accounts import FlashNote
+from clinic_app.models.accounts import FLASH_NOTES, FlashNote
 
-_NOTES = FlashNote.__table__  # type: ignore[attr-defined]
 LIFE = dt.timedelta(seconds=60)
 
 
@@ -18,7 +17,7 @@ def put_note(**body: Any) -> str:
     """Keep ``body`` (no secrets) for a minute; returns the token for the cookie. Expired notes are removed."""
     token, now = crypto.new_token(), clock.now()
     with db.transaction() as session:
-        session.execute(delete(_NOTES).where(_NOTES.c.expires_at <= now))
+        session.execute(delete(FLASH_NOTES).where(FLASH_NOTES.c.expires_at <= now))
         session.add(FlashNote(token_hash=crypto.digest(token), body=body, expires_at=now + LIFE))
     return token
 
@@ -29,6 +28,8 @@ def pop_note(token_hash: str) -> dict[str, Any]:
         return {}
     with db.transaction() as session:
         gone = session.execute(
-            delete(_NOTES).where(_NOTES.c.token_hash == token_hash).returning(_NOTES.c.body, _NOTES.c.expires_at)
+            delete(FLASH_NOTES)
+            .where(FLASH_NOTES.c.token_hash == token_hash)
+            .returning(FLASH_NOTES.c.body, FLASH_NOTES.c.expires_at)
         ).one_or_none()
     return dict(gone.body) if gone is not None and gone.expires_at > clock.now() else {}

@@ -7,20 +7,19 @@ import secrets
 from dataclasses import dataclass
 
 import pyotp
+from pyotp.totp import TOTP
 from sqlalchemy import delete, func, insert, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, encryption, logs
-from clinic_app.models.accounts import Account, RecoveryCode
+from clinic_app.models.accounts import ACCOUNTS, RECOVERY_CODES, Account
 
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_CODES = RecoveryCode.__table__  # type: ignore[attr-defined]
 _PURPOSE = "totp"
 STEP = 30  # seconds
 DIGITS = 6
 WINDOW = 1  # steps a clock may be off, each way
 SECRET_LENGTH = 32  # base32 characters: 160 bits
-RECOVERY_CODES = 10
+CODES_AT_ONCE = 10
 #: Upper case, none that look alike: 30 symbols.
 _SYMBOLS = "ABCDEFGHJKMNPQRSTVWXYZ23456789"
 _MARK = 2  # symbols that find a code among the ten
@@ -34,17 +33,17 @@ def new_secret() -> str:
     return pyotp.random_base32(SECRET_LENGTH)
 
 
-def seal_secret(account_id: int, secret: str) -> str:
+def encrypt_secret(account_id: int, secret: str) -> str:
     """The secret as it is kept."""
-    return encryption.seal(secret, _PURPOSE, str(account_id))
+    return encryption.encrypt(secret, _PURPOSE, str(account_id))
 
 
-def open_secret(account: Account) -> str | None:
+def decrypt_secret(account: Account) -> str | None:
     """The account's secret; None where there is none or it cannot be read."""
     if account.totp_secret is None:
         return None
     try:
-        return encryption.unseal(account.totp_secret, _PURPOSE, str(account.id))
+        return encryption.decrypt(account.totp_secret, _PURPOSE, str(account.id))
     except encryption.Unreadable as error:
         logs.failure(error, "second factor")
         return None
@@ -59,7 +58,7 @@ def matching_counter(secret: str, code: str) -> int | None:
     """The time step whose code this is, among those the window allows; None for a wrong one."""
     if len(code) != DIGITS or not (code.isascii() and code.isdecimal()):
         return None
-    now, totp, found = int(clock.now().timestamp()) // STEP, pyotp.TOTP(secret, digits=DIGITS, interval=STEP), None
+    now, totp, found = int(clock.now().timestamp()) // STEP, TOTP(secret, digits=DIGITS, interval=STEP), None
     for counter in range(now - WINDOW, now + WINDOW + 1):
         if hmac.compare_digest(totp.generate_otp(counter), code):
             found = counter
@@ -69,10 +68,10 @@ def matching_counter(secret: str, code: str) -> int | None:
 def use_counter(session: Session, account_id: int, counter: int) -> bool:
     """Use a time step up: False if it, or a later one, has been used. Of several calls at once, one gets True."""
     used = session.execute(
-        update(_ACCOUNTS)
-        .where(_ACCOUNTS.c.id == account_id, func.coalesce(_ACCOUNTS.c.totp_counter, 0) < counter)
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.id == account_id, func.coalesce(ACCOUNTS.c.totp_counter, 0) < counter)
         .values(totp_counter=counter)
-        .returning(_ACCOUNTS.c.id)
+        .returning(ACCOUNTS.c.id)
     )
     return used.scalar_one_or_none() is not None
 
@@ -83,7 +82,7 @@ def use_counter(session: Session, account_id: int, counter: int) -> bool:
 def new_recovery_codes() -> tuple[tuple[str, ...], list[tuple[str, str]]]:
     """Ten codes to show, in groups, and (mark, hash) of each to keep. Slow: call it before the transaction."""
     marks: set[str] = set()
-    while len(marks) < RECOVERY_CODES:
+    while len(marks) < CODES_AT_ONCE:
         marks.add("".join(secrets.choice(_SYMBOLS) for _ in range(_MARK)))
     shown, kept = [], []
     for mark in sorted(marks, key=lambda _: secrets.token_bytes(4)):
@@ -95,10 +94,10 @@ def new_recovery_codes() -> tuple[tuple[str, ...], list[tuple[str, str]]]:
 
 def keep_recovery_codes(session: Session, account_id: int, kept: list[tuple[str, str]]) -> None:
     """Replace an account's recovery codes."""
-    session.execute(delete(_CODES).where(_CODES.c.account_id == account_id))
+    session.execute(delete(RECOVERY_CODES).where(RECOVERY_CODES.c.account_id == account_id))
     if kept:
         rows = [{"account_id": account_id, "mark": mark, "code_hash": hashed} for mark, hashed in kept]
-        session.execute(insert(_CODES), rows)
+        session.execute(insert(RECOVERY_CODES), rows)
 
 
 def find_recovery_code(session: Session, account_id: int, code: str) -> tuple[int, str] | None:
@@ -106,8 +105,10 @@ def find_recovery_code(session: Session, account_id: int, code: str) -> tuple[in
     if len(code) != _LENGTH:
         return None
     row = session.execute(
-        select(_CODES.c.id, _CODES.c.code_hash).where(
-            _CODES.c.account_id == account_id, _CODES.c.mark == code[:_MARK], _CODES.c.used_at.is_(None)
+        select(RECOVERY_CODES.c.id, RECOVERY_CODES.c.code_hash).where(
+            RECOVERY_CODES.c.account_id == account_id,
+            RECOVERY_CODES.c.mark == code[:_MARK],
+            RECOVERY_CODES.c.used_at.is_(None),
         )
     ).one_or_none()
     return (row.id, row.code_hash) if row is not None else None
@@ -116,10 +117,10 @@ def find_recovery_code(session: Session, account_id: int, code: str) -> tuple[in
 def use_recovery_code(session: Session, code_id: int) -> bool:
     """Use a recovery code up: of several calls at once, one gets True."""
     used = session.execute(
-        update(_CODES)
-        .where(_CODES.c.id == code_id, _CODES.c.used_at.is_(None))
+        update(RECOVERY_CODES)
+        .where(RECOVERY_CODES.c.id == code_id, RECOVERY_CODES.c.used_at.is_(None))
         .values(used_at=clock.now())
-        .returning(_CODES.c.id)
+        .returning(RECOVERY_CODES.c.id)
     )
     return used.scalar_one_or_none() is not None
 
@@ -150,6 +151,6 @@ def use(session: Session, account: Account, proof: Proof) -> bool:
     """Use a code up, inside the caller's transaction with the account's row locked: whether it was right and unused."""
     if proof.recovery_id is not None:
         return use_recovery_code(session, proof.recovery_id)
-    secret = open_secret(account)
+    secret = decrypt_secret(account)
     counter = matching_counter(secret, proof.code) if secret is not None else None
     return counter is not None and use_counter(session, account.id or 0, counter)

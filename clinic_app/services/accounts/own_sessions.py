@@ -6,16 +6,13 @@ from sqlalchemy import select, update
 
 from clinic_app.core import clock, db
 from clinic_app.core.errors import NotFound
-from clinic_app.models.accounts import Account, LoginSession
+from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, Account
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import sessions
 from clinic_app.services.accounts.views import FailedTries, OwnSession
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
 
 
 def list_own_sessions(actor: Actor) -> tuple[OwnSession, ...]:
@@ -24,14 +21,14 @@ def list_own_sessions(actor: Actor) -> tuple[OwnSession, ...]:
     now = clock.now()
     with db.reading() as session:
         rows = session.execute(
-            select(_SESSIONS)
+            select(LOGIN_SESSIONS)
             .where(
-                _SESSIONS.c.account_id == actor.account_id,
-                _SESSIONS.c.ended_at.is_(None),
-                _SESSIONS.c.expires_at > now,
-                _SESSIONS.c.last_seen_at > now - sessions.idle_limit(actor.role),
+                LOGIN_SESSIONS.c.account_id == actor.account_id,
+                LOGIN_SESSIONS.c.ended_at.is_(None),
+                LOGIN_SESSIONS.c.expires_at > now,
+                LOGIN_SESSIONS.c.last_seen_at > now - sessions.idle_limit(actor.role),
             )
-            .order_by(_SESSIONS.c.id.desc())
+            .order_by(LOGIN_SESSIONS.c.id.desc())
         ).all()
     return tuple(
         OwnSession(
@@ -49,14 +46,14 @@ def end_own_session(actor: Actor, session_id: int) -> None:
     demand(actor, Permission.OWN_SESSION)
     with db.transaction() as session:
         ended = session.execute(
-            update(_SESSIONS)
+            update(LOGIN_SESSIONS)
             .where(
-                _SESSIONS.c.id == session_id,
-                _SESSIONS.c.account_id == actor.account_id,
-                _SESSIONS.c.ended_at.is_(None),
+                LOGIN_SESSIONS.c.id == session_id,
+                LOGIN_SESSIONS.c.account_id == actor.account_id,
+                LOGIN_SESSIONS.c.ended_at.is_(None),
             )
             .values(ended_at=clock.now(), end_reason="ended by owner")
-            .returning(_SESSIONS.c.id)
+            .returning(LOGIN_SESSIONS.c.id)
         ).scalar_one_or_none()
         if ended is not None:
             _note(session, actor, {"one": True})
@@ -96,9 +93,9 @@ def take_failed_tries(actor: Actor) -> FailedTries | None:
         return None
     with db.transaction() as session:
         told = session.execute(
-            update(_ACCOUNTS)
-            .where(_ACCOUNTS.c.id == account.id, _ACCOUNTS.c.told_tries == account.told_tries)
+            update(ACCOUNTS)
+            .where(ACCOUNTS.c.id == account.id, ACCOUNTS.c.told_tries == account.told_tries)
             .values(told_tries=0, told_failed_at=None)
-            .returning(_ACCOUNTS.c.id)
+            .returning(ACCOUNTS.c.id)
         ).scalar_one_or_none()
     return FailedTries(account.told_tries, account.told_failed_at) if told is not None else None

@@ -16,7 +16,7 @@ from zxcvbn import zxcvbn
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.errors import AuthenticationRequired, InvalidInput
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import Account, LoginSession
+from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, Account, LoginSession
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import blocklist, reauthentication, sessions
@@ -26,8 +26,6 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
 
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
 SHORTEST, LONGEST = 15, 128  # code points
 _WORDS = ("Very weak", "Weak", "Could be stronger", "Strong", "Very strong")
 #: zxcvbn takes more than linear time: it reads this much and no more.
@@ -131,7 +129,7 @@ def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: s
         raise InvalidInput({"confirm_password": "The two passwords are not the same."})
     with db.reading() as session:
         kept = session.execute(
-            select(_ACCOUNTS.c.password_hash).where(_ACCOUNTS.c.id == actor.account_id, _ACCOUNTS.c.password_temporary)
+            select(ACCOUNTS.c.password_hash).where(ACCOUNTS.c.id == actor.account_id, ACCOUNTS.c.password_temporary)
         ).scalar_one_or_none()
     if kept is None:  # before comparing: this must not tell whether a guess is one's own password
         raise AuthenticationRequired
@@ -141,8 +139,8 @@ def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: s
     with db.transaction() as session:
         account = session.execute(
             select(Account)
-            .join(LoginSession, _SESSIONS.c.account_id == _ACCOUNTS.c.id)
-            .where(_SESSIONS.c.token_hash == session_token_hash, _SESSIONS.c.ended_at.is_(None))
+            .join(LoginSession, LOGIN_SESSIONS.c.account_id == ACCOUNTS.c.id)
+            .where(LOGIN_SESSIONS.c.token_hash == session_token_hash, LOGIN_SESSIONS.c.ended_at.is_(None))
             .with_for_update()
         ).scalar_one_or_none()
         now = clock.now()
@@ -198,7 +196,7 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
     if new != again:
         raise InvalidInput({"confirm_password": "The two passwords are not the same."})
     with db.reading() as session:
-        second = session.execute(select(_ACCOUNTS.c.totp_enabled_at).where(_ACCOUNTS.c.id == actor.account_id)).scalar()
+        second = session.execute(select(ACCOUNTS.c.totp_enabled_at).where(ACCOUNTS.c.id == actor.account_id)).scalar()
     if second is not None:
         demand_fresh(actor)
     try:
@@ -211,8 +209,8 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
     with db.transaction() as session:
         account = session.execute(
             select(Account)
-            .join(LoginSession, _SESSIONS.c.account_id == _ACCOUNTS.c.id)
-            .where(_SESSIONS.c.token_hash == session_token_hash, _SESSIONS.c.ended_at.is_(None))
+            .join(LoginSession, LOGIN_SESSIONS.c.account_id == ACCOUNTS.c.id)
+            .where(LOGIN_SESSIONS.c.token_hash == session_token_hash, LOGIN_SESSIONS.c.ended_at.is_(None))
             .with_for_update()
         ).scalar_one_or_none()
         if (

@@ -9,10 +9,8 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, crypto
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import Account, Role
+from clinic_app.models.accounts import ACCOUNTS, Account, Role
 from clinic_app.services.accounts.views import Credentials
-
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 
 
 def prepare_credentials(username: str) -> tuple[Credentials, str]:
@@ -56,7 +54,5 @@ def add_portal_account(
 def rename_portal_account(session: Session, patient_id: int, full_name: str) -> None:
     """Building block: give the patient's account, if there is one, the patient's present name."""
     session.execute(
-        update(_ACCOUNTS)
-        .where(_ACCOUNTS.c.patient_id == patient_id)
-        .values(full_name=full_name, updated_at=clock.now())
+        update(ACCOUNTS).where(ACCOUNTS.c.patient_id == patient_id).values(full_name=full_name, updated_at=clock.now())
     )

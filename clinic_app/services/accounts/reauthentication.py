@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from clinic_app.core import context, crypto, db
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, TooManyAttempts
-from clinic_app.models.accounts import Account
+from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CodeRefused, WrongPassword
@@ -16,8 +16,6 @@ from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 
 
 def _refused(actor: Actor, error: ClinicError) -> ClinicError:
@@ -82,7 +80,7 @@ def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token
     account = check_own_password(actor, password)
     proof = _look_at_code(actor, account, code) if account.totp_enabled_at is not None else None
     with db.transaction() as session:
-        current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
+        current = session.execute(select(Account).where(ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         unchanged = current.is_active and current.password_changed_at == account.password_changed_at
         right = proof is None or one_time_codes.use(session, current, proof)
         renewed = sessions.renew(session, session_token_hash, current.id or 0) if unchanged and right else None

@@ -9,13 +9,11 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, context, crypto, db
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import Account, LoginSession, Role
+from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, Account, LoginSession, Role
 from clinic_app.services.access import ANONYMOUS, Actor
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
 
-_SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 #: Activity is written down this coarsely, so that looking up a session is nearly always a read.
 TOUCH_EVERY = dt.timedelta(seconds=20)
 #: Open sessions of one account and kind; opening one more ends the oldest.
@@ -81,20 +79,22 @@ def open_session(session: Session, account: Account, kind: str = "page") -> tupl
 def _make_room(session: Session, account: Account, kind: str, now: dt.datetime) -> None:
     """End the oldest open sessions of this kind, to make room for one more."""
     kept = session.execute(
-        select(_SESSIONS.c.id)
+        select(LOGIN_SESSIONS.c.id)
         .where(
-            _SESSIONS.c.account_id == account.id,
-            _SESSIONS.c.kind == kind,
-            _SESSIONS.c.ended_at.is_(None),
-            _SESSIONS.c.expires_at > now,
-            _SESSIONS.c.last_seen_at > now - idle_limit(account.role),
+            LOGIN_SESSIONS.c.account_id == account.id,
+            LOGIN_SESSIONS.c.kind == kind,
+            LOGIN_SESSIONS.c.ended_at.is_(None),
+            LOGIN_SESSIONS.c.expires_at > now,
+            LOGIN_SESSIONS.c.last_seen_at > now - idle_limit(account.role),
         )
-        .order_by(_SESSIONS.c.id.desc())
+        .order_by(LOGIN_SESSIONS.c.id.desc())
     )
     surplus = list(kept.scalars())[(API_AT_MOST if kind == "api" else AT_MOST) - 1 :]
     if surplus:
         session.execute(
-            update(_SESSIONS).where(_SESSIONS.c.id.in_(surplus)).values(ended_at=now, end_reason="too many sessions")
+            update(LOGIN_SESSIONS)
+            .where(LOGIN_SESSIONS.c.id.in_(surplus))
+            .values(ended_at=now, end_reason="too many sessions")
         )
         db.changed(session)
 
@@ -114,8 +114,8 @@ def resolve(token_hash: str, *, touch: bool = True) -> Actor:
     with db.reading() as session:
         found = session.execute(
             select(LoginSession, Account)
-            .join(Account, _ACCOUNTS.c.id == _SESSIONS.c.account_id)
-            .where(_SESSIONS.c.token_hash == token_hash)
+            .join(Account, ACCOUNTS.c.id == LOGIN_SESSIONS.c.account_id)
+            .where(LOGIN_SESSIONS.c.token_hash == token_hash)
         ).one_or_none()
     if found is None:
         return ANONYMOUS
@@ -125,8 +125,8 @@ def resolve(token_hash: str, *, touch: bool = True) -> Actor:
     if touch and row.last_seen_at < now - TOUCH_EVERY:
         with db.transaction() as session:
             session.execute(
-                update(_SESSIONS)
-                .where(_SESSIONS.c.id == row.id, _SESSIONS.c.ended_at.is_(None))
+                update(LOGIN_SESSIONS)
+                .where(LOGIN_SESSIONS.c.id == row.id, LOGIN_SESSIONS.c.ended_at.is_(None))
                 .values(last_seen_at=now)
             )
     return actor_of(account, row.id, row.proved_at)
@@ -135,21 +135,21 @@ def resolve(token_hash: str, *, touch: bool = True) -> Actor:
 def remember_path(token_hash: str, path: str) -> None:
     """Keep which page the person behind a session is on, to bring them back to it after an idle end."""
     with db.reading() as session:
-        found = session.execute(select(_SESSIONS.c.path).where(_SESSIONS.c.token_hash == token_hash))
+        found = session.execute(select(LOGIN_SESSIONS.c.path).where(LOGIN_SESSIONS.c.token_hash == token_hash))
         kept = found.scalar_one_or_none()
     if kept is None or kept == path or len(path) > _LONGEST_PATH:
         return
     with db.transaction() as session:
-        session.execute(update(_SESSIONS).where(_SESSIONS.c.token_hash == token_hash).values(path=path))
+        session.execute(update(LOGIN_SESSIONS).where(LOGIN_SESSIONS.c.token_hash == token_hash).values(path=path))
 
 
 def path_of(session: Session, token_hash: str, account_id: int) -> str:
     """The page a session of this account was on when it went idle; empty where it was ended or somebody else's."""
     found = session.execute(
-        select(_SESSIONS.c.path).where(
-            _SESSIONS.c.token_hash == token_hash,
-            _SESSIONS.c.account_id == account_id,
-            _SESSIONS.c.ended_at.is_(None),
+        select(LOGIN_SESSIONS.c.path).where(
+            LOGIN_SESSIONS.c.token_hash == token_hash,
+            LOGIN_SESSIONS.c.account_id == account_id,
+            LOGIN_SESSIONS.c.ended_at.is_(None),
         )
     )
     return found.scalar_one_or_none() or ""
@@ -162,14 +162,14 @@ def renew(session: Session, token_hash: str, account_id: int) -> tuple[str, Logi
     """
     token, now = crypto.new_token(), clock.now()
     changed = session.execute(
-        update(_SESSIONS)
+        update(LOGIN_SESSIONS)
         .where(
-            _SESSIONS.c.token_hash == token_hash,
-            _SESSIONS.c.account_id == account_id,
-            _SESSIONS.c.ended_at.is_(None),
+            LOGIN_SESSIONS.c.token_hash == token_hash,
+            LOGIN_SESSIONS.c.account_id == account_id,
+            LOGIN_SESSIONS.c.ended_at.is_(None),
         )
         .values(token_hash=crypto.digest(token), proved_at=now, last_seen_at=now)
-        .returning(_SESSIONS.c.id)
+        .returning(LOGIN_SESSIONS.c.id)
     ).scalar_one_or_none()
     row = session.get(LoginSession, changed, populate_existing=True) if changed is not None else None
     return (token, row) if row is not None else None
@@ -178,8 +178,12 @@ def renew(session: Session, token_hash: str, account_id: int) -> tuple[str, Logi
 def end_sessions(session: Session, account_id: int, reason: str, *, keep: int | None = None) -> None:
     """End all sessions of an account (but ``keep``), inside the caller's transaction."""
     session.execute(
-        update(_SESSIONS)
-        .where(_SESSIONS.c.account_id == account_id, _SESSIONS.c.ended_at.is_(None), _SESSIONS.c.id != (keep or 0))
+        update(LOGIN_SESSIONS)
+        .where(
+            LOGIN_SESSIONS.c.account_id == account_id,
+            LOGIN_SESSIONS.c.ended_at.is_(None),
+            LOGIN_SESSIONS.c.id != (keep or 0),
+        )
         .values(ended_at=clock.now(), end_reason=reason)
     )
 
@@ -187,8 +191,8 @@ def end_sessions(session: Session, account_id: int, reason: str, *, keep: int | 
 def end_one(session: Session, token_hash: str, reason: str) -> None:
     """End the session behind a token's hash, if it is still open, inside the caller's transaction."""
     session.execute(
-        update(_SESSIONS)
-        .where(_SESSIONS.c.token_hash == token_hash, _SESSIONS.c.ended_at.is_(None))
+        update(LOGIN_SESSIONS)
+        .where(LOGIN_SESSIONS.c.token_hash == token_hash, LOGIN_SESSIONS.c.ended_at.is_(None))
         .values(ended_at=clock.now(), end_reason=reason)
     )
 

@@ -12,16 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
-from clinic_app.core import clock, crypto, logs
+from clinic_app.core import clock, crypto, db, logs
 from clinic_app.core.prepared import Prepared
-from clinic_app.models.accounts import SignInLimit
+from clinic_app.models.accounts import SIGN_IN_LIMITS
 
-_LIMITS = SignInLimit.__table__  # type: ignore[attr-defined]
 EVERYBODY = "everybody"
-_BLOCKED = Prepared(select(_LIMITS.c.blocked_until).where(_LIMITS.c.key == bindparam("key")))
+_BLOCKED = Prepared(select(SIGN_IN_LIMITS.c.blocked_until).where(SIGN_IN_LIMITS.c.key == bindparam("key")))
 WINDOW = dt.timedelta(minutes=5)
 PER_ACCOUNT = 10
 PER_ACCOUNT_AND_ADDRESS = 5
@@ -67,23 +65,21 @@ def _code_key(username: str) -> str:
 
 
 def _count(session: Session, key: str, now: dt.datetime) -> tuple[int, int, dt.datetime | None]:
-    dialect = session.get_bind().dialect.name
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    blocked = _LIMITS.c.blocked_until > now
-    stale = _LIMITS.c.window_started_at <= now - WINDOW
-    statement = insert(_LIMITS).values(key=key, failures=1, consecutive=1, window_started_at=now)
-    statement = statement.on_conflict_do_update(
-        index_elements=[_LIMITS.c.key],
-        set_={
-            "failures": case((blocked, _LIMITS.c.failures), (stale, 1), else_=_LIMITS.c.failures + 1),
-            "consecutive": case((blocked, _LIMITS.c.consecutive), else_=_LIMITS.c.consecutive + 1),
+    blocked = SIGN_IN_LIMITS.c.blocked_until > now
+    stale = SIGN_IN_LIMITS.c.window_started_at <= now - WINDOW
+    return db.upsert(
+        session,
+        SIGN_IN_LIMITS,
+        {"key": key, "failures": 1, "consecutive": 1, "window_started_at": now},
+        change={
+            "failures": case((blocked, SIGN_IN_LIMITS.c.failures), (stale, 1), else_=SIGN_IN_LIMITS.c.failures + 1),
+            "consecutive": case((blocked, SIGN_IN_LIMITS.c.consecutive), else_=SIGN_IN_LIMITS.c.consecutive + 1),
             "window_started_at": case(
-                (blocked, _LIMITS.c.window_started_at), (stale, now), else_=_LIMITS.c.window_started_at
+                (blocked, SIGN_IN_LIMITS.c.window_started_at), (stale, now), else_=SIGN_IN_LIMITS.c.window_started_at
             ),
         },
-    ).returning(_LIMITS.c.failures, _LIMITS.c.consecutive, _LIMITS.c.blocked_until)
-    failures, consecutive, until = session.execute(statement).one()
-    return failures, consecutive, until
+        returning=(SIGN_IN_LIMITS.c.failures, SIGN_IN_LIMITS.c.consecutive, SIGN_IN_LIMITS.c.blocked_until),
+    )
 
 
 def _block(session: Session, key: str, limit: int, consecutive: int, now: dt.datetime) -> None:
@@ -95,7 +91,7 @@ def _block(session: Session, key: str, limit: int, consecutive: int, now: dt.dat
         until = now + WINDOW
         after = {"failures": 0, "consecutive": 0, "window_started_at": until}
         logs.get("limits").error("sign_in_ceiling_reached", limit=limit, seconds=WINDOW.total_seconds())
-    session.execute(update(_LIMITS).where(_LIMITS.c.key == key).values(blocked_until=until, **after))
+    session.execute(update(SIGN_IN_LIMITS).where(SIGN_IN_LIMITS.c.key == key).values(blocked_until=until, **after))
 
 
 def count_try(session: Session, username: str, address: str) -> Verdict:
@@ -128,36 +124,40 @@ def _count_all(session: Session, keys: dict[str, int], stops: str) -> Verdict:
 
 def _longest_wait(session: Session, keys: Iterable[str]) -> int:
     """Seconds from now: the try may have waited for its turn."""
-    until = session.execute(select(func.max(_LIMITS.c.blocked_until)).where(_LIMITS.c.key.in_(list(keys)))).scalar_one()
+    until = session.execute(
+        select(func.max(SIGN_IN_LIMITS.c.blocked_until)).where(SIGN_IN_LIMITS.c.key.in_(list(keys)))
+    ).scalar_one()
     return max(1, math.ceil((until - clock.now()).total_seconds()))
 
 
 def forgive(session: Session, username: str, address: str) -> None:
     """After the right password: forget the failures of this name here, and take back what it cost the others."""
     pair, place, account, everybody = _keys(username, address)
-    session.execute(delete(_LIMITS).where(_LIMITS.c.key == pair))
+    session.execute(delete(SIGN_IN_LIMITS).where(SIGN_IN_LIMITS.c.key == pair))
     _take_back(session, place)
-    session.execute(delete(_LIMITS).where(_LIMITS.c.key == account))
+    session.execute(delete(SIGN_IN_LIMITS).where(SIGN_IN_LIMITS.c.key == account))
     _take_back(session, everybody)
 
 
 def _take_back(session: Session, key: str) -> None:
     session.execute(
-        update(_LIMITS)
-        .where(_LIMITS.c.key == key, _LIMITS.c.failures > 0)
-        .values(failures=_LIMITS.c.failures - 1, consecutive=0)
+        update(SIGN_IN_LIMITS)
+        .where(SIGN_IN_LIMITS.c.key == key, SIGN_IN_LIMITS.c.failures > 0)
+        .values(failures=SIGN_IN_LIMITS.c.failures - 1, consecutive=0)
     )
 
 
 def forgive_codes(session: Session, username: str) -> None:
     """After the right code: forget the wrong ones."""
-    session.execute(delete(_LIMITS).where(_LIMITS.c.key == _code_key(username)))
+    session.execute(delete(SIGN_IN_LIMITS).where(SIGN_IN_LIMITS.c.key == _code_key(username)))
 
 
 def unlock(session: Session, username: str) -> None:
     """Forget all failures of ``username``, wherever they came from, as after a reset of its password."""
-    session.execute(delete(_LIMITS).where(_LIMITS.c.key.startswith(_pairs(username), autoescape=True)))
-    session.execute(delete(_LIMITS).where(_LIMITS.c.key.in_([account_key(username), _code_key(username)])))
+    session.execute(delete(SIGN_IN_LIMITS).where(SIGN_IN_LIMITS.c.key.startswith(_pairs(username), autoescape=True)))
+    session.execute(
+        delete(SIGN_IN_LIMITS).where(SIGN_IN_LIMITS.c.key.in_([account_key(username), _code_key(username)]))
+    )
 
 
 def locked_until(session: Session, username: str) -> dt.datetime | None:

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, context, crypto, db
 from clinic_app.core.errors import ClinicError, TooManyAttempts
-from clinic_app.models.accounts import Account, PendingSignIn, Role
+from clinic_app.models.accounts import ACCOUNTS, PENDING_SIGN_INS, Account, PendingSignIn, Role
 from clinic_app.services.access import ANONYMOUS
 from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import (
@@ -25,8 +25,6 @@ from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.recording import record
 
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_PENDING = PendingSignIn.__table__  # type: ignore[attr-defined]
 #: A temporary password is dead after so many wrong tries (ASVS 5.0 6.4.1 asks for short-lived first secrets).
 TEMPORARY_TRIES = 10
 STAFF_DOOR, PATIENT_DOOR = "staff", "patient"
@@ -65,7 +63,7 @@ def _count(door: str, name: str) -> tuple[Account | None, sign_in_throttle.Verdi
     """Count the try before anything slow, and find the account."""
     with db.transaction() as session:
         verdict = sign_in_throttle.count_try(session, name, context.current().address)
-        account = session.execute(select(Account).where(_ACCOUNTS.c.username == name)).scalar_one_or_none()
+        account = session.execute(select(Account).where(ACCOUNTS.c.username == name)).scalar_one_or_none()
         if verdict.newly_blocked:
             _note_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait)
     if verdict.wait:
@@ -76,9 +74,9 @@ def _count(door: str, name: str) -> tuple[Account | None, sign_in_throttle.Verdi
 def note_failed_try(session: Session, account_id: int) -> None:
     """Count a failed try, for its owner to be told at the next sign-in. Inside the caller's transaction."""
     session.execute(
-        update(_ACCOUNTS)
-        .where(_ACCOUNTS.c.id == account_id)
-        .values(failed_tries=_ACCOUNTS.c.failed_tries + 1, last_failed_at=clock.now())
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.id == account_id)
+        .values(failed_tries=ACCOUNTS.c.failed_tries + 1, last_failed_at=clock.now())
     )
 
 
@@ -88,9 +86,9 @@ def _note_wrong(door: str, account: Account | None) -> None:
             note_failed_try(session, account.id)
         if account is not None and account.password_temporary and _opens(account, door):
             session.execute(
-                update(_ACCOUNTS)
-                .where(_ACCOUNTS.c.id == account.id)
-                .values(temporary_failures=_ACCOUNTS.c.temporary_failures + 1)
+                update(ACCOUNTS)
+                .where(ACCOUNTS.c.id == account.id)
+                .values(temporary_failures=ACCOUNTS.c.temporary_failures + 1)
             )
         _note_failure(session, Action.SIGN_IN_FAILED, account, door=door, known=account is not None)
 
@@ -155,7 +153,7 @@ def _welcome(
 def _wait_for_code(session: Session, account: Account, replaces: str) -> str:
     """Keep that the password was right, for the second step; returns the token for the cookie."""
     token, now = crypto.new_token(), clock.now()
-    session.execute(delete(_PENDING).where(_PENDING.c.expires_at <= now))
+    session.execute(delete(PENDING_SIGN_INS).where(PENDING_SIGN_INS.c.expires_at <= now))
     session.add(
         PendingSignIn(
             token_hash=crypto.digest(token),
@@ -193,7 +191,7 @@ def sign_in(
 
     with db.transaction() as session:
         # Read again: it may have been turned off or reset while the hash was computed.
-        current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
+        current = session.execute(select(Account).where(ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         refusal = _refusal(current, door, account)
         if refusal is None:
             sign_in_throttle.forgive(session, name, context.current().address)
@@ -219,14 +217,19 @@ def _take_a_turn(token_hash: str) -> tuple[Row[Any], Account]:
     """Use up one of the tries of a second step. Raises ``SignInOver``."""
     with db.transaction() as session:
         step = session.execute(
-            update(_PENDING)
+            update(PENDING_SIGN_INS)
             .where(
-                _PENDING.c.token_hash == token_hash,
-                _PENDING.c.tries < SECOND_STEP_TRIES,
-                _PENDING.c.expires_at > clock.now(),
+                PENDING_SIGN_INS.c.token_hash == token_hash,
+                PENDING_SIGN_INS.c.tries < SECOND_STEP_TRIES,
+                PENDING_SIGN_INS.c.expires_at > clock.now(),
             )
-            .values(tries=_PENDING.c.tries + 1)
-            .returning(_PENDING.c.account_id, _PENDING.c.replaces, _PENDING.c.password_changed_at, _PENDING.c.tries)
+            .values(tries=PENDING_SIGN_INS.c.tries + 1)
+            .returning(
+                PENDING_SIGN_INS.c.account_id,
+                PENDING_SIGN_INS.c.replaces,
+                PENDING_SIGN_INS.c.password_changed_at,
+                PENDING_SIGN_INS.c.tries,
+            )
         ).one_or_none()
         account = session.get(Account, step.account_id) if step is not None else None
     if step is None or account is None:
@@ -246,7 +249,7 @@ def finish_sign_in(token_hash: str, code: str) -> SignedIn:
     door = PATIENT_DOOR if account.role == Role.PATIENT else STAFF_DOOR
     proof = _prove(account, code, door)
     with db.transaction() as session:
-        current = session.execute(select(Account).where(_ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
+        current = session.execute(select(Account).where(ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         outdated = current.password_changed_at != step.password_changed_at or current.totp_enabled_at is None
         if outdated or not current.is_active:
             refusal: ClinicError | None = SignInOver()
@@ -255,7 +258,11 @@ def finish_sign_in(token_hash: str, code: str) -> SignedIn:
             note_failed_try(session, current.id or 0)
         else:
             refusal = None
-            taken = delete(_PENDING).where(_PENDING.c.token_hash == token_hash).returning(_PENDING.c.token_hash)
+            taken = (
+                delete(PENDING_SIGN_INS)
+                .where(PENDING_SIGN_INS.c.token_hash == token_hash)
+                .returning(PENDING_SIGN_INS.c.token_hash)
+            )
             if session.execute(taken).one_or_none() is None:
                 raise SignInOver  # another request was quicker; the code stays unused
             sign_in_throttle.forgive_codes(session, current.username)
@@ -271,10 +278,10 @@ def second_step_open(token_hash: str) -> bool:
     """Whether a second step waits for its code behind this token's hash. For the page that asks for it."""
     with db.reading() as session:
         found = session.execute(
-            select(_PENDING.c.tries).where(
-                _PENDING.c.token_hash == token_hash,
-                _PENDING.c.tries < SECOND_STEP_TRIES,
-                _PENDING.c.expires_at > clock.now(),
+            select(PENDING_SIGN_INS.c.tries).where(
+                PENDING_SIGN_INS.c.token_hash == token_hash,
+                PENDING_SIGN_INS.c.tries < SECOND_STEP_TRIES,
+                PENDING_SIGN_INS.c.expires_at > clock.now(),
             )
         )
         return found.one_or_none() is not None

@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, db, text_rules
 from clinic_app.core.errors import InvalidInput, PermissionDenied
-from clinic_app.models.accounts import Account, Role
+from clinic_app.models.accounts import ACCOUNTS, Account, Role
 from clinic_app.services import access
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import sessions, sign_in_throttle, two_factor
@@ -24,7 +24,6 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
 
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 STAFF_ROLES = (Role.ADMIN, Role.RECEPTIONIST, Role.CLINICIAN)
 
 
@@ -136,7 +135,7 @@ def has_staff() -> bool:
     """Whether anybody can sign in at the desk. For the start-up check and the command line."""
     with db.reading() as session:
         found = session.execute(
-            select(func.count()).select_from(Account).where(_ACCOUNTS.c.role != Role.PATIENT, _ACCOUNTS.c.is_active)
+            select(func.count()).select_from(Account).where(ACCOUNTS.c.role != Role.PATIENT, ACCOUNTS.c.is_active)
         )
         return found.scalar_one() > 0
 
@@ -147,8 +146,8 @@ def list_staff(actor: Actor) -> tuple[StaffMember, ...]:
     with db.reading() as session:
         found = session.execute(
             select(Account)
-            .where(_ACCOUNTS.c.role != Role.PATIENT)
-            .order_by(_ACCOUNTS.c.is_active.desc(), func.lower(_ACCOUNTS.c.full_name), _ACCOUNTS.c.id)
+            .where(ACCOUNTS.c.role != Role.PATIENT)
+            .order_by(ACCOUNTS.c.is_active.desc(), func.lower(ACCOUNTS.c.full_name), ACCOUNTS.c.id)
         ).scalars()
         return tuple(
             StaffMember(
@@ -174,8 +173,8 @@ def staff_id(actor: Actor, username: str) -> int:
     demand(actor, Permission.STAFF_MANAGE)
     with db.reading() as session:
         found = session.execute(
-            select(_ACCOUNTS.c.id).where(
-                _ACCOUNTS.c.username == normal_username(username), _ACCOUNTS.c.role != Role.PATIENT
+            select(ACCOUNTS.c.id).where(
+                ACCOUNTS.c.username == normal_username(username), ACCOUNTS.c.role != Role.PATIENT
             )
         ).scalar_one_or_none()
     if found is None:
@@ -196,9 +195,9 @@ def _lock(session: Session, actor: Actor, account_id: int, *, administrators: bo
     if administrators:
         admins = list(
             session.execute(
-                select(_ACCOUNTS.c.id)
-                .where(_ACCOUNTS.c.role == Role.ADMIN, _ACCOUNTS.c.is_active)
-                .order_by(_ACCOUNTS.c.id)
+                select(ACCOUNTS.c.id)
+                .where(ACCOUNTS.c.role == Role.ADMIN, ACCOUNTS.c.is_active)
+                .order_by(ACCOUNTS.c.id)
                 .with_for_update()
             ).scalars()
         )
@@ -206,7 +205,7 @@ def _lock(session: Session, actor: Actor, account_id: int, *, administrators: bo
             raise PermissionDenied(access.REFUSALS[Permission.STAFF_MANAGE])
     account = session.execute(
         select(Account)
-        .where(_ACCOUNTS.c.id == account_id, _ACCOUNTS.c.role != Role.PATIENT)
+        .where(ACCOUNTS.c.id == account_id, ACCOUNTS.c.role != Role.PATIENT)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()

@@ -21,17 +21,13 @@ from clinic_app.core import clock, crypto, db, keys
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import Account, LoginSession, RefreshToken, Role
+from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, REFRESH_TOKENS, Role
 from clinic_app.services.access import ANONYMOUS, Actor
 from clinic_app.services.accounts import sessions
 from clinic_app.services.accounts.errors import TokenRefused
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, normal_username, sign_in
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.recording import record
-
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_SESSIONS = LoginSession.__table__  # type: ignore[attr-defined]
-_REFRESH = RefreshToken.__table__  # type: ignore[attr-defined]
 
 ACCESS_LIFE = dt.timedelta(minutes=15)
 ALGORITHM = "HS256"
@@ -48,22 +44,22 @@ _CHECKED_AT_MOST = 1000
 #: A session and its account, by the session's id: what every request asks for.
 _BEHIND = Prepared(
     select(
-        _SESSIONS.c.id.label("session_id"),
-        _SESSIONS.c.ended_at,
-        _SESSIONS.c.expires_at,
-        _SESSIONS.c.last_seen_at,
-        _SESSIONS.c.proved_at,
-        _ACCOUNTS.c.id.label("account_id"),
-        _ACCOUNTS.c.role,
-        _ACCOUNTS.c.full_name,
-        _ACCOUNTS.c.username,
-        _ACCOUNTS.c.patient_id,
-        _ACCOUNTS.c.password_temporary,
-        _ACCOUNTS.c.totp_enabled_at,
-        _ACCOUNTS.c.is_active,
+        LOGIN_SESSIONS.c.id.label("session_id"),
+        LOGIN_SESSIONS.c.ended_at,
+        LOGIN_SESSIONS.c.expires_at,
+        LOGIN_SESSIONS.c.last_seen_at,
+        LOGIN_SESSIONS.c.proved_at,
+        ACCOUNTS.c.id.label("account_id"),
+        ACCOUNTS.c.role,
+        ACCOUNTS.c.full_name,
+        ACCOUNTS.c.username,
+        ACCOUNTS.c.patient_id,
+        ACCOUNTS.c.password_temporary,
+        ACCOUNTS.c.totp_enabled_at,
+        ACCOUNTS.c.is_active,
     )
-    .join(_ACCOUNTS, _ACCOUNTS.c.id == _SESSIONS.c.account_id)
-    .where(_SESSIONS.c.id == bindparam("wanted"), _SESSIONS.c.kind == KIND)
+    .join(ACCOUNTS, ACCOUNTS.c.id == LOGIN_SESSIONS.c.account_id)
+    .where(LOGIN_SESSIONS.c.id == bindparam("wanted"), LOGIN_SESSIONS.c.kind == KIND)
 )
 
 
@@ -180,17 +176,19 @@ def resolve_access(token: str) -> Actor:
 
 def _touch(session: Session, session_id: int, now: dt.datetime) -> None:
     session.execute(
-        update(_SESSIONS).where(_SESSIONS.c.id == session_id, _SESSIONS.c.ended_at.is_(None)).values(last_seen_at=now)
+        update(LOGIN_SESSIONS)
+        .where(LOGIN_SESSIONS.c.id == session_id, LOGIN_SESSIONS.c.ended_at.is_(None))
+        .values(last_seen_at=now)
     )
 
 
 def _end(session: Session, session_id: int, reason: str) -> bool:
     """End one session; whether it was open."""
     ended = session.execute(
-        update(_SESSIONS)
-        .where(_SESSIONS.c.id == session_id, _SESSIONS.c.ended_at.is_(None))
+        update(LOGIN_SESSIONS)
+        .where(LOGIN_SESSIONS.c.id == session_id, LOGIN_SESSIONS.c.ended_at.is_(None))
         .values(ended_at=clock.now(), end_reason=reason)
-        .returning(_SESSIONS.c.id)
+        .returning(LOGIN_SESSIONS.c.id)
     )
     return ended.one_or_none() is not None
 
@@ -198,7 +196,7 @@ def _end(session: Session, session_id: int, reason: str) -> bool:
 def _next_link(session: Session, session_id: int, role: str, ends: dt.datetime) -> str:
     token = crypto.new_token()
     session.execute(
-        insert(_REFRESH).values(
+        insert(REFRESH_TOKENS).values(
             token_hash=crypto.digest(token), session_id=session_id, role=role, created_at=clock.now(), expires_at=ends
         )
     )
@@ -209,7 +207,7 @@ def _door(username: str) -> str:
     """Which of the two doors this name belongs to. Both are tried in the same words and in the same time."""
     with db.reading() as session:
         role = session.execute(
-            select(_ACCOUNTS.c.role).where(_ACCOUNTS.c.username == normal_username(username))
+            select(ACCOUNTS.c.role).where(ACCOUNTS.c.username == normal_username(username))
         ).scalar_one_or_none()
     return PATIENT_DOOR if role == Role.PATIENT else STAFF_DOOR
 
@@ -225,7 +223,7 @@ def issue_tokens(username: str, password: str, code: str = "") -> Tokens:
     done = sign_in(_door(username), username, password, kind=KIND, code=code)
     session_id = done.actor.session_id or 0
     with db.transaction() as session:
-        session.execute(delete(_REFRESH).where(_REFRESH.c.expires_at <= clock.now()))
+        session.execute(delete(REFRESH_TOKENS).where(REFRESH_TOKENS.c.expires_at <= clock.now()))
         if done.actor.held_back:
             _end(session, session_id, "held back")
             record(
@@ -255,10 +253,10 @@ def refresh_tokens(token: str) -> Tokens:
     mark, now = crypto.digest(token.encode("utf-8", "replace").decode()), clock.now()
     with db.transaction() as session:
         link = session.execute(
-            update(_REFRESH)
-            .where(_REFRESH.c.token_hash == mark, _REFRESH.c.used_at.is_(None))
+            update(REFRESH_TOKENS)
+            .where(REFRESH_TOKENS.c.token_hash == mark, REFRESH_TOKENS.c.used_at.is_(None))
             .values(used_at=now)
-            .returning(_REFRESH.c.session_id, _REFRESH.c.role)
+            .returning(REFRESH_TOKENS.c.session_id, REFRESH_TOKENS.c.role)
         ).one_or_none()
         row = None
         if link is None:
@@ -285,9 +283,9 @@ def refresh_tokens(token: str) -> Tokens:
 def _note_reuse(session: Session, mark: str) -> None:
     """End the session of a token that was used before. An unknown token is not recorded."""
     used = session.execute(
-        select(_REFRESH.c.session_id, _SESSIONS.c.account_id)
-        .join(_SESSIONS, _SESSIONS.c.id == _REFRESH.c.session_id)
-        .where(_REFRESH.c.token_hash == mark)
+        select(REFRESH_TOKENS.c.session_id, LOGIN_SESSIONS.c.account_id)
+        .join(LOGIN_SESSIONS, LOGIN_SESSIONS.c.id == REFRESH_TOKENS.c.session_id)
+        .where(REFRESH_TOKENS.c.token_hash == mark)
     ).one_or_none()
     if used is not None and _end(session, used.session_id, "refresh token reused"):
         record(

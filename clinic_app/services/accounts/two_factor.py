@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pyotp
+from pyotp.totp import TOTP
 from sqlalchemy import func, select
 from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.core.errors import TooManyAttempts
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import Account, RecoveryCode
+from clinic_app.models.accounts import ACCOUNTS, RECOVERY_CODES, Account
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CodeRefused, TwoFactorIsOff, TwoFactorIsOn, TwoFactorIsRequired
@@ -17,9 +17,6 @@ from clinic_app.services.accounts.views import Setup, TwoFactor
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_CODES = RecoveryCode.__table__  # type: ignore[attr-defined]
 
 
 def _demand(actor: Actor) -> None:
@@ -29,7 +26,7 @@ def _demand(actor: Actor) -> None:
 
 def _own(session: Session, actor: Actor, *, on: bool, lock: bool = True) -> Account:
     """One's own account, if its second factor is ``on`` (or off). Raises ``TwoFactorIsOn``, ``TwoFactorIsOff``."""
-    statement = select(Account).where(_ACCOUNTS.c.id == actor.account_id)
+    statement = select(Account).where(ACCOUNTS.c.id == actor.account_id)
     account = session.execute(statement.with_for_update() if lock else statement).scalar_one()
     if (account.totp_enabled_at is not None) != on:
         raise TwoFactorIsOff if on else TwoFactorIsOn
@@ -52,16 +49,18 @@ def own_two_factor(actor: Actor) -> TwoFactor:
     demand(actor, Permission.OWN_SECOND_FACTOR)
     with db.reading() as session:
         enabled_at = session.execute(
-            select(_ACCOUNTS.c.totp_enabled_at).where(_ACCOUNTS.c.id == actor.account_id)
+            select(ACCOUNTS.c.totp_enabled_at).where(ACCOUNTS.c.id == actor.account_id)
         ).scalar_one_or_none()
         left = session.execute(
-            select(func.count()).where(_CODES.c.account_id == actor.account_id, _CODES.c.used_at.is_(None))
+            select(func.count()).where(
+                RECOVERY_CODES.c.account_id == actor.account_id, RECOVERY_CODES.c.used_at.is_(None)
+            )
         ).scalar_one()
     return TwoFactor(enabled_at, left, sessions.second_factor_required(actor.role))
 
 
 def _setup(actor: Actor, secret: str) -> Setup:
-    address = pyotp.TOTP(secret, digits=one_time_codes.DIGITS, interval=one_time_codes.STEP).provisioning_uri(
+    address = TOTP(secret, digits=one_time_codes.DIGITS, interval=one_time_codes.STEP).provisioning_uri(
         name=actor.username, issuer_name=get_settings().name
     )
     return Setup(" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)), address)
@@ -76,7 +75,7 @@ def begin_two_factor(actor: Actor) -> None:
     _demand(actor)
     with db.transaction() as session:
         account = _own(session, actor, on=False)
-        account.totp_secret = one_time_codes.seal_secret(account.id or 0, one_time_codes.new_secret())
+        account.totp_secret = one_time_codes.encrypt_secret(account.id or 0, one_time_codes.new_secret())
         account.totp_counter = None
         account.updated_at = clock.now()
 
@@ -85,7 +84,7 @@ def show_two_factor(actor: Actor) -> Setup | None:
     """The secret being set up; None where nothing was begun. Raises as ``begin_two_factor``."""
     _demand(actor)
     with db.reading() as session:
-        secret = one_time_codes.open_secret(_own(session, actor, on=False, lock=False))
+        secret = one_time_codes.decrypt_secret(_own(session, actor, on=False, lock=False))
     return _setup(actor, secret) if secret is not None else None
 
 

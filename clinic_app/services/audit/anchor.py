@@ -13,21 +13,19 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from sqlalchemy import select
 from sqlmodel import Session
 
-from clinic_app.core import clock, db, logs
+from clinic_app.core import clock, db, logs, periodic
 from clinic_app.core.settings import get_settings
-from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
 
-_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
-_HEAD = AuditHead.__table__  # type: ignore[attr-defined]
 EVERY = dt.timedelta(minutes=15)
 EVENTS = 500
 _LOOK_EVERY = 20.0  # seconds
@@ -82,21 +80,21 @@ def anchors() -> tuple[list[Anchor], int]:
 
 
 @contextlib.contextmanager
-def _locked(file: Path) -> Iterator[BinaryIO]:
+def _locked(file: Path) -> Iterator[FileIO]:
     """``file``, open for adding to it, readable by its owner only; nobody else adds to it meanwhile."""
     fresh = not file.exists()
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(handle, "r+b", buffering=0) as opened:
         os.fchmod(handle, 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield opened  # type: ignore[misc]
+        yield opened
     if fresh:  # the name has to survive a power cut too
         folder = os.open(file.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
 
 
-def _last(opened: BinaryIO) -> tuple[Anchor | None, bool]:
+def _last(opened: FileIO) -> tuple[Anchor | None, bool]:
     """The last note, and whether the file ends in the middle of a line, as after a power cut."""
     size = opened.seek(0, os.SEEK_END)
     opened.seek(max(0, size - 2 * _LONGEST_LINE))
@@ -116,7 +114,7 @@ def anchor_head() -> Anchor | None:
 def _anchor(restored: int | None) -> Anchor | None:
     with _locked(get_settings().anchors) as opened:
         with db.reading() as session:  # inside the lock: notes of several processes stay in order
-            head = session.execute(select(_HEAD).where(_HEAD.c.id == 1)).one_or_none()
+            head = session.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1)).one_or_none()
         last, torn = _last(opened)
         if head is None or head.seq < 1 or (last is not None and (last.seq, last.hash) == (head.seq, head.hash)):
             return None
@@ -149,14 +147,16 @@ def accept_restored() -> Anchor:
 def _hashes(session: Session, wanted: list[int]) -> dict[int, str]:
     found: dict[int, str] = {}
     for start in range(0, len(wanted), _AT_ONCE):
-        rows = select(_EVENTS.c.seq, _EVENTS.c.hash).where(_EVENTS.c.seq.in_(wanted[start : start + _AT_ONCE]))
+        rows = select(AUDIT_EVENTS.c.seq, AUDIT_EVENTS.c.hash).where(
+            AUDIT_EVENTS.c.seq.in_(wanted[start : start + _AT_ONCE])
+        )
         found.update({row.seq: row.hash for row in session.execute(rows)})
     return found
 
 
 def _due(last: Anchor | None) -> bool:
     with db.reading() as session:
-        seq = session.execute(select(_HEAD.c.seq).where(_HEAD.c.id == 1)).scalar_one()
+        seq = session.execute(select(AUDIT_HEAD.c.seq).where(AUDIT_HEAD.c.id == 1)).scalar_one()
     if last is None:
         return seq > 0
     return seq != last.seq and (abs(seq - last.seq) >= EVENTS or clock.now() - last.at >= EVERY)
@@ -176,17 +176,12 @@ async def anchoring(look_every: float = _LOOK_EVERY) -> AsyncIterator[None]:
     """Note the trail's end now, every 15 minutes or 500 events, and at the end: a lifespan task of each worker."""
     last = await asyncio.to_thread(_keep_up, None, always=True)
 
-    async def watch() -> None:
+    async def look() -> None:
         nonlocal last
-        while True:
-            await asyncio.sleep(look_every)
-            last = await asyncio.to_thread(_keep_up, last)
+        last = await asyncio.to_thread(_keep_up, last)
 
-    task = asyncio.create_task(watch())
     try:
-        yield
+        async with periodic.running(look, look_every, failed="failed"):
+            yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
         await asyncio.to_thread(_keep_up, last, always=True)

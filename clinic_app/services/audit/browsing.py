@@ -10,17 +10,13 @@ from sqlalchemy import ColumnElement, RowMapping, func, select
 
 from clinic_app.core import db
 from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
-from clinic_app.models.accounts import Account
-from clinic_app.models.audit import AuditEvent
-from clinic_app.models.patients import Patient
+from clinic_app.models.accounts import ACCOUNTS
+from clinic_app.models.audit import AUDIT_EVENTS
+from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
-
-_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_PATIENTS = Patient.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,34 +65,34 @@ def conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
     """The conditions an event has to meet."""
     found: list[ColumnElement[bool]] = []
     if query.since is not None:
-        found.append(_EVENTS.c.at >= query.since)
+        found.append(AUDIT_EVENTS.c.at >= query.since)
     if query.until is not None:
-        found.append(_EVENTS.c.at < query.until)
+        found.append(AUDIT_EVENTS.c.at < query.until)
     if query.actor is not None:
-        wanted = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.username == query.actor.strip().lower()[:254])
-        found.append(_EVENTS.c.actor_id == wanted.scalar_subquery())
+        wanted = select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == query.actor.strip().lower()[:254])
+        found.append(AUDIT_EVENTS.c.actor_id == wanted.scalar_subquery())
     if query.action is not None:
-        found.append(_EVENTS.c.action == query.action)
+        found.append(AUDIT_EVENTS.c.action == query.action)
     if query.outcome is not None:
-        found.append(_EVENTS.c.outcome == query.outcome)
+        found.append(AUDIT_EVENTS.c.outcome == query.outcome)
     if query.patient is not None:
-        found.append(_EVENTS.c.resource_type == "patient")
+        found.append(AUDIT_EVENTS.c.resource_type == "patient")
         if isinstance(query.patient, int):
             # out of the column's range there is no such patient, and PostgreSQL would refuse to compare
-            found.append(_EVENTS.c.resource_id == (query.patient if 0 < query.patient < 2**31 else 0))
+            found.append(AUDIT_EVENTS.c.resource_id == (query.patient if 0 < query.patient < 2**31 else 0))
         else:
-            wanted = select(_PATIENTS.c.id).where(_PATIENTS.c.patient_id == query.patient.upper()[:20])
-            found.append(_EVENTS.c.resource_id == wanted.scalar_subquery())
+            wanted = select(PATIENTS.c.id).where(PATIENTS.c.patient_id == query.patient.upper()[:20])
+            found.append(AUDIT_EVENTS.c.resource_id == wanted.scalar_subquery())
     return found
 
 
 def about_patient() -> ColumnElement[bool]:
     """What joins an event to the patient it is about."""
-    return (_PATIENTS.c.id == _EVENTS.c.resource_id) & (_EVENTS.c.resource_type == "patient")
+    return (PATIENTS.c.id == AUDIT_EVENTS.c.resource_id) & (AUDIT_EVENTS.c.resource_type == "patient")
 
 
 def _event(row: RowMapping) -> TrailEvent:
-    joined = {
+    joined: dict[str, Any] = {
         "actor_name": row["full_name"] or "",
         "actor_username": row["username"] or "",
         "patient_id": row["patient_id"] or "",
@@ -114,14 +110,14 @@ def browse_audit(actor: Actor, query: AuditQuery) -> Page[TrailEvent]:
     demand(actor, Permission.AUDIT_SEE)
     size, where = clamp(query.page_size, 1, PAGE_SIZE_AT_MOST, 20), conditions(query)
     with db.reading() as session:
-        total = session.execute(select(func.count()).select_from(_EVENTS).where(*where)).scalar_one()
+        total = session.execute(select(func.count()).select_from(AUDIT_EVENTS).where(*where)).scalar_one()
         number = clamp(query.page, 1, max(1, -(-total // size)), 1)
         rows = session.execute(
-            select(_EVENTS, _ACCOUNTS.c.full_name, _ACCOUNTS.c.username, _PATIENTS.c.patient_id)
-            .join(_ACCOUNTS, _ACCOUNTS.c.id == _EVENTS.c.actor_id, isouter=True)
-            .join(_PATIENTS, about_patient(), isouter=True)
+            select(AUDIT_EVENTS, ACCOUNTS.c.full_name, ACCOUNTS.c.username, PATIENTS.c.patient_id)
+            .join(ACCOUNTS, ACCOUNTS.c.id == AUDIT_EVENTS.c.actor_id, isouter=True)
+            .join(PATIENTS, about_patient(), isouter=True)
             .where(*where)
-            .order_by(_EVENTS.c.seq.desc())
+            .order_by(AUDIT_EVENTS.c.seq.desc())
             .limit(size)
             .offset((number - 1) * size)
         ).mappings()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,12 +11,9 @@ from typing import Any
 from sqlalchemy import select
 
 from clinic_app.core import clock, db
-from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
 from clinic_app.services.audit.anchor import Anchor, anchors
 from clinic_app.services.audit.recording import link
-
-_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
-_HEAD = AuditHead.__table__  # type: ignore[attr-defined]
 
 NO_ANCHORS = "There are no anchors, so a cut-off end or an older copy would go unnoticed. See `audit anchor`."
 
@@ -66,15 +63,15 @@ def verify() -> ChainReport:
         warnings.append(f"{unreadable} line{'' if unreadable == 1 else 's'} of the anchor file cannot be read.")
     marks: dict[int, str] = {}
     with db.reading() as session:
-        head = session.execute(select(_HEAD).where(_HEAD.c.id == 1)).one_or_none()
-        rows = session.execute(select(_EVENTS).order_by(_EVENTS.c.seq).execution_options(yield_per=1000))
+        head = session.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1)).one_or_none()
+        rows = session.execute(select(AUDIT_EVENTS).order_by(AUDIT_EVENTS.c.seq).execution_options(yield_per=1000))
         found = _chain(rows.mappings(), head, {each.seq for each in valid}, marks)
     if found.ok:
         found = _anchored(valid, marks, found.count)
     return ChainReport(found.ok, found.count, found.first_bad, found.why, found.finding, found.anchors, tuple(warnings))
 
 
-def _chain(rows: Iterable[Mapping[str, Any]], head: Any, wanted: set[int], marks: dict[int, str]) -> ChainReport:
+def _chain(rows: Iterable[Any], head: Any, wanted: set[int], marks: dict[int, str]) -> ChainReport:
     """Whether the events follow from each other. Keeps the hashes of the ``wanted`` ones in ``marks``."""
     count, previous = 0, ""
     for row in rows:

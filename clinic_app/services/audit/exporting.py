@@ -11,18 +11,15 @@ from sqlalchemy import func, select
 from sqlmodel import Session
 
 from clinic_app.core import clock, csv_safe, db
-from clinic_app.models.accounts import Account
-from clinic_app.models.audit import AuditEvent
-from clinic_app.models.patients import Patient
+from clinic_app.models.accounts import ACCOUNTS
+from clinic_app.models.audit import AUDIT_EVENTS
+from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.browsing import AuditQuery, about_patient, conditions
 from clinic_app.services.audit.recording import record
 
-_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
-_PATIENTS = Patient.__table__  # type: ignore[attr-defined]
 _CHUNK = 200  # rows read at a time: what memory holds, whatever the size of the trail
 
 HEADER = (
@@ -63,19 +60,19 @@ def _asked(session: Session, query: AuditQuery) -> dict[str, Any]:
     if query.until is not None:
         found["until"] = query.until.isoformat()
     if query.actor is not None:
-        wanted = select(_ACCOUNTS.c.id).where(_ACCOUNTS.c.username == query.actor.strip().lower()[:254])
+        wanted = select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == query.actor.strip().lower()[:254])
         found["actor_id"] = session.execute(wanted).scalar_one_or_none()
     if query.action is not None:
         found["action"] = query.action
     if query.outcome is not None:
         found["outcome"] = query.outcome
     if query.patient is not None:
-        by = _PATIENTS.c.id == query.patient
+        by = PATIENTS.c.id == query.patient
         if isinstance(query.patient, str):
-            by = _PATIENTS.c.patient_id == query.patient.upper()[:20]
+            by = PATIENTS.c.patient_id == query.patient.upper()[:20]
         elif not 0 < query.patient < 2**31:
-            by = _PATIENTS.c.id == 0
-        found["patient"] = session.execute(select(_PATIENTS.c.id).where(by)).scalar_one_or_none()
+            by = PATIENTS.c.id == 0
+        found["patient"] = session.execute(select(PATIENTS.c.id).where(by)).scalar_one_or_none()
     return found
 
 
@@ -91,7 +88,7 @@ def export_audit(actor: Actor, query: AuditQuery) -> AuditExport:
     where = conditions(query)
     with db.transaction() as session:
         count, last = session.execute(
-            select(func.count(), func.max(_EVENTS.c.seq)).select_from(_EVENTS).where(*where)
+            select(func.count(), func.max(AUDIT_EVENTS.c.seq)).select_from(AUDIT_EVENTS).where(*where)
         ).one()
         details = {"filters": _asked(session, query), "count": count, "through": last or 0}
         record(session, actor, Action.AUDIT_EXPORTED, resource_type="audit", details=details)
@@ -105,11 +102,11 @@ def _pieces(where: list[Any], last: int) -> Iterator[str]:
     while seen < last:
         with db.reading() as session:  # rows never change, so each look sees the same trail
             rows = session.execute(
-                select(_EVENTS, _ACCOUNTS.c.full_name, _ACCOUNTS.c.username, _PATIENTS.c.patient_id)
-                .join(_ACCOUNTS, _ACCOUNTS.c.id == _EVENTS.c.actor_id, isouter=True)
-                .join(_PATIENTS, about_patient(), isouter=True)
-                .where(*where, _EVENTS.c.seq > seen, _EVENTS.c.seq <= last)
-                .order_by(_EVENTS.c.seq)
+                select(AUDIT_EVENTS, ACCOUNTS.c.full_name, ACCOUNTS.c.username, PATIENTS.c.patient_id)
+                .join(ACCOUNTS, ACCOUNTS.c.id == AUDIT_EVENTS.c.actor_id, isouter=True)
+                .join(PATIENTS, about_patient(), isouter=True)
+                .where(*where, AUDIT_EVENTS.c.seq > seen, AUDIT_EVENTS.c.seq <= last)
+                .order_by(AUDIT_EVENTS.c.seq)
                 .limit(_CHUNK)
             ).all()
         if not rows:

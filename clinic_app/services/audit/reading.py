@@ -11,22 +11,21 @@ from sqlalchemy import bindparam, select
 from sqlmodel import Session
 
 from clinic_app.core import db
-from clinic_app.models.accounts import Account
-from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.models.accounts import ACCOUNTS
+from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
 from clinic_app.services.audit.actions import Outcome
 
-_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
-_HEAD = AuditHead.__table__  # type: ignore[attr-defined]
-_ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 #: Made once: putting a statement together takes longer than running it.
 _ABOUT = (
-    select(_EVENTS, _ACCOUNTS.c.full_name)
-    .join(_ACCOUNTS, _ACCOUNTS.c.id == _EVENTS.c.actor_id, isouter=True)
-    .where(_EVENTS.c.resource_type == bindparam("type"), _EVENTS.c.resource_id == bindparam("id"))
-    .order_by(_EVENTS.c.seq.desc())
+    select(AUDIT_EVENTS, ACCOUNTS.c.full_name)
+    .join(ACCOUNTS, ACCOUNTS.c.id == AUDIT_EVENTS.c.actor_id, isouter=True)
+    .where(AUDIT_EVENTS.c.resource_type == bindparam("type"), AUDIT_EVENTS.c.resource_id == bindparam("id"))
+    .order_by(AUDIT_EVENTS.c.seq.desc())
     .limit(bindparam("most"))
 )
-_DONE = _ABOUT.where(_EVENTS.c.action.in_(bindparam("actions", expanding=True)), _EVENTS.c.outcome == Outcome.SUCCESS)
+_DONE = _ABOUT.where(
+    AUDIT_EVENTS.c.action.in_(bindparam("actions", expanding=True)), AUDIT_EVENTS.c.outcome == Outcome.SUCCESS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class RecordedEvent:
 def change_number() -> int:
     """Grows with every committed change that lists show. One row, by primary key."""
     with db.reading() as session:
-        return session.execute(select(_HEAD.c.changes).where(_HEAD.c.id == 1)).scalar_one()
+        return session.execute(select(AUDIT_HEAD.c.changes).where(AUDIT_HEAD.c.id == 1)).scalar_one()
 
 
 def events_of(

@@ -13,17 +13,16 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, context, db, keys
 from clinic_app.core.prepared import Prepared
-from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
+from clinic_app.services import idempotency
 from clinic_app.services.access import Actor
 from clinic_app.services.audit.actions import Action, Outcome
 
-_EVENTS = AuditEvent.__table__  # type: ignore[attr-defined]
-_HEAD = AuditHead.__table__  # type: ignore[attr-defined]
-_READ_HEAD = Prepared(select(_HEAD).where(_HEAD.c.id == 1).with_for_update())
-_ADD = Prepared(insert(_EVENTS))
+_READ_HEAD = Prepared(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1).with_for_update())
+_ADD = Prepared(insert(AUDIT_EVENTS))
 _ADVANCE = Prepared(
-    update(_HEAD)
-    .where(_HEAD.c.id == 1)
+    update(AUDIT_HEAD)
+    .where(AUDIT_HEAD.c.id == 1)
     .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), changes=bindparam("new_changes"))
 )
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -99,6 +98,7 @@ def record(
     _ADD.run(session, **row, hash=mark)
     changes = head.changes + (1 if changes_lists else 0)
     _ADVANCE.run(session, new_seq=row["seq"], new_hash=mark, new_changes=changes)
-    session.info["recorded"] = (row["seq"], row["outcome"])  # for services.idempotency
+    if outcome == Outcome.SUCCESS:
+        idempotency.mark_done(session, row["seq"])
     if changes_lists:
         db.changed(session)

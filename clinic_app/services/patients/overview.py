@@ -8,11 +8,10 @@ from collections import Counter
 from sqlalchemy import func, select
 
 from clinic_app.core import clock, db
-from clinic_app.models.patients import VerificationStatus
+from clinic_app.models.patients import PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.patients import repository
-from clinic_app.services.patients.repository import PATIENTS
 from clinic_app.services.patients.views import Overview
 
 DAYS, LATEST = 14, 5

@@ -12,7 +12,8 @@ from clinic_app.core import clock, db, logs
 from clinic_app.core.errors import ClinicError, InvalidInput, Unexpected
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
-from clinic_app.models.patients import Counter, VerificationStatus
+from clinic_app.models.accounts import ACCOUNTS
+from clinic_app.models.patients import COUNTERS, PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
@@ -30,16 +31,13 @@ from clinic_app.services.patients.errors import (
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDetails, PatientRegistration
 from clinic_app.services.patients.views import PortalStanding, Registered
 
-_COUNTERS = Counter.__table__  # type: ignore[attr-defined]
-_KEPT = [column.name for column in repository.PATIENTS.columns if column.name != "id"]
-_ADD = Prepared(
-    insert(repository.PATIENTS).values({name: bindparam(name) for name in _KEPT}).returning(repository.PATIENTS.c.id)
-)
+_KEPT = [column.name for column in PATIENTS.columns if column.name != "id"]
+_ADD = Prepared(insert(PATIENTS).values({name: bindparam(name) for name in _KEPT}).returning(PATIENTS.c.id))
 _COUNT = Prepared(
-    update(_COUNTERS)
-    .where(_COUNTERS.c.name == "patient_id")
-    .values(value=_COUNTERS.c.value + 1)
-    .returning(_COUNTERS.c.value)
+    update(COUNTERS)
+    .where(COUNTERS.c.name == "patient_id")
+    .values(value=COUNTERS.c.value + 1)
+    .returning(COUNTERS.c.value)
 )
 #: Constraint → what a person is told. Constraints decide; an earlier look only saves a hash.
 CLASHES: dict[str, type[ClinicError]] = {
@@ -71,9 +69,7 @@ def _credentials(form: PatientRegistration) -> tuple[Credentials, str] | None:
         raise InvalidInput({"portal_email": PORTAL_EMAIL_REQUIRED})
     username = normal_username(form.portal_email)
     with db.reading() as session:
-        taken = session.execute(
-            select(repository.ACCOUNTS.c.id).where(repository.ACCOUNTS.c.username == username)
-        ).first()
+        taken = session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username)).first()
     if taken:
         raise PortalEmailTaken
     return prepare_credentials(username)

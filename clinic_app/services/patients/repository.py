@@ -11,8 +11,8 @@ from sqlmodel import Session
 
 from clinic_app.core import clock
 from clinic_app.core.prepared import Prepared
-from clinic_app.models.accounts import Account
-from clinic_app.models.patients import Patient
+from clinic_app.models.accounts import ACCOUNTS
+from clinic_app.models.patients import PATIENTS, Patient
 from clinic_app.services.accounts import sign_in_throttle
 from clinic_app.services.accounts.signing_in import TEMPORARY_TRIES
 from clinic_app.services.audit import reading
@@ -21,8 +21,6 @@ from clinic_app.services.patients.errors import PatientNotFound
 from clinic_app.services.patients.views import PatientProfile, PatientSummary, PortalStanding
 from clinic_app.services.patients.wording import phone_words
 
-PATIENTS = Patient.__table__  # type: ignore[attr-defined]
-ACCOUNTS = Account.__table__  # type: ignore[attr-defined]
 _OFF_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS)
 #: Made once: putting a statement together takes longer than running it.
 _BY_ID = select(Patient).where(PATIENTS.c.id == bindparam("key"))

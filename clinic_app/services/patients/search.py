@@ -11,13 +11,13 @@ from sqlalchemy import bindparam, func, select
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
 from clinic_app.core.prepared import Prepared
+from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import fields, repository
 from clinic_app.services.patients.forms import PatientQuery
-from clinic_app.services.patients.repository import PATIENTS
 from clinic_app.services.patients.views import PatientSummary
 
 LONGEST_TERM = 100

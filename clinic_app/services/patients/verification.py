@@ -6,13 +6,12 @@ from sqlalchemy import func, select
 
 from clinic_app.core import clock, db
 from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
-from clinic_app.models.patients import VerificationStatus
+from clinic_app.models.patients import PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
-from clinic_app.services.patients.repository import PATIENTS
 from clinic_app.services.patients.views import PatientProfile, PatientSummary
 
 

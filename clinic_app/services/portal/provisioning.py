@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, db, logs
 from clinic_app.core.errors import ClinicError, Unexpected
-from clinic_app.models.accounts import Account
+from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import sessions, sign_in_throttle
@@ -20,7 +20,6 @@ from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
-from clinic_app.services.patients.repository import ACCOUNTS
 from clinic_app.services.portal.errors import EmailInUse, NoPortalAccount, PortalAccountExists, PortalTurnedOff
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.views import PortalCreated, PortalPatient

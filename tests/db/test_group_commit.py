@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from clinic_app.core import db
-from clinic_app.models.patients import Counter
+from clinic_app.models.patients import COUNTERS, Counter
 from clinic_app.services.audit.chain import verify
 from clinic_app.services.patients.errors import PatientNotFound
 from clinic_app.services.patients.profile import view_patient
@@ -14,7 +14,6 @@ from tests import factories
 from tests.db import tools
 
 pytestmark = pytest.mark.races
-COUNTERS = Counter.__table__
 
 
 def _add(name: str, *, fails: bool = False) -> None:
@@ -29,7 +28,7 @@ def _names() -> list[str]:
 
 
 def test_each_is_undone_alone_and_the_others_are_kept(own_database):
-    with db.together():
+    with db.grouped():
         _add("part 1")
         with pytest.raises(ValueError, match="part 2"):
             _add("part 2", fails=True)
@@ -44,7 +43,7 @@ def test_each_is_undone_alone_and_the_others_are_kept(own_database):
 @pytest.mark.parametrize("own_database", ["sqlite"], indirect=True)  # on PostgreSQL they stay apart
 def test_nothing_is_kept_before_the_end_nor_when_the_block_or_the_commit_fails(own_database):
     def interrupted() -> None:
-        with db.together():
+        with db.grouped():
             _add("part 1")
             with db.reading() as session:
                 assert session.get(Counter, "part 1") is None
@@ -59,7 +58,7 @@ def test_nothing_is_kept_before_the_end_nor_when_the_block_or_the_commit_fails(o
 
     sa.event.listen(own_database, "commit", full)
     try:
-        with pytest.raises(OSError, match="disk full"), db.together():
+        with pytest.raises(OSError, match="disk full"), db.grouped():
             _add("part 1")
     finally:
         sa.event.remove(own_database, "commit", full)
@@ -77,7 +76,7 @@ def test_open_lists_are_told_once_and_after_the_commit(own_database, monkeypatch
             session.add(Counter(name=name, value=1))
             db.changed(session)
 
-    with db.together():
+    with db.grouped():
         change("part 1")
         change("part 2")
     if own_database.dialect.name == "sqlite":
@@ -86,10 +85,10 @@ def test_open_lists_are_told_once_and_after_the_commit(own_database, monkeypatch
         assert told == [["part 1"], ["part 1", "part 2"]]
 
 
-def test_looks_recorded_together_make_one_chain(own_database):
+def test_looks_recorded_in_one_group_make_one_chain(own_database):
     desk = factories.make_staff()
     patients = [factories.make_patient(desk).patient.id for _ in range(5)]
-    with db.together():
+    with db.grouped():
         for ident in patients:
             assert view_patient(desk, ident, activity=0).id == ident
         with pytest.raises(PatientNotFound):

@@ -1,0 +1,38 @@
+"""Work that a worker does now and then, for as long as it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from clinic_app.core import logs
+
+
+@contextlib.asynccontextmanager
+async def running(
+    work: Callable[[], Awaitable[None]], every: float, *, failed: str, wake: asyncio.Event | None = None
+) -> AsyncIterator[None]:
+    """Do ``work`` every ``every`` seconds, and at once when ``wake`` is set, for as long as the block lasts.
+
+    For lifespan tasks. What ``work`` raises is logged as the event ``failed``, without values, and ends nothing: the
+    database may be busy just now.
+    """
+    task = asyncio.create_task(_again_and_again(work, every, failed, wake or asyncio.Event()))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]], every: float, failed: str, wake: asyncio.Event) -> None:
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(wake.wait(), every)
+        wake.clear()
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001  whatever it is, the next time may go well
+            logs.get("periodic").warning(failed, error=type(error).__name__)
