@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Annotated
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from fastapi import APIRouter, Depends
 from limits.errors import StorageError
 
 from clinic_app.api import patients as patients_api
+from clinic_app.api.app import create_api
+from clinic_app.api.endpoint import Anyone, Call, Route
 from clinic_app.api.rates import FIGURES, rates
 from clinic_app.core import db, readiness
 from clinic_app.core.settings import get_settings
@@ -281,3 +285,17 @@ async def test_the_page_needs_no_script(api):
     assert answer.text.count("<h1>") == 1
     for words in ("Patient registered successfully with portal account", "Idempotency-Key", "existing_username"):
         assert words in answer.text
+
+
+async def test_both_describe_the_application_that_serves_them():
+    more = APIRouter(prefix="/v1", route_class=Route, tags=["More"])
+
+    @more.get("/more/", operation_id="more")
+    async def _(call: Annotated[Call, Depends(Anyone("an example"))]):
+        """More of it."""
+
+    for routers, there in (((more,), True), ((), False)):
+        transport = httpx.ASGITransport(app=create_api(*routers))
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+            assert ("/api/v1/more/" in (await client.get("/v1/openapi.json")).json()["paths"]) is there
+            assert ("More of it." in (await client.get("/v1/docs")).text) is there
