@@ -8,7 +8,7 @@ from clinic_app.core import routes
 from clinic_app.ui.account.view import staff_body, staff_question
 from clinic_app.ui.frame.page import staff_page, title
 from clinic_app.ui.frame.state import ShellState
-from clinic_app.ui.portal_dialog import view as portal
+from clinic_app.ui.kit.dialog import question_dialog
 from clinic_app.ui.portal_dialog.page import portal_dialog
 from clinic_app.ui.portal_dialog.state import PortalDialogState
 from clinic_app.ui.reception.state import SearchState
@@ -41,7 +41,7 @@ def staff_accounts() -> rx.Component:
         },
     )
     heading, question, yes = staff_question(here.asking, here.asking_name)
-    dialog = portal.question_dialog(
+    dialog = question_dialog(
         title=heading,
         question=question,
         yes=yes,
