@@ -29,7 +29,7 @@ def profile_body() -> rx.Component:
         heading=rx.el.h1,
     )
     waiting = rx.el.div(rx.el.h1("Patient profile", class_name="sr"), rx.el.p("Loading the record", role="status"))
-    return rx.match(State.mode, ("shown", _record()), ("missing", missing), waiting)
+    return rx.fragment(rx.match(State.mode, ("shown", _record()), ("missing", missing), waiting))
 
 
 def _record() -> rx.Component:
