@@ -93,8 +93,8 @@ class PatientField:
     """A field of a patient: how it is named, checked, filled in and shown, everywhere.
 
     ``rule`` is called with what was sent, the label and ``longest``. ``choices`` are the values of a ``CHOICE``,
-    each with its words. ``about`` is said in the API's description, ``example`` shown there. ``own``: patients see
-    it in their own record.
+    each with its words; ``named`` has the words of one that is not offered any more. ``about`` is said in the API's
+    description, ``example`` shown there. ``own``: patients see it in their own record.
     """
 
     label: str
@@ -103,6 +103,7 @@ class PatientField:
     kind: Kind = Kind.TEXT
     longest: int = 100
     choices: Callable[[], Mapping[str, str]] = dict
+    named: Callable[[str], str] = str
     about: str = ""
     example: str = ""
     own: bool = True
@@ -114,7 +115,7 @@ class PatientField:
         if self.kind is Kind.PHONE:
             return wording.phone_words(value)
         if self.kind is Kind.CHOICE:
-            return self.choices().get(value or "", value or "")
+            return self.choices().get(value or "") or self.named(value or "")
         return value or ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
