@@ -133,11 +133,28 @@ def test_inputs_stand_in_the_order_of_the_list(place: str) -> None:
     assert inputs == [name for names in SECTIONS.values() for name in names] == list(FORM)
 
 
-@pytest.mark.parametrize("shape", [schemas.Registration, schemas.Edit, schemas.Patient])
-def test_the_api_names_nothing_that_is_no_field(shape: Any) -> None:
+@pytest.mark.parametrize(
+    "shape",
+    [
+        schemas.Registration.model_fields,
+        schemas.Edit.model_fields,
+        schemas.Patient.model_fields,
+        _fields(PatientProfile),
+    ],
+    ids=["registration", "edit", "answer", "view"],
+)
+def test_nothing_else_is_named_as_if_it_were_a_field(shape: Any) -> None:
     others = {
         *("create_portal_account", "portal_email", "portal_phone", "version", "id", "patient_id", "name"),
         *("portal_enabled", "portal_status", "portal_username", "verification_status", "created_at", "updated_at"),
-        *("is_active", "registered_by"),
+        *("is_active", "registered_by", "portal", "access", "activity"),
     }
-    assert set(shape.model_fields) - others == set(FORM)
+    assert set(shape) - others == set(FORM)
+
+
+def test_nothing_else_is_kept_of_a_patient_but_what_the_system_sets() -> None:
+    system = {
+        *("id", "patient_id", "national_id_key", "portal_enabled", "is_active", "verification_status", "name_key"),
+        *("search_text", "created_at", "updated_at", "registered_by_id", "version"),
+    }
+    assert set(PLACES["the table"][0]) - system == set(FORM)

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from clinic_app.core.settings import get_settings
 from clinic_app.services.patients.forms import PATIENT_FIELDS, SECTIONS, Kind
 from clinic_app.services.patients.profile import reread_patient
 from clinic_app.ui import presenters
 from clinic_app.ui.profile.state import ProfileState
 from clinic_app.ui.registration.state import RegistrationState
 from clinic_app.ui.session.form_state import DONE
+from clinic_app.ui.view_models import Choice
+from tests import factories
 
 FIRST = {Kind.DATE: "15 Jan 1990", Kind.PHONE: "0712 445901", Kind.EMAIL: "first@example.org"}
 OTHER = {Kind.DATE: "16 Feb 1991", Kind.PHONE: "0733 100200", Kind.EMAIL: "other@example.org"}
@@ -57,3 +60,21 @@ async def test_every_field_of_a_section_is_saved_and_no_other(
     assert presenters.typed(reread_patient(people.receptionist, registered)) == wanted
     shown = {fact.label: fact.value for fact in [*state.details, *state.contact]}
     assert all(shown[field.label] for field in PATIENT_FIELDS.values())
+
+
+async def test_a_language_that_is_not_offered_any_more_stays_and_is_shown(tab, people, settings):
+    done = factories.make_patient(people.receptionist, preferred_language="sw")
+    settings.setenv("CLINIC_LANGUAGES", "en,fr")
+    get_settings.cache_clear()
+    number = done.patient.patient_id
+    tab.at(f"/patients/{number}", patient_id=number)
+    state = tab.state(ProfileState)
+    object.__setattr__(state, "_key", lambda: number)
+    await tab.fire(ProfileState.load)
+    assert {fact.label: fact.value for fact in state.contact}["Preferred language"] == "Kiswahili"
+    await tab.fire(ProfileState.edit, "contact")
+    assert dict(state.unlisted) == {"preferred_language": Choice("sw", "Kiswahili")}
+    await tab.fire(ProfileState.save, {**state.values, "address": "Elsewhere 1"})
+    assert state.notice == "Saved."
+    kept = reread_patient(people.receptionist, number)
+    assert (kept.preferred_language, kept.address) == ("sw", "Elsewhere 1")

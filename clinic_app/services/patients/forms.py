@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 from clinic_app.core import text_rules
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import Gender
-from clinic_app.services.patients import fields, wording
+from clinic_app.services.patients import fields, languages, wording
 
 PORTAL_EMAIL_REQUIRED = "Email is required when creating a patient portal account."
 PORTAL_EMAIL_INVALID = "Invalid email format for patient portal account."
@@ -183,6 +183,20 @@ class PatientDetails(_Form):
     next_of_kin_phone: Annotated[
         str | None,
         PatientField("Next of kin phone", Section.CONTACT, fields.phone, Kind.PHONE, longest=40, example="0722910448"),
+    ] = None
+    preferred_language: Annotated[
+        str | None,
+        PatientField(
+            "Preferred language",
+            Section.CONTACT,
+            languages.preferred_language,
+            Kind.CHOICE,
+            longest=35,
+            choices=languages.clinic_languages,
+            named=languages.language_name,
+            about="BCP 47; one of the clinic's languages.",
+            example="sw",
+        ),
     ] = None
 
 

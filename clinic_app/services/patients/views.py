@@ -46,6 +46,7 @@ class PatientRecord:
     address: str | None
     next_of_kin_name: str | None
     next_of_kin_phone: str | None
+    preferred_language: str | None
 
     @property
     def name(self) -> str:
