@@ -45,6 +45,7 @@ def registration(**changes: Any) -> dict[str, Any]:
         "address": "12 Lake Road, Kisumu",
         "next_of_kin_name": "Peter Odhiambo",
         "next_of_kin_phone": "0722 910 448",
+        "preferred_language": "sw",
     }
     return {**data, **changes}
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind, PatientDetails
+from clinic_app.services.patients.views import PatientProfile, PatientSummary
 from clinic_app.services.portal.bulk import AT_MOST
 
 Item = TypeVar("Item")
-Gender = Literal["MALE", "FEMALE", "OTHER", "UNKNOWN"]
 PortalStatus = Literal["none", "active", "temporary", "expired", "locked", "off"]
 PASSWORD = "xK9mP2nQ7vR3"  # noqa: S105  an example
 
@@ -64,36 +67,53 @@ class Done(Shape):
 # --- patients -------------------------------------------------------------------------------------
 
 
-class PatientFields(Shape):
-    """What people fill in."""
-
-    date_of_birth: str | None = Field(
-        None,
-        description="ISO 8601, or any usual notation with the day before the month. Not in the future, "
-        "not before 1900-01-01.",
-        examples=["1990-01-15"],
-    )
-    gender: Gender | None = Field(None, description="`UNKNOWN` unless given.", examples=["MALE"])
-    phone: str | None = Field(
-        None, description="A number of the clinic's region, or international with `+`.", examples=["0712345678"]
-    )
-    email: str | None = Field(None, max_length=254, examples=["john@example.com"])
-    national_id: str | None = Field(
-        None,
-        max_length=50,
-        description="Unique; compared without spaces, dashes and case.",
-        examples=["27840001"],
-    )
-    address: str | None = Field(None, max_length=500, examples=["12 Lake Road, Kisumu"])
-    next_of_kin_name: str | None = Field(None, max_length=200, examples=["Peter Doe"])
-    next_of_kin_phone: str | None = Field(None, examples=["0722910448"])
+_SENT = {
+    Kind.DATE: "ISO 8601, or any usual notation with the day before the month. Not in the future, "
+    "not before 1900-01-01.",
+    Kind.PHONE: "A number of the clinic's region, or international with `+`.",
+}
+_ANSWERED = {Kind.PHONE: "As dialled within the clinic's region; E.164 for other countries."}
 
 
-class Registration(PatientFields):
+def _type(name: str) -> Any:
+    """The type of a field's value: as the form has it, an enumeration by its words."""
+    kept = PatientDetails.model_fields[name].annotation
+    return Literal[tuple(str(one) for one in kept)] if isinstance(kept, type) and issubclass(kept, Enum) else kept  # type: ignore[valid-type]
+
+
+def _sent(*, whole: bool) -> type[Shape]:
+    """The fields of a patient as a request may hold them; ``whole``: those that a patient needs must be there."""
+    shape: dict[str, Any] = {}
+    for name, field in PATIENT_FIELDS.items():
+        required = PatientDetails.model_fields[name].is_required()
+        text = field.kind in {Kind.TEXT, Kind.LINES, Kind.EMAIL}
+        shape[name] = (
+            str if required else (str if field.kind is Kind.DATE else _type(name)) | None,
+            Field(
+                ... if required and whole else "" if required else None,
+                min_length=1 if required else None,
+                max_length=field.longest if text else None,
+                description=field.about or _SENT.get(field.kind),
+                examples=[field.example],
+            ),
+        )
+    return create_model("PatientFields", __base__=Shape, **shape)
+
+
+def _answered(base: type[Shape], view: type) -> type[Shape]:
+    """``base``, and those fields of a patient that ``view`` has, as an answer holds them."""
+    held = {field.name for field in dataclasses.fields(view)}
+    shape: dict[str, Any] = {
+        name: (_type(name), Field(description=_ANSWERED.get(field.kind), examples=[field.example]))
+        for name, field in PATIENT_FIELDS.items()
+        if name in held
+    }
+    return create_model("PatientAnswered", __base__=base, **shape)
+
+
+class Registration(_sent(whole=True)):
     """A patient to register, and the portal account if one is wanted."""
 
-    first_name: str = Field(min_length=1, max_length=100, examples=["John"])
-    last_name: str = Field(min_length=1, max_length=100, examples=["Doe"])
     create_portal_account: bool | None = Field(None, description="False unless given.", examples=[True])
     portal_email: str | None = Field(
         None,
@@ -103,11 +123,9 @@ class Registration(PatientFields):
     portal_phone: str | None = Field(None, examples=["0712345678"])
 
 
-class Edit(PatientFields):
+class Edit(_sent(whole=False)):
     """The fields to change; the others stay as they are."""
 
-    first_name: str = Field("", min_length=1, max_length=100, examples=["John"])
-    last_name: str = Field("", min_length=1, max_length=100, examples=["Doe"])
     version: int | None = Field(
         None,
         ge=1,
@@ -126,33 +144,24 @@ class Credentials(Shape):
     already_issued: Literal[True] = Field(True, description="Only in a repeated response.")
 
 
-class PatientListed(Shape):
-    """A patient in a list."""
-
+class _Named(Shape):
     id: int = Field(examples=[123])
     patient_id: str = Field(examples=["LMC000123"])
     name: str = Field(examples=["John Doe"])
-    first_name: str = Field(examples=["John"])
-    last_name: str = Field(examples=["Doe"])
-    date_of_birth: dt.date | None = Field(examples=["1990-01-15"])
-    gender: Gender = Field(examples=["MALE"])
-    phone: str | None = Field(
-        description="As dialled within the clinic's region; E.164 for other countries.", examples=["0712345678"]
-    )
-    email: str | None = Field(examples=["john@example.com"])
+
+
+class PatientListed(_answered(_Named, PatientSummary)):
+    """A patient in a list."""
+
     portal_enabled: bool
     portal_status: PortalStatus
     verification_status: Literal["VERIFIED", "PENDING"]
     created_at: dt.datetime
 
 
-class Patient(PatientListed):
+class Patient(_answered(PatientListed, PatientProfile)):
     """The complete record of one patient."""
 
-    national_id: str | None = Field(examples=["27840001"])
-    address: str | None = Field(examples=["12 Lake Road, Kisumu"])
-    next_of_kin_name: str | None = Field(examples=["Peter Doe"])
-    next_of_kin_phone: str | None = Field(examples=["0722910448"])
     portal_username: str | None = Field(examples=["john@example.com"])
     is_active: bool
     updated_at: dt.datetime

@@ -1,8 +1,11 @@
-"""Views as the API writes them: the field names of a registration, dates and times in ISO 8601, times in UTC."""
+"""Views as the API writes them: names as in the views, dates and times in ISO 8601, times in UTC."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import phonenumbers
@@ -13,34 +16,21 @@ from clinic_app.core.paging import PAGE_SIZE, PAGE_SIZE_AT_MOST, Page
 from clinic_app.core.settings import get_settings
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.browsing import TrailEvent
+from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind
 from clinic_app.services.patients.views import PatientProfile, PatientSummary
 from clinic_app.services.portal.views import PortalPatient
 
-_SUMMARY = (
-    "id",
-    "patient_id",
-    "name",
-    "first_name",
-    "last_name",
-    "date_of_birth",
-    "gender",
-    "phone",
-    "email",
-    "portal_enabled",
-    "verification_status",
-    "created_at",
-)
-_PROFILE = (
-    *_SUMMARY,
-    "national_id",
-    "address",
-    "next_of_kin_name",
-    "next_of_kin_phone",
-    "is_active",
-    "updated_at",
-    "registered_by",
-    "version",
-)
+
+def _reader(view: type, *left_out: str) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of what an answer holds of a ``view`` as it stands, and how to read them all at once."""
+    names = ("name", *(field.name for field in dataclasses.fields(view) if field.name not in left_out))
+    return names, attrgetter(*names)
+
+
+_SUMMARY, _read_summary = _reader(PatientSummary, "portal")
+_PROFILE, _read_profile = _reader(PatientProfile, "portal", "access", "activity")
+_PHONES = tuple(name for name, field in PATIENT_FIELDS.items() if field.kind is Kind.PHONE)
+_SUMMARY_PHONES = tuple(name for name in _PHONES if name in _SUMMARY)
 _TRAIL = TrailEvent.__slots__
 
 
@@ -63,17 +53,18 @@ def phone(number: str | None) -> str | None:
 
 def summary(view: PatientSummary) -> dict[str, Any]:
     """A patient in a list."""
-    found = {name: getattr(view, name) for name in _SUMMARY}
-    found["phone"] = phone(view.phone)
+    found = dict(zip(_SUMMARY, _read_summary(view), strict=True))
+    for name in _SUMMARY_PHONES:
+        found[name] = phone(found[name])
     found["portal_status"] = view.portal
     return found
 
 
 def patient(view: PatientProfile) -> dict[str, Any]:
     """One patient whole."""
-    found = {name: getattr(view, name) for name in _PROFILE}
-    found["phone"] = phone(view.phone)
-    found["next_of_kin_phone"] = phone(view.next_of_kin_phone)
+    found = dict(zip(_PROFILE, _read_profile(view), strict=True))
+    for name in _PHONES:
+        found[name] = phone(found[name])
     found["portal_status"] = view.access.status
     found["portal_username"] = view.access.username or None
     return found

@@ -52,6 +52,7 @@ def patients(today: dt.date) -> list[DemoPatient]:
         + ["pending"] * 3
     )
     dice.shuffle(states)
+    languages = get_settings().language_tags
     made = []
     for number, state in enumerate(states):
         female = dice.random() < 0.55
@@ -68,6 +69,7 @@ def patients(today: dt.date) -> list[DemoPatient]:
             else "",
             "next_of_kin_name": f"{dice.choice(_FEMALE + _MALE)} {last}" if dice.random() < 0.6 else "",
             "next_of_kin_phone": _phone(dice) if dice.random() < 0.5 else "",
+            "preferred_language": languages[number % len(languages)] if number % 3 else "",
         }
         plain = "".join(c for c in f"{first}.{last}".lower() if c.isascii() and (c.isalpha() or c == "."))
         email = f"{plain}{number}@example.org"

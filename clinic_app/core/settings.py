@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: A language, perhaps with a script and a region, in the usual case: en, en-GB, zh-Hant, es-419.
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
 
 
 class SettingsError(Exception):
@@ -33,6 +37,7 @@ class Settings(BaseSettings):
     telephone: str = Field("020 712 3456", max_length=40, description="The number patients call for help.")
     opening_hours: str = Field("Monday to Saturday, 07:00 to 18:00", max_length=80, description="Shown to patients.")
     region: str = Field("KE", description="Region for phone numbers: two letters (ISO 3166-1).")
+    languages: str = Field("en,sw,fr", description="Languages a patient may prefer (BCP 47), in the order offered.")
     timezone: str = Field("Africa/Nairobi", description="Time zone for the times people see (IANA name).")
     patient_id_prefix: str = Field("LMC", pattern=r"^[A-Z]{1,8}$", description="Letters in front of a patient ID.")
 
@@ -91,6 +96,14 @@ class Settings(BaseSettings):
         if value not in phonenumbers.SUPPORTED_REGIONS:
             raise ValueError("must be a two-letter region, such as KE")
         return value
+
+    @field_validator("languages")
+    @classmethod
+    def _language_tags(cls, value: str) -> str:
+        tags = [tag.strip() for tag in value.split(",")]
+        if not all(_LANGUAGE.fullmatch(tag) for tag in tags):
+            raise ValueError("must be language tags (BCP 47) with commas between them, such as en,sw,fr")
+        return ",".join(dict.fromkeys(tags))
 
     @field_validator("timezone")
     @classmethod
@@ -168,6 +181,11 @@ class Settings(BaseSettings):
         if self.api_rate_factor is not None:
             return self.api_rate_factor
         return 1 if self.mode == "production" else 1000
+
+    @property
+    def language_tags(self) -> tuple[str, ...]:
+        """The languages a patient may prefer."""
+        return tuple(self.languages.split(","))
 
     @property
     def telephone_uri(self) -> str:

@@ -57,6 +57,7 @@ class Patient(TableModel, table=True):
     address: str | None = Field(default=None, max_length=500)
     next_of_kin_name: str | None = Field(default=None, max_length=200)
     next_of_kin_phone: str | None = Field(default=None, max_length=20)  # E.164
+    preferred_language: str | None = Field(default=None, max_length=35)  # BCP 47
     portal_enabled: bool = False
     is_active: bool = True
     verification_status: str = Field(default=VerificationStatus.VERIFIED, max_length=10)

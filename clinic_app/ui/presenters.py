@@ -1,18 +1,30 @@
-"""From views to what pages show: the wording of the services, put into the frozen records of ``shown``."""
+"""From views to what pages show: the wording of the services, put into the frozen records of ``view_models``."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from clinic_app.core import clock, routes
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
 from clinic_app.services.audit.reading import RecordedEvent
 from clinic_app.services.patients import wording
-from clinic_app.services.patients.forms import LABELS
-from clinic_app.services.patients.views import Overview, PatientProfile, PatientSummary, PortalStanding
+from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
+from clinic_app.services.patients.views import Overview, PatientProfile, PatientRecord, PatientSummary, PortalStanding
 from clinic_app.services.portal.views import OwnRecord, Viewing
-from clinic_app.ui.view_models import Access, DayBar, Fact, Happening, PatientRow, Person, SessionRow, StaffRow, Who
+from clinic_app.ui.view_models import (
+    Access,
+    Choice,
+    DayBar,
+    Fact,
+    Happening,
+    PatientRow,
+    Person,
+    SessionRow,
+    StaffRow,
+    Who,
+)
 
 ROLES = {"ADMIN": "Administrator", "RECEPTIONIST": "Receptionist", "CLINICIAN": "Clinician"}
 _MONTHS = "January February March April May June July August September October November December".split()
@@ -100,7 +112,7 @@ def _split(name: str, term: str) -> tuple[str, str, str]:
     return name[:at], name[at : at + len(term)], name[at + len(term) :]
 
 
-def patient_row(patient: PatientSummary, *, line: str = "", term: str = "") -> PatientRow:
+def patient_row(patient: PatientSummary | PatientProfile, *, line: str = "", term: str = "") -> PatientRow:
     """A patient in a list."""
     before, hit, after = _split(patient.name, term)
     return PatientRow(
@@ -138,51 +150,68 @@ def person(patient: PatientProfile) -> Person:
         name=patient.name,
         initials=wording.initials(patient.first_name, patient.last_name),
         born=_born(patient.date_of_birth) or "Not known",
-        gender=wording.GENDER_WORDS.get(patient.gender, "Unknown"),
+        gender=PATIENT_FIELDS["gender"].words(patient.gender),
         phone=wording.phone_words(patient.phone) or "Not recorded",
     )
+
+
+def facts(patient: PatientRecord, names: Iterable[str]) -> list[Fact]:
+    """These fields of a record, as people read them."""
+    return [Fact(LABELS[name], PATIENT_FIELDS[name].words(getattr(patient, name))) for name in names]
 
 
 def details(patient: PatientProfile) -> list[Fact]:
     """*Patient Details*."""
     verified = patient.verification_status == "VERIFIED"
     by = f" by {patient.registered_by}" if patient.registered_by else ""
+    aged = Fact(LABELS["date_of_birth"], _born(patient.date_of_birth))
     return [
-        Fact("First name", patient.first_name),
-        Fact("Last name", patient.last_name),
-        Fact("Date of birth", _born(patient.date_of_birth)),
-        Fact("Gender", wording.GENDER_WORDS.get(patient.gender, "Unknown")),
-        Fact("National ID", patient.national_id or ""),
+        *[aged if one.label == aged.label else one for one in facts(patient, SECTIONS["details"])],
         Fact("Verification", "Verified" if verified else "Waiting for verification", "good" if verified else "warn"),
         Fact("Registered", wording.moment_words(patient.created_at) + by),
     ]
 
 
-def contact(patient: PatientProfile | OwnRecord) -> list[Fact]:
+def contact(patient: PatientProfile) -> list[Fact]:
     """*Contact Information*."""
-    return [
-        Fact("Phone", wording.phone_words(patient.phone)),
-        Fact("Email", patient.email or ""),
-        Fact("Address", patient.address or ""),
-        Fact("Next of kin", patient.next_of_kin_name or ""),
-        Fact("Next of kin phone", wording.phone_words(patient.next_of_kin_phone)),
+    return facts(patient, SECTIONS["contact"])
+
+
+def own_details(own: OwnRecord) -> list[Fact]:
+    """A patient's own details, the names as one."""
+    names = [
+        name for name in SECTIONS["details"] if PATIENT_FIELDS[name].own and name not in ("first_name", "last_name")
     ]
+    return [Fact("Name", own.name), Fact("Patient ID", own.patient_id), *facts(own, names)]
+
+
+def own_contact(own: OwnRecord) -> list[Fact]:
+    """How the clinic reaches them."""
+    return facts(own, [name for name in SECTIONS["contact"] if PATIENT_FIELDS[name].own])
+
+
+def blank() -> dict[str, str]:
+    """What an empty form begins with."""
+    begins = {name: info.default for name, info in PatientDetails.model_fields.items() if not info.is_required()}
+    return {name: str(value) for name, value in begins.items() if value is not None}
 
 
 def typed(patient: PatientProfile) -> dict[str, str]:
     """The record as a form shows it for editing."""
     return {
-        "first_name": patient.first_name,
-        "last_name": patient.last_name,
-        "date_of_birth": wording.date_words(patient.date_of_birth),
-        "gender": patient.gender,
-        "national_id": patient.national_id or "",
-        "phone": wording.phone_words(patient.phone),
-        "email": patient.email or "",
-        "address": patient.address or "",
-        "next_of_kin_name": patient.next_of_kin_name or "",
-        "next_of_kin_phone": wording.phone_words(patient.next_of_kin_phone),
+        name: (getattr(patient, name) or "") if field.kind is Kind.CHOICE else field.words(getattr(patient, name))
+        for name, field in PATIENT_FIELDS.items()
     }
+
+
+def unlisted(patient: PatientProfile) -> dict[str, Choice]:
+    """What is on record and is not among the choices any more: it stays, and a form offers it."""
+    found = {
+        name: Choice(getattr(patient, name) or "", field.words(getattr(patient, name)))
+        for name, field in PATIENT_FIELDS.items()
+        if field.kind is Kind.CHOICE
+    }
+    return {name: one for name, one in found.items() if one.value and one.value not in PATIENT_FIELDS[name].choices()}
 
 
 def access(standing: PortalStanding) -> Access:

@@ -105,6 +105,14 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One option of a select."""
+
+    value: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class Access:
     """The *Portal Access* card: everything it says, in words."""
 

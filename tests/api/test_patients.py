@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from clinic_app.core import db
 from clinic_app.models.patients import PATIENTS, Patient
+from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind
 from tests import factories
 from tests.db.tools import dump, trail
 
@@ -203,3 +204,22 @@ async def test_those_left_out_are_not_counted(api, desk, five):
 @pytest.mark.parametrize("term", ["%", "_", "/", "100%", "z_a"])
 async def test_signs_of_patterns_are_found_as_they_stand(api, desk, five, term):
     assert (await api.get(f"{P}search/", params={"q": term}, headers=desk)).json()["count"] == 0
+
+
+async def test_every_field_that_is_described_is_kept_and_answered(api, desk):
+    sent = {name: field.example for name, field in PATIENT_FIELDS.items()}
+    made = (await api.post(P, json=sent, headers=desk)).json()["patient"]
+    assert {name: made[name] for name in sent} == sent
+    found = (await api.get(f"{P}{made['id']}/", headers=desk)).json()
+    assert found == made
+    other = {
+        name: next(one for one in field.choices() if one != field.example)
+        if field.kind is Kind.CHOICE
+        else {Kind.DATE: "1991-02-16", Kind.PHONE: "0733100200", Kind.EMAIL: "o@example.org"}.get(
+            field.kind, f"O {name}"
+        )
+        for name, field in PATIENT_FIELDS.items()
+    }
+    changed = (await api.patch(f"{P}{made['id']}/", json=other, headers=desk)).json()
+    assert {name: changed[name] for name in other} == other
+    assert trail("PATIENT_UPDATED")[-1]["metadata"]["fields"] == sorted(other)

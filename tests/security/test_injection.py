@@ -30,11 +30,10 @@ from clinic_app.services.audit.browsing import browse_audit
 from clinic_app.services.audit.exporting import HEADER, export_audit
 from clinic_app.services.audit.forms import FILTERS, audit_query
 from clinic_app.services.idempotency import once
-from clinic_app.services.patients.forms import LABELS, PatientQuery, PatientRegistration, PatientUpdate
+from clinic_app.services.patients.forms import LABELS, SECTIONS, PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.profile import reread_patient, update_patient, view_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.portal.forms import PortalAccountRequest
-from clinic_app.ui.profile.state import SECTIONS
 from tests import factories
 from tests.browser.serving import DEMO_PASSWORD, Server, bound
 from tests.browser.sockets import HYDRATE, Tab, run, session

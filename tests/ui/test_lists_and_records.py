@@ -16,6 +16,7 @@ from clinic_app.ui.profile.state import ProfileState
 from clinic_app.ui.reception.state import ReceptionState
 from clinic_app.ui.registration.state import RegistrationState
 from clinic_app.ui.session import live_updates
+from clinic_app.ui.session.form_state import DONE, WORKING
 from tests import factories
 from tests.ui.conftest import events
 
@@ -114,11 +115,11 @@ async def test_a_second_submit_while_one_is_under_way_or_done_does_nothing(tab):
     state = tab.state(RegistrationState)
     await tab.fire(RegistrationState.submit, {"first_name": "One", "last_name": "Time"})
     number = state.patient.patient_id
-    assert state.done is True
+    assert state.step == DONE
     assert await tab.fire(RegistrationState.submit, {"first_name": "Two", "last_name": "Times"}) == []
     assert state.patient.patient_id == number
     await tab.fire(RegistrationState.another)
-    state.busy = True
+    state.step = WORKING
     assert await tab.fire(RegistrationState.submit, {"first_name": "Two", "last_name": "Times"}) == []
 
 
@@ -178,7 +179,7 @@ async def test_turning_off_asks_first_and_a_busy_page_does_not_ask(tab, people):
         await tab.fire(ProfileState.ask_turn_off, junk)
         assert state.asking_off is False
     await tab.fire(ProfileState.turn_off)
-    assert state.failure == "This patient has no portal account yet."
+    assert state.failure_detail == "This patient has no portal account yet."
 
 
 # --- the dialog --------------------------------------------------------------------------------------
@@ -198,17 +199,18 @@ async def test_the_credentials_are_wiped_by_close_by_opening_and_by_leaving(tab,
         password = state.password
         await tab.fire(way, *(["LMC000001"] if way is PortalDialogState.ask_for else []))
         assert password not in str(state.dict())
-        assert (state.done, state.password, state.username) == (False, "", "")
+        assert (state.step == DONE, state.password, state.username) == (False, "", "")
 
 
 async def test_shown_credentials_outlive_escape_and_a_second_submit(tab, people):
     state, _ = await _dialog(tab, people)
     password = state.password
+    assert state.title == "Portal Account Created!"
     for wanted in (False, True, None, 0):
         await tab.fire(PortalDialogState.change_open, wanted)
     assert await tab.fire(PortalDialogState.submit, {"email": "second@example.org"}) == []
     await tab.fire(PortalDialogState.check_email, "x")
-    assert (state.password, state.error, state.open) == (password, "", True)
+    assert (state.password, dict(state.errors), state.step) == (password, {}, DONE)
 
 
 async def test_the_credentials_go_by_themselves_but_never_somebody_elses(tab, people, monkeypatch):

@@ -9,8 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clinic_app.core.errors import InvalidInput
+from clinic_app.core.settings import get_settings
 from clinic_app.models.patients import Gender
-from clinic_app.services.patients.forms import LABELS, PatientDetails, PatientRegistration, PatientUpdate
+from clinic_app.services.patients.forms import (
+    LABELS,
+    PATIENT_FIELDS,
+    PatientDetails,
+    PatientRegistration,
+    PatientUpdate,
+)
 from clinic_app.services.portal.errors import EmailInvalid, EmailRequired
 from clinic_app.services.portal.forms import PortalAccountRequest
 from tests import factories
@@ -37,7 +44,7 @@ def test_names_are_all_that_must_be_given():
     form = PatientRegistration.parse({"first_name": "Amina", "last_name": "Odhiambo"})
     assert form.gender is Gender.UNKNOWN
     rest = form.model_dump(exclude={"first_name", "last_name", "gender", "create_portal_account"})
-    assert len(rest) == 9
+    assert len(rest) == 10
     assert set(rest.values()) == {None}
 
 
@@ -58,6 +65,9 @@ def test_names_are_all_that_must_be_given():
         ("address", "x" * 501, "Address must be at most 500 characters."),
         ("address", 5, "Address must be text."),
         ("next_of_kin_name", "x" * 201, "Next of kin must be at most 200 characters."),
+        ("preferred_language", "de", "Preferred language must be one of the clinic's languages: en, sw, fr."),
+        ("preferred_language", "x" * 36, "Preferred language must be at most 35 characters."),
+        ("preferred_language", 1, "Preferred language must be text."),
         ("next_of_kin_phone", "12", "Next of kin phone must be a valid phone number, for example 0712 123456."),
         ("create_portal_account", "no", "Create portal account must be true or false."),
         ("create_portal_account", 1, "Create portal account must be true or false."),
@@ -133,6 +143,23 @@ def test_one_field_is_checked_while_typing():
     assert PatientRegistration.problem("portal_email", "x") == "Invalid email format for patient portal account."
     assert PatientDetails.problem("first_name", "") == "First name is required."
     assert PatientDetails.problem("date_of_birth", "15 Jan 1990") == ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("sw", "sw"), (" FR ", "fr"), ("En", "en"), ("", None), ("  ", None), (None, None)]
+)
+def test_a_language_is_one_of_the_clinics_in_any_case(sent, kept):
+    assert PatientDetails.parse(factories.registration(preferred_language=sent)).preferred_language == kept
+
+
+def test_a_language_is_called_what_its_speakers_call_it(settings):
+    words = PATIENT_FIELDS["preferred_language"].words
+    assert [words(tag) for tag in ("en", "sw", "fr")] == ["English", "Kiswahili", "français"]
+    assert (words("en-GB"), words("tlh"), words(None)) == ("English (GB)", "tlh", "")
+    settings.setenv("CLINIC_LANGUAGES", "fr,en")
+    get_settings.cache_clear()
+    assert list(PATIENT_FIELDS["preferred_language"].choices()) == ["fr", "en"]
+    assert words("sw") == "Kiswahili"  # on a record, and not offered any more
 
 
 def test_every_field_of_a_patient_has_a_label():

@@ -16,6 +16,11 @@ PRODUCTION = {"mode": "production", "public_url": "https://desk.example.org", "b
         ({"port": 70000}, "CLINIC_PORT"),
         ({"mode": "staging"}, "CLINIC_MODE"),
         ({"region": "Kenya"}, "CLINIC_REGION"),
+        ({"languages": ""}, "CLINIC_LANGUAGES"),
+        ({"languages": "en;sw"}, "CLINIC_LANGUAGES"),
+        ({"languages": "English"}, "CLINIC_LANGUAGES"),
+        ({"languages": "en,,fr"}, "CLINIC_LANGUAGES"),
+        ({"languages": "en_GB"}, "CLINIC_LANGUAGES"),
         ({"timezone": "Nairobi"}, "CLINIC_TIMEZONE"),
         ({"timezone": "../etc/passwd"}, "CLINIC_TIMEZONE"),
         ({"patient_id_prefix": "lmc"}, "CLINIC_PATIENT_ID_PREFIX"),
@@ -68,6 +73,11 @@ def test_several_workers_need_redis_and_postgresql():
 def test_production_is_https_or_this_machine():
     assert load_settings(**PRODUCTION).secure_cookies
     assert not load_settings(**PRODUCTION | {"public_url": "http://localhost:3000"}).secure_cookies
+
+
+def test_languages_keep_their_order_and_stand_once():
+    assert load_settings().language_tags == ("en", "sw", "fr")
+    assert load_settings(languages="sw, en-GB,sw,zh-Hant,es-419").language_tags == ("sw", "en-GB", "zh-Hant", "es-419")
 
 
 def test_every_setting_says_what_it_is_for():

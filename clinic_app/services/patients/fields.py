@@ -1,6 +1,6 @@
 """The rules of single fields, one function each: text in, value out, or ``ValueError`` with a sentence.
 
-Pages, API and imports all come through here.
+Pages, API and imports all come through here, with the label that names the field and the longest it may be.
 """
 
 from __future__ import annotations
@@ -76,41 +76,41 @@ def _read_date(text: str) -> dt.date | None:
     return None
 
 
-def date_of_birth(value: object) -> dt.date | None:
+def date_of_birth(value: object, label: str = "Date of birth", longest: int = 40) -> dt.date | None:
     """Optional; a real date, not in the future, not before 1900-01-01, day before month."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, dt.datetime):
-        raise ValueError("Date of birth must be a date, for example 31 3 1980.")
+        raise ValueError(f"{label} must be a date, for example 31 3 1980.")
     found = (
         value
         if isinstance(value, dt.date)
         else _read_date(value)
-        if isinstance(value, str) and len(value) <= 40
+        if isinstance(value, str) and len(value) <= longest
         else None
     )
     if found is None:
         if isinstance(value, str) and re.search(r"(?<!\d)\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2}$", value.strip()):
-            raise ValueError("Date of birth must have a four-digit year, for example 31 3 1980.")
-        raise ValueError("Date of birth must be a real date, for example 31 3 1980.")
+            raise ValueError(f"{label} must have a four-digit year, for example 31 3 1980.")
+        raise ValueError(f"{label} must be a real date, for example 31 3 1980.")
     if found > clock.today():
-        raise ValueError("Date of birth must not be in the future.")
+        raise ValueError(f"{label} must not be in the future.")
     if found < EARLIEST_BIRTH:
-        raise ValueError("Date of birth must not be before 1 Jan 1900.")
+        raise ValueError(f"{label} must not be before 1 Jan 1900.")
     return found
 
 
 # --- the rest -----------------------------------------------------------------------------------
 
 
-def gender(value: object) -> Gender:
+def gender(value: object, label: str = "Gender", _longest: int = 0) -> Gender:
     """One of the four; nothing said means ``UNKNOWN``."""
     if value is None or value == "":
         return Gender.UNKNOWN
     try:
         return Gender(str(value).strip().upper())
     except ValueError:
-        raise ValueError("Gender must be MALE, FEMALE, OTHER or UNKNOWN.") from None
+        raise ValueError(f"{label} must be MALE, FEMALE, OTHER or UNKNOWN.") from None
 
 
 @lru_cache(maxsize=4)
@@ -122,9 +122,9 @@ def phone_example(region: str) -> str:
     )
 
 
-def phone(value: object, label: str = "Phone") -> str | None:
+def phone(value: object, label: str = "Phone", longest: int = 40) -> str | None:
     """Optional; a valid number, of the clinic's region unless it begins with ``+``; returned as E.164."""
-    found = line(value, label, 40)
+    found = line(value, label, longest)
     if found is None:
         return None
     region = get_settings().region
@@ -137,9 +137,9 @@ def phone(value: object, label: str = "Phone") -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def email(value: object, label: str = "Email") -> str | None:
+def email(value: object, label: str = "Email", longest: int = 254) -> str | None:
     """Optional; checked for syntax, without looking the domain up."""
-    found = line(value, label, 254)
+    found = line(value, label, longest)
     if found is None:
         return None
     try:
@@ -148,11 +148,11 @@ def email(value: object, label: str = "Email") -> str | None:
         raise ValueError(f"{label} must be an email address, for example name@example.com.") from None
 
 
-def national_id(value: object) -> str | None:
-    """Optional; up to 50 characters with at least one letter or digit, kept as typed."""
-    found = line(value, "National ID", 50)
+def national_id(value: object, label: str = "National ID", longest: int = 50) -> str | None:
+    """Optional; up to ``longest`` characters with at least one letter or digit, kept as typed."""
+    found = line(value, label, longest)
     if found is not None and not national_id_key(found):
-        raise ValueError("National ID must contain letters or digits.")
+        raise ValueError(f"{label} must contain letters or digits.")
     return found
 
 

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
 from clinic_app.core import text_rules
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import Gender
-from clinic_app.services.patients import fields
+from clinic_app.services.patients import fields, languages, wording
 
-#: Field → the words of its label: pages label inputs with them, messages name fields with them.
-LABELS = {
-    "first_name": "First name",
-    "last_name": "Last name",
-    "date_of_birth": "Date of birth",
-    "gender": "Gender",
-    "phone": "Phone",
-    "email": "Email",
-    "national_id": "National ID",
-    "address": "Address",
-    "next_of_kin_name": "Next of kin",
-    "next_of_kin_phone": "Next of kin phone",
-}
 PORTAL_EMAIL_REQUIRED = "Email is required when creating a patient portal account."
 PORTAL_EMAIL_INVALID = "Invalid email format for patient portal account."
 
@@ -81,23 +70,149 @@ def _sentences(error: ValidationError) -> dict[str, str]:
     return found
 
 
-Name = lambda label: Annotated[str, BeforeValidator(lambda value: text_rules.name(value, label))]  # noqa: E731
-Phone = lambda label: Annotated[str | None, BeforeValidator(lambda value: fields.phone(value, label))]  # noqa: E731
+class Section(StrEnum):
+    """Where on the pages a field stands."""
+
+    DETAILS = "details"
+    CONTACT = "contact"
+
+
+class Kind(StrEnum):
+    """What is filled in: decides the input, how the value is shown, and its type in the API's description."""
+
+    TEXT = "text"
+    LINES = "lines"
+    DATE = "date"
+    PHONE = "phone"
+    EMAIL = "email"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class PatientField:
+    """A field of a patient: how it is named, checked, filled in and shown, everywhere.
+
+    ``rule`` is called with what was sent, the label and ``longest``. ``choices`` are the values of a ``CHOICE``,
+    each with its words; ``named`` has the words of one that is not offered any more. ``about`` is said in the API's
+    description, ``example`` shown there. ``own``: patients see it in their own record.
+    """
+
+    label: str
+    section: Section
+    rule: Callable[[Any, str, int], Any]
+    kind: Kind = Kind.TEXT
+    longest: int = 100
+    choices: Callable[[], Mapping[str, str]] = dict
+    named: Callable[[str], str] = str
+    about: str = ""
+    example: str = ""
+    own: bool = True
+
+    def words(self, value: Any) -> str:
+        """``value`` as people read it; empty where there is none."""
+        if self.kind is Kind.DATE:
+            return wording.date_words(value)
+        if self.kind is Kind.PHONE:
+            return wording.phone_words(value)
+        if self.kind is Kind.CHOICE:
+            return self.choices().get(value or "") or self.named(value or "")
+        return value or ""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: self.rule(value, self.label, self.longest), handler(source)
+        )
 
 
 class PatientDetails(_Form):
-    """The fields people fill in, checked and in the form in which they are kept."""
+    """The fields people fill in, checked and in the form in which they are kept. **The list of a patient's fields.**
 
-    first_name: Name("First name")  # type: ignore[valid-type]
-    last_name: Name("Last name")  # type: ignore[valid-type]
-    date_of_birth: Annotated[dt.date | None, BeforeValidator(fields.date_of_birth)] = None
-    gender: Annotated[Gender, BeforeValidator(fields.gender)] = Gender.UNKNOWN
-    phone: Phone("Phone") = None  # type: ignore[valid-type]
-    email: Annotated[str | None, BeforeValidator(fields.email)] = None
-    national_id: Annotated[str | None, BeforeValidator(fields.national_id)] = None
-    address: Annotated[str | None, BeforeValidator(lambda v: text_rules.lines(v, "Address", 500))] = None
-    next_of_kin_name: Annotated[str | None, BeforeValidator(lambda v: text_rules.line(v, "Next of kin", 200))] = None
-    next_of_kin_phone: Phone("Next of kin phone") = None  # type: ignore[valid-type]
+    Everything else follows it, in this order: inputs of the pages, checks on leaving a field, what is shown, the
+    API's shapes, what patients see of themselves. A new field needs a line here, a column, and a line in the views.
+    """
+
+    first_name: Annotated[str, PatientField("First name", Section.DETAILS, text_rules.name, example="John")]
+    last_name: Annotated[str, PatientField("Last name", Section.DETAILS, text_rules.name, example="Doe")]
+    date_of_birth: Annotated[
+        dt.date | None,
+        PatientField(
+            "Date of birth", Section.DETAILS, fields.date_of_birth, Kind.DATE, longest=40, example="1990-01-15"
+        ),
+    ] = None
+    gender: Annotated[
+        Gender,
+        PatientField(
+            "Gender",
+            Section.DETAILS,
+            fields.gender,
+            Kind.CHOICE,
+            choices=lambda: wording.GENDER_WORDS,
+            about="`UNKNOWN` unless given.",
+            example="MALE",
+        ),
+    ] = Gender.UNKNOWN
+    national_id: Annotated[
+        str | None,
+        PatientField(
+            "National ID",
+            Section.DETAILS,
+            fields.national_id,
+            longest=50,
+            about="Unique; compared without spaces, dashes and case.",
+            example="27840001",
+            own=False,
+        ),
+    ] = None
+    phone: Annotated[
+        str | None, PatientField("Phone", Section.CONTACT, fields.phone, Kind.PHONE, longest=40, example="0712345678")
+    ] = None
+    email: Annotated[
+        str | None,
+        PatientField("Email", Section.CONTACT, fields.email, Kind.EMAIL, longest=254, example="john@example.com"),
+    ] = None
+    address: Annotated[
+        str | None,
+        PatientField(
+            "Address", Section.CONTACT, text_rules.lines, Kind.LINES, longest=500, example="12 Lake Road, Kisumu"
+        ),
+    ] = None
+    next_of_kin_name: Annotated[
+        str | None,
+        PatientField("Next of kin", Section.CONTACT, text_rules.line, longest=200, example="Peter Doe"),
+    ] = None
+    next_of_kin_phone: Annotated[
+        str | None,
+        PatientField("Next of kin phone", Section.CONTACT, fields.phone, Kind.PHONE, longest=40, example="0722910448"),
+    ] = None
+    preferred_language: Annotated[
+        str | None,
+        PatientField(
+            "Preferred language",
+            Section.CONTACT,
+            languages.preferred_language,
+            Kind.CHOICE,
+            longest=35,
+            choices=languages.clinic_languages,
+            named=languages.language_name,
+            about="BCP 47; one of the clinic's languages.",
+            example="sw",
+        ),
+    ] = None
+
+
+def _listed() -> Iterator[tuple[str, PatientField]]:
+    for name, info in PatientDetails.model_fields.items():
+        yield name, next(one for one in info.metadata if isinstance(one, PatientField))
+
+
+#: Field → everything that is known of it, in the order of the pages.
+PATIENT_FIELDS: Mapping[str, PatientField] = dict(_listed())
+#: Field → the words of its label: pages label inputs with them, messages name fields with them.
+LABELS: Mapping[str, str] = {name: field.label for name, field in PATIENT_FIELDS.items()}
+#: Section → its fields, in their order.
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    section: tuple(name for name, field in PATIENT_FIELDS.items() if field.section is section) for section in Section
+}
 
 
 def _portal_email(value: object) -> str | None:
@@ -112,7 +227,7 @@ class PatientRegistration(PatientDetails):
 
     create_portal_account: Annotated[bool, BeforeValidator(_flag)] = False
     portal_email: Annotated[str | None, BeforeValidator(_portal_email)] = None
-    portal_phone: Phone("Portal phone") = None  # type: ignore[valid-type]
+    portal_phone: Annotated[str | None, BeforeValidator(lambda value: fields.phone(value, "Portal phone"))] = None
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -46,30 +47,11 @@ _WHOLE = (
 _WHOLE_BY_ID = Prepared(_WHOLE.where(PATIENTS.c.id == bindparam("key")))
 _WHOLE_BY_PATIENT_ID = Prepared(_WHOLE.where(PATIENTS.c.patient_id == bindparam("key")))
 _LOCKED = {False: (_BY_ID, _BY_PATIENT_ID), True: (_BY_ID.with_for_update(), _BY_PATIENT_ID.with_for_update())}
-_SUMMARY = [
-    "id",
-    "patient_id",
-    "first_name",
-    "last_name",
-    "date_of_birth",
-    "gender",
-    "phone",
-    "email",
-    "portal_enabled",
-    "verification_status",
-    "created_at",
-]
-
-_PROFILE = [
-    *_SUMMARY,
-    "national_id",
-    "address",
-    "next_of_kin_name",
-    "next_of_kin_phone",
-    "is_active",
-    "updated_at",
-    "version",
-]
+#: Of the views, what is a column: read and handed on as it stands.
+_SUMMARY, _PROFILE = (
+    [field.name for field in dataclasses.fields(view) if field.name in PATIENTS.c]
+    for view in (PatientSummary, PatientProfile)
+)
 
 
 def keys_for_finding(patient: Any) -> None:

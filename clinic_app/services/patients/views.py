@@ -33,6 +33,28 @@ class PatientSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class PatientRecord:
+    """What is filled in about a patient, as both the desk and the patient see it. Phones E.164."""
+
+    patient_id: str
+    first_name: str
+    last_name: str
+    date_of_birth: dt.date | None
+    gender: str
+    phone: str | None
+    email: str | None
+    address: str | None
+    next_of_kin_name: str | None
+    next_of_kin_phone: str | None
+    preferred_language: str | None
+
+    @property
+    def name(self) -> str:
+        """First and last name, as written."""
+        return f"{self.first_name} {self.last_name}"
+
+
+@dataclass(frozen=True, slots=True)
 class PortalStanding:
     """A patient's access. ``status``: none, active, temporary, expired, locked or off."""
 
@@ -46,14 +68,16 @@ class PortalStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class PatientProfile(PatientSummary):
-    """One patient whole. Phones E.164, instants UTC. ``version`` goes up with every edit."""
+class PatientProfile(PatientRecord):
+    """One patient whole, for the desk. Instants UTC; ``portal`` as in a list. ``version`` goes up with every edit."""
 
+    id: int
     national_id: str | None
-    address: str | None
-    next_of_kin_name: str | None
-    next_of_kin_phone: str | None
+    portal_enabled: bool
+    portal: str
+    verification_status: str
     is_active: bool
+    created_at: dt.datetime
     updated_at: dt.datetime
     registered_by: str
     version: int

@@ -9,7 +9,8 @@ import phonenumbers
 from clinic_app.core import clock
 from clinic_app.core.settings import get_settings
 
-GENDER_WORDS = {"MALE": "Male", "FEMALE": "Female", "OTHER": "Other", "UNKNOWN": "Unknown"}
+#: In the order they are offered.
+GENDER_WORDS = {"UNKNOWN": "Unknown", "FEMALE": "Female", "MALE": "Male", "OTHER": "Other"}
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from clinic_app.core import db
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit import reading
@@ -10,20 +12,10 @@ from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.errors import PatientNotFound
+from clinic_app.services.patients.views import PatientRecord
 from clinic_app.services.portal.views import OwnRecord, Viewing
 
-_SHOWN = [
-    "patient_id",
-    "first_name",
-    "last_name",
-    "date_of_birth",
-    "gender",
-    "phone",
-    "email",
-    "address",
-    "next_of_kin_name",
-    "next_of_kin_phone",
-]
+_SHOWN = tuple(field.name for field in fields(PatientRecord))
 #: What people at the clinic did to the record that its owner is shown.
 _LOOKS = {Action.PATIENT_VIEWED, Action.PATIENT_UPDATED, Action.PATIENT_CREATED}
 VIEWINGS = 10

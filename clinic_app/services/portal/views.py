@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.patients.views import PatientRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +39,8 @@ class Viewing:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnRecord:
-    """A patient's own record, for the patient. Phones E.164. ``viewed_before``: there are older viewings than these."""
+class OwnRecord(PatientRecord):
+    """A patient's own record, for the patient. ``viewed_before``: there are older viewings than these."""
 
-    patient_id: str
-    first_name: str
-    last_name: str
-    date_of_birth: dt.date | None
-    gender: str
-    phone: str | None
-    email: str | None
-    address: str | None
-    next_of_kin_name: str | None
-    next_of_kin_phone: str | None
     viewings: tuple[Viewing, ...] = ()
     viewed_before: bool = False

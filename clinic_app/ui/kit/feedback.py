@@ -38,6 +38,18 @@ def error_note(words: Text) -> rx.Component:
     return when(words, note("bad", rx.el.p(words), role="alert"))
 
 
+def failure_note(title: Text, detail: Text, attempt: Text = "1") -> rx.Component:
+    """A mistake that belongs to no field: what happened, then what to do. Takes the focus."""
+    return note(
+        "bad",
+        rx.el.p(title, class_name="strong"),
+        rx.el.p(detail),
+        role="alert",
+        tab_index=-1,
+        custom_attrs={"data-takes-focus": attempt},
+    )
+
+
 def badge(text: Text, tone: Text, name: Text = "") -> rx.Component:
     """A status word with a dot, or an icon of a small set. Dark text on a pale ground: 8:1 and more."""
     dot = rx.el.span(class_name="dot mark", aria_hidden="true")
@@ -54,6 +66,11 @@ def portal_status(status: Text) -> rx.Component:
     on = badge("Active", "good")
     cases = {"active": on, "temporary": waiting, "expired": waiting, "locked": on}
     return pick(status, cases, badge("Disabled", "idle"))
+
+
+def portal_badge() -> rx.Component:
+    """What stands where the button was, once access exists."""
+    return rx.el.span("✓ Portal Active", class_name="badge good")
 
 
 def empty(

@@ -106,11 +106,13 @@ def select_field(
     error: Text | None = None,
     full: bool = False,
     name: str = "",
+    more: Sequence[rx.Component] = (),
     **props: Any,
 ) -> rx.Component:
-    """A native select: the phone shows its own wheel, the keyboard finds by letter."""
+    """A native select: the phone shows its own wheel, the keyboard finds by letter. ``more`` are further options."""
     box = rx.el.select(
         *[rx.el.option(text, value=key) for key, text in options],
+        *more,
         id=ident,
         name=name or ident,
         class_name="input",

@@ -7,7 +7,6 @@ import reflex as rx
 from clinic_app.core.errors import ClinicError
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts.own_sessions import take_failed_tries
-from clinic_app.services.patients import wording
 from clinic_app.services.portal.own_record import own_record
 from clinic_app.ui import presenters
 from clinic_app.ui.session.handler import Asking, handler
@@ -35,14 +34,7 @@ class OwnRecordState(Asking, rx.State):
         self.failure = ""
         view = await self._ask(own_record)
         self.first_name = view.first_name
-        born = wording.date_words(view.date_of_birth)
-        self.details = [
-            Fact("Name", f"{view.first_name} {view.last_name}"),
-            Fact("Patient ID", view.patient_id),
-            Fact("Date of birth", born),
-            Fact("Gender", wording.GENDER_WORDS.get(view.gender, "Unknown")),
-        ]
-        self.contact = presenters.contact(view)
+        self.details, self.contact = presenters.own_details(view), presenters.own_contact(view)
         self.viewers = [presenters.viewing(look) for look in view.viewings]
         self.viewed = f"The latest {len(self.viewers)} are shown." if view.viewed_before else ""
         told = await self._ask(take_failed_tries)

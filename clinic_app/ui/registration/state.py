@@ -1,4 +1,4 @@
-"""*Patient registration*: the form's errors, what was understood of the date of birth, and who was registered."""
+"""*Patient registration*: the form, and who was registered."""
 
 from __future__ import annotations
 
@@ -6,59 +6,50 @@ from typing import Any
 
 import reflex as rx
 
-from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.services.access import Permission
-from clinic_app.services.accounts.drafts import discard_draft, read_draft
-from clinic_app.services.patients import wording
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientRegistration
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.ui import presenters
 from clinic_app.ui.frame.state import SearchState
-from clinic_app.ui.portal_dialog.state import PortalDialogState
-from clinic_app.ui.session.handler import Asking, fields, handler, text
-from clinic_app.ui.view_models import PatientRow, Problem
+from clinic_app.ui.portal_dialog.state import CREATED, PortalDialogState
+from clinic_app.ui.session.form_state import DONE, INPUT, FormState
+from clinic_app.ui.session.handler import fields, handler
+from clinic_app.ui.view_models import PatientRow
 
 FIELDS = tuple(PatientRegistration.model_fields)
 DRAFT = "registration"
+BLANK = presenters.blank()
 
 
-class RegistrationState(Asking, rx.State):
-    """What is typed stays in the browser's inputs; here are the sentences beside them."""
+class RegistrationState(FormState, rx.State):
+    """The form, and after it who was registered."""
 
-    values: dict[str, str] = {"gender": "UNKNOWN"}  # what the inputs begin with
-    errors: dict[str, str] = {}
-    problems: list[Problem] = []
-    born_date: str = ""
-    born_age: str = ""
-    busy: bool = False
-    failure: str = ""
-    failure_detail: str = ""
-    attempt: int = 0  # goes up with every failed submit: the focus goes to what is wrong
-    form_number: int = 0  # a new number makes a new, empty form
-    done: bool = False
+    values: dict[str, str] = BLANK
     message: str = ""
     patient: PatientRow = PatientRow()
-    restored: bool = False  # the form began with what was typed and not sent
     _socket: str = ""
 
-    def _fail(self, error: ClinicError) -> Any:
-        self.busy = False
-        self.attempt += 1
-        self.errors = {name: words for name, words in error.fields.items() if name in FIELDS}
-        self.problems = [Problem(name, self.errors[name]) for name in FIELDS if name in self.errors]
-        placed = bool(self.problems) or error.kind == ErrorKind.UNAUTHENTICATED
-        self.failure, self.failure_detail = ("", "") if placed else (error.title, error.detail)
-        return rx.set_focus(self.problems[0].ident) if self.problems else None
+    def _names(self) -> tuple[str, ...]:
+        return FIELDS
 
-    def _blank(self) -> None:
+    def _draft_name(self) -> str:
+        return DRAFT
+
+    def _problem_in(self, name: str, value: str) -> str:
+        if not value.strip() and not self.errors.get(name):
+            return ""  # tabbing through an empty form is no mistake yet
+        if name == "portal_email" and not value.strip():
+            return PORTAL_EMAIL_REQUIRED
+        return PatientRegistration.problem(name, value)
+
+    def _begin_with(self, values: dict[str, str]) -> None:
+        super()._begin_with({**BLANK, **values})
+        self.message, self.patient = "", PatientRow()
+
+    def _blank(self) -> Any:
         self._begin_with({})
         self.form_number += 1
-
-    def _begin_with(self, known: dict[str, str]) -> None:
-        self.values, self.errors, self.problems = {"gender": "UNKNOWN", **known}, {}, []
-        self.born_date = self.born_age = self.failure = self.failure_detail = self.message = ""
-        self.busy = self.done = self.restored = False
-        self.patient = PatientRow()
+        return rx.set_focus("first_name")
 
     @handler(Permission.PATIENT_REGISTER)
     async def load(self):
@@ -75,80 +66,52 @@ class RegistrationState(Asking, rx.State):
         searched.carried = ""
         if words:
             known = {"first_name": words[0], "last_name": " ".join(words[1:])}
-        draft = {} if words or reconnected else await self._ask(read_draft, DRAFT)
-        draft = {name: value for name, value in draft.items() if name in FIELDS}
+        draft = {} if words or reconnected else await self._draft(FIELDS)
         self._begin_with({**known, **draft})
         self.errors = told
         self.restored = bool(draft) or (reconnected and was_restored)
-        if self.values.get("date_of_birth"):
-            self._read_back(self.values["date_of_birth"])
+        self._read_back(self.values.get("date_of_birth", ""))
         if self.values != before:
             self.form_number += 1
 
     @handler(Permission.PATIENT_REGISTER)
     async def check(self, name: str, value: str):
-        """On leaving a field: say what is wrong with it, and read a date of birth back."""
-        name, value = text(name, 40), text(value)
-        if name not in FIELDS or self.busy or self.done:
-            return
-        problem = PatientRegistration.problem(name, value)
-        if name == "portal_email" and not value.strip():
-            problem = PORTAL_EMAIL_REQUIRED if self.errors.get(name) else ""  # leaving it empty is said on submit
-        if not value.strip() and name in ("first_name", "last_name") and not self.errors.get(name):
-            problem = ""  # tabbing through an empty form is no mistake yet
-        self.errors = {
-            **{key: words for key, words in self.errors.items() if key != name},
-            **({name: problem} if problem else {}),
-        }
-        if self.problems:
-            self.problems = [Problem(key, self.errors[key]) for key in FIELDS if key in self.errors]
-        if name == "date_of_birth":
-            self._read_back(value)
-
-    def _read_back(self, value: str) -> None:
-        self.born_date = self.born_age = ""
-        if not PatientRegistration.problem("date_of_birth", value):
-            form = PatientRegistration.parse({"first_name": "-", "last_name": "-", "date_of_birth": value})
-            self.born_date, self.born_age = wording.read_back(form.date_of_birth)
+        """On leaving a field."""
+        self._check(name, value)
 
     @handler(Permission.PATIENT_REGISTER)
     async def submit(self, form: dict[str, Any]):
         """Register. A second click or Enter while one is under way does nothing."""
-        if self.busy or self.done:
+        if self.step != INPUT:
             return
         given = fields(form, FIELDS)
         if isinstance(form, dict) and form.get("create_portal_account") is True:
             given["create_portal_account"] = "on"
         self._read_back(given.get("date_of_birth", ""))
         wanted = PatientRegistration.parse(given)
-        self.busy = True
-        self.errors, self.problems, self.failure, self.failure_detail = {}, [], "", ""
+        self._work()
         yield
         done = await self._ask(register_patient, wanted)
-        self.busy, self.done, self.message = False, True, done.message
+        self.step, self.message = DONE, done.message
         self.patient = presenters.patient_row(done.patient)
-        await self._ask(discard_draft, DRAFT)
+        await self._drop_draft()
         if done.credentials is not None:
             dialog = await self.get_state(PortalDialogState)
-            yield dialog._succeed(
-                done.credentials, done.patient.patient_id, done.patient.name, "Portal Account Created!"
-            )
+            yield dialog._succeed(done.credentials, done.patient.patient_id, done.patient.name, CREATED)
 
     @handler(Permission.PATIENT_REGISTER)
     async def another(self):
         """The next person: an empty form."""
-        self._blank()
-        return rx.set_focus("first_name")
+        return self._blank()
 
     @handler(Permission.PATIENT_REGISTER)
     async def clear(self):
         """*Clear*: an empty form instead of the restored one."""
-        await self._ask(discard_draft, DRAFT)
-        self._blank()
-        return rx.set_focus("first_name")
+        await self._drop_draft()
+        return self._blank()
 
     @handler(Permission.PATIENT_REGISTER)
     async def cancel(self):
         """Back to the list; nothing is kept of what was typed."""
-        await self._ask(discard_draft, DRAFT)
+        await self._drop_draft()
         self._blank()

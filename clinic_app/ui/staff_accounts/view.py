@@ -10,9 +10,9 @@ from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.kit import forms
 from clinic_app.ui.kit.base import Event, card, icon, page_head, pick, row, stack, when
 from clinic_app.ui.kit.data import avatar
+from clinic_app.ui.kit.dialog import question_dialog
 from clinic_app.ui.kit.feedback import badge, error_note, success_note
 from clinic_app.ui.portal_dialog.page import portal_dialog
-from clinic_app.ui.portal_dialog.view import question_dialog
 from clinic_app.ui.staff_accounts.state import StaffAccountsState as State
 from clinic_app.ui.view_models import StaffRow
 
