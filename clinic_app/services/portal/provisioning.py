@@ -8,16 +8,16 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from clinic_app.core import clock, db, logs
-from clinic_app.core.errors import ClinicError, Unexpected
+from clinic_app.core import clock, db
+from clinic_app.core.errors import ClinicError
 from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
-from clinic_app.services.audit.actions import Action, Outcome
-from clinic_app.services.audit.authorization import demand
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
 from clinic_app.services.portal.errors import EmailInUse, NoPortalAccount, PortalAccountExists, PortalTurnedOff
@@ -80,26 +80,14 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalC
     return PortalCreated(CREATED, credentials, _shown(patient))
 
 
-def _clash(key: int | str, username: str, error: IntegrityError) -> ClinicError:
-    """Which of the two clashes a constraint found, after the winner has committed."""
+def _clash(key: int | str, username: str) -> ClinicError | None:
+    """Which of the two clashes a constraint found, after the winner has committed; None where it is neither."""
     try:
         with db.reading() as session:
             _refuse_if_taken(session, repository.find(session, key), username)
     except ClinicError as found:
         return found
-    return Unexpected(logs.failure(error, "create_portal_account"), FAILED)
-
-
-def _note_failure(actor: Actor, error: ClinicError) -> None:
-    with db.transaction() as session:
-        record(
-            session,
-            actor,
-            Action.PORTAL_ACCOUNT_CREATE_FAILED,
-            outcome=Outcome.FAILURE,
-            resource_type="patient",
-            details={"reason": error.code},
-        )
+    return None
 
 
 def create_portal_account(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalCreated:
@@ -110,19 +98,11 @@ def create_portal_account(actor: Actor, key: int | str, form: PortalAccountReque
     ``PortalAccountExists``, ``EmailInUse``, or ``Unexpected`` with a reference.
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
-    try:
-        return _create(actor, key, form)
-    except IntegrityError as raised:
-        error = _clash(key, normal_username(form.email), raised)
-    except ClinicError as raised:
-        error = raised
-    except Exception as raised:  # noqa: BLE001  the desk gets a sentence, the log the rest
-        error = Unexpected(logs.failure(raised, "create_portal_account"), FAILED)
-    try:
-        _note_failure(actor, error)
-    except Exception as again:  # noqa: BLE001  the database itself may be what failed
-        logs.failure(again, "create_portal_account.note")
-    raise error
+    with recorded_failure(actor, Action.PORTAL_ACCOUNT_CREATE_FAILED, FAILED, resource_type="patient"):
+        try:
+            return _create(actor, key, form)
+        except IntegrityError as error:
+            raise (_clash(key, normal_username(form.email)) or error) from None
 
 
 def _account_of(session: Session, patient: Patient, *, lock: bool = False) -> Account:
