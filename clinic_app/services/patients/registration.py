@@ -30,6 +30,7 @@ from clinic_app.services.patients.errors import (
 )
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDetails, PatientRegistration
 from clinic_app.services.patients.views import PortalStanding, Registered
+from clinic_app.services.patients.wording import full_name
 
 _KEPT = [column.name for column in PATIENTS.columns if column.name != "id"]
 _ADD = Prepared(insert(PATIENTS).values({name: bindparam(name) for name in _KEPT}).returning(PATIENTS.c.id))
@@ -107,7 +108,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
             add_portal_account(
                 session,
                 patient_id=patient.id or 0,
-                full_name=f"{patient.first_name} {patient.last_name}",
+                full_name=full_name(patient.first_name, patient.last_name),
                 phone=form.portal_phone,
                 credentials=made[0],
                 password_hash=made[1],

@@ -20,6 +20,7 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
+from clinic_app.services.patients.wording import full_name
 from clinic_app.services.portal.errors import EmailInUse, NoPortalAccount, PortalAccountExists, PortalTurnedOff
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.views import PortalCreated, PortalPatient
@@ -29,10 +30,10 @@ RESET = "Temporary password reset successfully"
 FAILED = "Failed to create patient portal account"
 
 
-def _shown(patient: Patient) -> PortalPatient:
-    return PortalPatient(
-        patient.id or 0, patient.patient_id, f"{patient.first_name} {patient.last_name}", patient.portal_enabled
-    )
+def shown(patient: Patient) -> PortalPatient:
+    """Building block: the patient as the answer names it."""
+    name = full_name(patient.first_name, patient.last_name)
+    return PortalPatient(patient.id or 0, patient.patient_id, name, patient.portal_enabled)
 
 
 def _refuse_if_taken(session: Session, patient: Patient, username: str) -> None:
@@ -60,7 +61,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalC
         add_portal_account(
             session,
             patient_id=patient.id or 0,
-            full_name=f"{patient.first_name} {patient.last_name}",
+            full_name=full_name(patient.first_name, patient.last_name),
             phone=form.phone,
             credentials=credentials,
             password_hash=hashed,
@@ -77,7 +78,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalC
             details={"portal_username": username},
             changes_lists=True,
         )
-    return PortalCreated(CREATED, credentials, _shown(patient))
+    return PortalCreated(CREATED, credentials, shown(patient))
 
 
 def _clash(key: int | str, username: str) -> ClinicError | None:
@@ -138,7 +139,7 @@ def reset_portal_password(actor: Actor, key: int | str) -> PortalCreated:
         sessions.end_sessions(session, account.id or 0, "password reset")
         sign_in_throttle.unlock(session, account.username)
         _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)
-    return PortalCreated(RESET, credentials, _shown(patient))
+    return PortalCreated(RESET, credentials, shown(patient))
 
 
 def _note(session: Session, actor: Actor, action: Action, patient: Patient, account: Account) -> None:
@@ -168,7 +169,7 @@ def _switch(actor: Actor, key: int | str, on: bool) -> PortalPatient:
             if not on:
                 sessions.end_sessions(session, account.id or 0, "turned off")
             _note(session, actor, Action.PORTAL_TURNED_ON if on else Action.PORTAL_TURNED_OFF, patient, account)
-    return _shown(patient)
+    return shown(patient)
 
 
 def turn_off_portal(actor: Actor, key: int | str) -> PortalPatient:

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.patients.wording import full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,8 @@ class OwnRecord:
     next_of_kin_phone: str | None
     viewings: tuple[Viewing, ...] = ()
     viewed_before: bool = False
+
+    @property
+    def name(self) -> str:
+        """The whole name, as written."""
+        return full_name(self.first_name, self.last_name)

@@ -39,7 +39,7 @@ class OwnRecordState(Asking, rx.State):
         self.first_name = view.first_name
         born = wording.date_words(view.date_of_birth)
         self.details = [
-            Fact("Name", f"{view.first_name} {view.last_name}"),
+            Fact("Name", view.name),
             Fact("Patient ID", view.patient_id),
             Fact("Date of birth", born),
             Fact("Gender", wording.GENDER_WORDS.get(view.gender, "Unknown")),
