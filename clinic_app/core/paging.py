@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -41,3 +42,30 @@ def clamp(value: object, low: int, high: int, default: int) -> int:
         return min(high, max(low, int(str(value))))
     except ValueError:
         return default
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which rows of a list to read for one page: ``size`` of them, after the first ``skip``."""
+
+    number: int
+    size: int
+    total: int
+
+    @property
+    def skip(self) -> int:
+        """How many rows come before the page."""
+        return (self.number - 1) * self.size
+
+    def page(self, items: Iterable[Item]) -> Page[Item]:
+        """The page, made of the rows that were read."""
+        return Page(tuple(items), self.number, self.size, self.total)
+
+
+def window(page: object, size: object, total: int) -> Window:
+    """The rows of page ``page`` (from 1) where a page has ``size`` and there are ``total``.
+
+    Any input will do: a page too far is the last one, a size out of bounds the nearest that is allowed.
+    """
+    rows = clamp(size, 1, PAGE_SIZE_AT_MOST, PAGE_SIZE)
+    return Window(clamp(page, 1, max(1, -(-total // rows)), 1), rows, total)

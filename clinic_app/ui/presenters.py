@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable
 
 from clinic_app.core import clock, routes
+from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
 from clinic_app.services.audit.reading import RecordedEvent
@@ -27,8 +28,6 @@ from clinic_app.ui.view_models import (
 )
 
 ROLES = {"ADMIN": "Administrator", "RECEPTIONIST": "Receptionist", "CLINICIAN": "Clinician"}
-_MONTHS = "January February March April May June July August September October November December".split()
-_WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 
 
 def who(actor: Actor) -> Who:
@@ -296,7 +295,7 @@ def viewing(look: Viewing) -> Happening:
 
 def day_words(day: dt.date) -> str:
     """``Tuesday 16 June 2026``."""
-    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return f"{WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
 def bars(view: Overview) -> list[DayBar]:
@@ -305,7 +304,7 @@ def bars(view: Overview) -> list[DayBar]:
     return [
         DayBar(
             str(day.day),
-            f"{day.day} {_MONTHS[day.month - 1]}",
+            f"{day.day} {MONTHS[day.month - 1]}",
             count,
             f"{count / top * 100:.0f}%",
             day == clock.today(),
@@ -317,8 +316,8 @@ def bars(view: Overview) -> list[DayBar]:
 def range_words(view: Overview) -> str:
     """``3 to 16 June``, or ``25 May to 7 June``."""
     first, last = view.days[0][0], view.days[-1][0]
-    start = str(first.day) if first.month == last.month else f"{first.day} {_MONTHS[first.month - 1]}"
-    return f"{start} to {last.day} {_MONTHS[last.month - 1]}"
+    start = str(first.day) if first.month == last.month else f"{first.day} {MONTHS[first.month - 1]}"
+    return f"{start} to {last.day} {MONTHS[last.month - 1]}"
 
 
 def plural(count: int, word: str) -> str:

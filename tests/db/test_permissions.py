@@ -212,7 +212,9 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
 ELSEWHERE = {
     "choose_password",
     "demand",
+    "note_failure",
     "note_refusal",
+    "recorded_failure",
     "once",
     "end_tokens",
     "seed_demo",

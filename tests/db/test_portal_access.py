@@ -13,6 +13,7 @@ from clinic_app.core.errors import ErrorKind, PermissionDenied, Unavailable, Une
 from clinic_app.services.accounts import sessions
 from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
+from clinic_app.services.audit import authorization
 from clinic_app.services.patients.errors import PatientNotFound
 from clinic_app.services.patients.profile import reread_patient
 from clinic_app.services.portal import provisioning
@@ -157,6 +158,8 @@ def test_whatever_step_fails_the_patient_stays_without_access(desk, monkeypatch,
         raise RuntimeError("amina@example.com")
 
     monkeypatch.setattr(provisioning, step, broken)
+    if step == "record":
+        monkeypatch.setattr(authorization, step, broken)
     with structlog.testing.capture_logs() as lines, pytest.raises(Unexpected) as caught:
         create_portal_account(desk, patient.id, _request())
     assert caught.value.detail.startswith("Please try again. Reference: ")

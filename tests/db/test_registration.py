@@ -12,6 +12,7 @@ from clinic_app.core import crypto, db
 from clinic_app.core.errors import ErrorKind, InvalidInput, Unavailable, Unexpected
 from clinic_app.services.accounts.portal_accounts import prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
+from clinic_app.services.audit import authorization
 from clinic_app.services.patients import registration, repository
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
@@ -344,6 +345,7 @@ def test_when_the_trail_itself_fails_the_desk_still_gets_a_sentence(desk, monkey
         raise OSError
 
     monkeypatch.setattr(registration, "record", broken)
+    monkeypatch.setattr(authorization, "record", broken)
     before = tools.dump()
     with structlog.testing.capture_logs() as lines, pytest.raises(Unexpected) as caught:
         registration.register_patient(desk, _form())

@@ -13,23 +13,20 @@ from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throt
 from clinic_app.services.accounts.errors import CodeRefused, WrongPassword
 from clinic_app.services.accounts.signing_in import note_failed_try
 from clinic_app.services.accounts.views import SignedIn
-from clinic_app.services.audit.actions import Action, Outcome
-from clinic_app.services.audit.authorization import demand, demand_fresh
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand, demand_fresh, note_failure
 from clinic_app.services.audit.recording import record
 
 
 def _refused(actor: Actor, error: ClinicError) -> ClinicError:
-    with db.transaction() as session:
-        note_failed_try(session, actor.account_id or 0)
-        record(
-            session,
-            actor,
-            Action.CONFIRM_FAILED,
-            outcome=Outcome.FAILURE,
-            resource_type="account",
-            resource_id=actor.account_id,
-            details={"reason": error.code},
-        )
+    note_failure(
+        actor,
+        Action.CONFIRM_FAILED,
+        resource_type="account",
+        resource_id=actor.account_id,
+        details={"reason": error.code},
+        also=lambda session: note_failed_try(session, actor.account_id or 0),
+    )
     return error
 
 

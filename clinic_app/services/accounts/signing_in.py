@@ -23,6 +23,7 @@ from clinic_app.services.accounts.errors import (
 )
 from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.audit.authorization import note_failure
 from clinic_app.services.audit.recording import record
 
 #: A temporary password is dead after so many wrong tries (ASVS 5.0 6.4.1 asks for short-lived first secrets).
@@ -47,7 +48,7 @@ def _opens(account: Account | None, door: str) -> bool:
     return account is not None and account.is_active and (account.role == Role.PATIENT) == (door == PATIENT_DOOR)
 
 
-def _note_failure(session: Session, action: Action, account: Account | None, **details: object) -> None:
+def _record_failure(session: Session, action: Action, account: Account | None, **details: object) -> None:
     record(
         session,
         ANONYMOUS,
@@ -65,7 +66,7 @@ def _count(door: str, name: str) -> tuple[Account | None, sign_in_throttle.Verdi
         verdict = sign_in_throttle.count_try(session, name, context.current().address)
         account = session.execute(select(Account).where(ACCOUNTS.c.username == name)).scalar_one_or_none()
         if verdict.newly_blocked:
-            _note_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait)
+            _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
     return account, verdict
@@ -81,16 +82,25 @@ def note_failed_try(session: Session, account_id: int) -> None:
 
 
 def _note_wrong(door: str, account: Account | None) -> None:
-    with db.transaction() as session:
-        if account is not None and account.id is not None and _opens(account, door):
-            note_failed_try(session, account.id)
-        if account is not None and account.password_temporary and _opens(account, door):
+    def count(session: Session) -> None:
+        if account is None or account.id is None or not _opens(account, door):
+            return
+        note_failed_try(session, account.id)
+        if account.password_temporary:
             session.execute(
                 update(ACCOUNTS)
                 .where(ACCOUNTS.c.id == account.id)
                 .values(temporary_failures=ACCOUNTS.c.temporary_failures + 1)
             )
-        _note_failure(session, Action.SIGN_IN_FAILED, account, door=door, known=account is not None)
+
+    note_failure(
+        ANONYMOUS,
+        Action.SIGN_IN_FAILED,
+        resource_type="account",
+        resource_id=account.id if account else None,
+        details={"door": door, "known": account is not None},
+        also=count,
+    )
 
 
 def _refusal(current: Account, door: str, checked: Account) -> ClinicError | None:
@@ -110,7 +120,7 @@ def _count_code(account: Account, code: str, door: str) -> tuple[sign_in_throttl
     with db.transaction() as session:
         verdict = sign_in_throttle.count_code(session, account.username)
         if verdict.newly_blocked:
-            _note_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, step="code")
+            _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, step="code")
         return verdict, one_time_codes.find_recovery_code(session, account.id or 0, code)
 
 
@@ -207,7 +217,7 @@ def sign_in(
                 refusal = CodeRefused()
                 note_failed_try(session, current.id or 0)
         if refusal is not None and not isinstance(refusal, SecondFactorRequired):
-            _note_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
+            _record_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
     if refusal is not None:
         raise refusal
     return done
@@ -268,7 +278,7 @@ def finish_sign_in(token_hash: str, code: str) -> SignedIn:
             sign_in_throttle.forgive_codes(session, current.username)
             done = _welcome(session, current, door, "page", step.replaces, proof)
         if refusal is not None:
-            _note_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
+            _record_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
     if refusal is not None:
         raise refusal
     return done

@@ -1,11 +1,22 @@
-"""Refusing with a trace: the check every use case begins with."""
+"""Refusing and failing with a trace: the check every use case begins with, and what is recorded when one fails."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-from clinic_app.core import clock, db
-from clinic_app.core.errors import AuthenticationRequired, PermissionDenied, ReauthenticationRequired
+from sqlmodel import Session
+
+from clinic_app.core import clock, db, logs
+from clinic_app.core.errors import (
+    AuthenticationRequired,
+    ClinicError,
+    PermissionDenied,
+    ReauthenticationRequired,
+    Unexpected,
+)
 from clinic_app.services import access
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action, Outcome
@@ -45,13 +56,59 @@ def demand_fresh(actor: Actor) -> None:
 
 def note_refusal(actor: Actor, what: str, *, resource_type: str | None = None, resource_id: int | None = None) -> None:
     """Record that ``actor`` was refused ``what`` (a permission or the name of an event)."""
-    with db.transaction() as session:
-        record(
-            session,
-            actor,
-            Action.ACCESS_DENIED,
-            outcome=Outcome.DENIED,
-            resource_type=resource_type,
-            resource_id=resource_id,
-            details={"permission": what[:80]},
-        )
+    note_failure(
+        actor,
+        Action.ACCESS_DENIED,
+        outcome=Outcome.DENIED,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        details={"permission": what[:80]},
+    )
+
+
+def note_failure(
+    actor: Actor,
+    action: Action,
+    *,
+    outcome: Outcome = Outcome.FAILURE,
+    resource_type: str | None = None,
+    resource_id: int | None = None,
+    details: Mapping[str, Any] | None = None,
+    also: Callable[[Session], None] | None = None,
+) -> None:
+    """Building block: record a failure in a transaction of its own, for whoever raises the error behind it next.
+
+    ``also`` is what else is kept with it, such as the count of a wrong try. Never raises: where the note itself fails
+    (the database may be what is broken), that is logged without values, and the caller's own error stays the one told.
+    """
+    try:
+        with db.transaction() as session:
+            if also is not None:
+                also(session)
+            record(
+                session,
+                actor,
+                action,
+                outcome=outcome,
+                resource_type=resource_type,
+                resource_id=resource_id,
+                details=details,
+            )
+    except Exception as error:  # noqa: BLE001  see above
+        logs.failure(error, f"note of {action}")
+
+
+@contextlib.contextmanager
+def recorded_failure(actor: Actor, action: Action, title: str, *, resource_type: str) -> Iterator[None]:
+    """Building block: whatever ends the block is recorded as ``action``, in a transaction of its own, and raised.
+
+    Our own errors are raised as they are. Any other is a fault: logged without values, and raised as ``Unexpected``
+    with ``title`` and the reference to look for.
+    """
+    try:
+        yield
+    except Exception as raised:  # noqa: BLE001  whatever it is, people get a sentence and the log the rest
+        ours = isinstance(raised, ClinicError)
+        error = raised if ours else Unexpected(logs.failure(raised, action.lower()), title)
+        note_failure(actor, action, resource_type=resource_type, details={"reason": error.code})
+        raise error from None

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, func, select
 
 from clinic_app.core import db
-from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
+from clinic_app.core.paging import Page, window
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.audit import AUDIT_EVENTS
 from clinic_app.models.patients import PATIENTS
@@ -108,24 +108,24 @@ def browse_audit(actor: Actor, query: AuditQuery) -> Page[TrailEvent]:
     For administrators. The look is recorded, with the names of the filters used. Raises ``PermissionDenied``.
     """
     demand(actor, Permission.AUDIT_SEE)
-    size, where = clamp(query.page_size, 1, PAGE_SIZE_AT_MOST, 20), conditions(query)
+    where = conditions(query)
     with db.reading() as session:
         total = session.execute(select(func.count()).select_from(AUDIT_EVENTS).where(*where)).scalar_one()
-        number = clamp(query.page, 1, max(1, -(-total // size)), 1)
-        rows = session.execute(
+        rows = window(query.page, query.page_size, total)
+        found = session.execute(
             select(AUDIT_EVENTS, ACCOUNTS.c.full_name, ACCOUNTS.c.username, PATIENTS.c.patient_id)
             .join(ACCOUNTS, ACCOUNTS.c.id == AUDIT_EVENTS.c.actor_id, isouter=True)
             .join(PATIENTS, about_patient(), isouter=True)
             .where(*where)
             .order_by(AUDIT_EVENTS.c.seq.desc())
-            .limit(size)
-            .offset((number - 1) * size)
+            .limit(rows.size)
+            .offset(rows.skip)
         ).mappings()
-        page = Page(tuple(_event(row) for row in rows), number, size, total)
+        page = rows.page(_event(row) for row in found)
     used = [
         name for name in AuditQuery.__slots__ if name not in ("page", "page_size") and getattr(query, name) is not None
     ]
     with db.transaction() as session:
-        details = {"filters": used, "page": number, "shown": len(page.items)}
+        details = {"filters": used, "page": page.number, "shown": len(page.items)}
         record(session, actor, Action.AUDIT_READ, resource_type="audit", details=details)
     return page

@@ -14,26 +14,12 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from clinic_app.core import clock
+from clinic_app.core.calendar_words import MONTHS
 from clinic_app.core.settings import get_settings
 from clinic_app.core.text_rules import line
 from clinic_app.models.patients import Gender
 
 EARLIEST_BIRTH = dt.date(1900, 1, 1)
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_FULL_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
 
 
 # --- date of birth ------------------------------------------------------------------------------
@@ -41,8 +27,8 @@ _FULL_MONTHS = [
 
 def _month(word: str) -> int | None:
     word = word.lower().rstrip(".")
-    for number, (short, full) in enumerate(zip(_MONTHS, _FULL_MONTHS, strict=True), 1):
-        if word in (short, full, "sept" if number == 9 else short):
+    for number, month in enumerate(MONTHS, 1):
+        if word in (month.lower(), month[:3].lower(), "sept" if number == 9 else ""):
             return number
     return None
 

@@ -15,6 +15,7 @@ from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.registration import clash
 from clinic_app.services.patients.views import PatientProfile
+from clinic_app.services.patients.wording import full_name
 
 ACTIVITY = 12
 
@@ -59,7 +60,7 @@ def update_patient(actor: Actor, key: int | str, form: PatientUpdate) -> Patient
                 patient.version += 1
                 session.flush()
                 if not {"first_name", "last_name"}.isdisjoint(changed):
-                    rename_portal_account(session, patient.id or 0, f"{patient.first_name} {patient.last_name}")
+                    rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
                 details = {"patient_id": patient.patient_id, "fields": changed}
                 record(
                     session,

@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from clinic_app.core import clock, db, logs
-from clinic_app.core.errors import ClinicError, InvalidInput, Unexpected
+from clinic_app.core import clock, db
+from clinic_app.core.errors import ClinicError, InvalidInput
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS
@@ -18,8 +18,8 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
-from clinic_app.services.audit.actions import Action, Outcome
-from clinic_app.services.audit.authorization import demand
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.errors import (
@@ -30,6 +30,7 @@ from clinic_app.services.patients.errors import (
 )
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDetails, PatientRegistration
 from clinic_app.services.patients.views import PortalStanding, Registered
+from clinic_app.services.patients.wording import full_name
 
 _KEPT = [column.name for column in PATIENTS.columns if column.name != "id"]
 _ADD = Prepared(insert(PATIENTS).values({name: bindparam(name) for name in _KEPT}).returning(PATIENTS.c.id))
@@ -107,7 +108,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
             add_portal_account(
                 session,
                 patient_id=patient.id or 0,
-                full_name=f"{patient.first_name} {patient.last_name}",
+                full_name=full_name(patient.first_name, patient.last_name),
                 phone=form.portal_phone,
                 credentials=made[0],
                 password_hash=made[1],
@@ -129,18 +130,6 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
     return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials)
 
 
-def _note_failure(actor: Actor, error: ClinicError) -> None:
-    with db.transaction() as session:
-        record(
-            session,
-            actor,
-            Action.PATIENT_CREATE_FAILED,
-            outcome=Outcome.FAILURE,
-            resource_type="patient",
-            details={"reason": error.code},
-        )
-
-
 def register_patient(actor: Actor, form: PatientRegistration) -> Registered:
     """Register a patient; with ``form.create_portal_account`` the account too. All of it is saved, or nothing.
 
@@ -152,18 +141,8 @@ def register_patient(actor: Actor, form: PatientRegistration) -> Registered:
     demand(actor, Permission.PATIENT_REGISTER, resource_type="patient")
     if form.create_portal_account:
         demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
-    try:
-        return _save(actor, form)
-    except IntegrityError as raised:
-        error = clash(raised)
-    except ClinicError as raised:
-        error = raised
-    except Exception as raised:  # noqa: BLE001  whatever it is, the desk gets a sentence and the log the rest
-        error = Unexpected(logs.failure(raised, "register_patient"), FAILED)
+    with recorded_failure(actor, Action.PATIENT_CREATE_FAILED, FAILED, resource_type="patient"):
         try:
-            _note_failure(actor, error)
-        except Exception as again:  # noqa: BLE001  the database itself may be what failed
-            logs.failure(again, "register_patient.note")
-        raise error from None
-    _note_failure(actor, error)
-    raise error
+            return _save(actor, form)
+        except IntegrityError as error:
+            raise clash(error) from None

@@ -20,7 +20,7 @@ from clinic_app.services.audit import reading
 from clinic_app.services.patients import fields
 from clinic_app.services.patients.errors import PatientNotFound
 from clinic_app.services.patients.views import PatientProfile, PatientSummary, PortalStanding
-from clinic_app.services.patients.wording import phone_words
+from clinic_app.services.patients.wording import full_name, phone_words
 
 _OFF_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS)
 #: Made once: putting a statement together takes longer than running it.
@@ -57,7 +57,7 @@ _SUMMARY, _PROFILE = (
 def keys_for_finding(patient: Any) -> None:
     """Set what searching and sorting compare. Called whenever a name, number or address changes."""
     patient.national_id_key = fields.national_id_key(patient.national_id)
-    patient.name_key = fields.folded(f"{patient.first_name} {patient.last_name}")[:210]
+    patient.name_key = fields.folded(full_name(patient.first_name, patient.last_name))[:210]
     digits = (patient.phone or "").lstrip("+")
     parts = (
         patient.name_key,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 
 from clinic_app.core import clock, crypto, db
-from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
+from clinic_app.core.paging import Page, window
 from clinic_app.core.prepared import Prepared
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
@@ -78,16 +78,15 @@ def _statements(pieces: int, order: str) -> tuple[Prepared, Prepared]:
 
 
 def _page(query: PatientQuery) -> Page[PatientSummary]:
-    size = clamp(query.page_size, 1, PAGE_SIZE_AT_MOST, 20)
     now, pieces = clock.now(), tokens(query.term)
     order = query.order if query.order.removeprefix("-") in ORDERS else "name"
     counting, page = _statements(len(pieces), order)
     wanted: dict[str, Any] = {f"piece{i}": _anywhere(token) for i, token in enumerate(pieces)}
     with db.reading() as session:
         total = counting.one_or_none(session, **wanted).total
-        number = clamp(query.page, 1, max(1, -(-total // size)), 1)
-        found = page.all(session, **wanted, size=size, skip=(number - 1) * size)
-        return Page(tuple(repository.summary(row, now) for row in found), number, size, total)
+        rows = window(query.page, query.page_size, total)
+        found = page.all(session, **wanted, size=rows.size, skip=rows.skip)
+        return rows.page(repository.summary(row, now) for row in found)
 
 
 def list_patients(actor: Actor, query: PatientQuery, *, again: bool = False) -> Page[PatientSummary]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from clinic_app.core import clock, db
-from clinic_app.core.paging import PAGE_SIZE_AT_MOST, Page, clamp
+from clinic_app.core.paging import Page, window
 from clinic_app.models.patients import PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
@@ -21,19 +21,19 @@ def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[Patie
     For receptionists and administrators. Raises ``PermissionDenied``.
     """
     demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
-    size, now = clamp(page_size, 1, PAGE_SIZE_AT_MOST, 20), clock.now()
+    now = clock.now()
     waiting = [PATIENTS.c.is_active, PATIENTS.c.verification_status == VerificationStatus.PENDING]
     with db.reading() as session:
         total = session.execute(select(func.count()).select_from(PATIENTS).where(*waiting)).scalar_one()
-        number = clamp(page, 1, max(1, -(-total // size)), 1)
+        rows = window(page, page_size, total)
         found = session.execute(
             repository.summaries()
             .where(*waiting)
             .order_by(PATIENTS.c.created_at, PATIENTS.c.id)
-            .limit(size)
-            .offset((number - 1) * size)
+            .limit(rows.size)
+            .offset(rows.skip)
         )
-        return Page(tuple(repository.summary(row, now) for row in found), number, size, total)
+        return rows.page(repository.summary(row, now) for row in found)
 
 
 def verify_patient(actor: Actor, key: int | str) -> PatientProfile:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.reading import RecordedEvent
+from clinic_app.services.patients.wording import full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class PatientSummary:
     @property
     def name(self) -> str:
         """First and last name, as written."""
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class PatientRecord:
     @property
     def name(self) -> str:
         """First and last name, as written."""
-        return f"{self.first_name} {self.last_name}"
+        return full_name(self.first_name, self.last_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,16 @@ import datetime as dt
 import phonenumbers
 
 from clinic_app.core import clock
+from clinic_app.core.calendar_words import SHORT_MONTHS, SHORT_WEEKDAYS
 from clinic_app.core.settings import get_settings
 
 #: In the order they are offered.
 GENDER_WORDS = {"UNKNOWN": "Unknown", "FEMALE": "Female", "MALE": "Male", "OTHER": "Other"}
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 def date_words(day: dt.date | None) -> str:
     """``14 Mar 1988``; empty where there is none. The month is always letters."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}" if day else ""
+    return f"{day.day} {SHORT_MONTHS[day.month - 1]} {day.year}" if day else ""
 
 
 def _age(born: dt.date) -> tuple[int, str]:
@@ -76,7 +75,12 @@ def deadline_words(instant: dt.datetime) -> tuple[str, str]:
     else:
         left = f"{minutes // 60} hours"
     there = clock.local(instant)
-    return left, f"{_DAYS[there.weekday()]} {there.day} {_MONTHS[there.month - 1]}, {there:%H:%M}"
+    return left, f"{SHORT_WEEKDAYS[there.weekday()]} {there.day} {SHORT_MONTHS[there.month - 1]}, {there:%H:%M}"
+
+
+def full_name(first: str, last: str) -> str:
+    """The whole name, as written: wherever a name is shown, kept or compared."""
+    return f"{first} {last}"
 
 
 def initials(first: str, last: str) -> str:

@@ -14,7 +14,7 @@ from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
 from clinic_app.services.portal.forms import PortalAccountRequest
-from clinic_app.services.portal.provisioning import create_portal_account
+from clinic_app.services.portal.provisioning import create_portal_account, shown
 from clinic_app.services.portal.views import PortalPatient
 
 #: A hash takes a quarter of a second: more than this would keep a caller waiting too long for one answer.
@@ -35,9 +35,7 @@ def _request(key: int | str) -> tuple[PortalPatient, PortalAccountRequest | Clin
     """Whom ``key`` names, and the request that the record's own email and phone make."""
     with db.reading() as session:
         found = repository.find(session, key)
-    patient = PortalPatient(
-        found.id or 0, found.patient_id, f"{found.first_name} {found.last_name}", found.portal_enabled
-    )
+    patient = shown(found)
     try:
         return patient, PortalAccountRequest.parse({"email": found.email, "phone": found.phone})
     except ClinicError as error:

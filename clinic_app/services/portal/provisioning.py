@@ -8,18 +8,19 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from clinic_app.core import clock, db, logs
-from clinic_app.core.errors import ClinicError, Unexpected
+from clinic_app.core import clock, db
+from clinic_app.core.errors import ClinicError
 from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
-from clinic_app.services.audit.actions import Action, Outcome
-from clinic_app.services.audit.authorization import demand
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
+from clinic_app.services.patients.wording import full_name
 from clinic_app.services.portal.errors import EmailInUse, NoPortalAccount, PortalAccountExists, PortalTurnedOff
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.views import PortalCreated, PortalPatient
@@ -29,10 +30,10 @@ RESET = "Temporary password reset successfully"
 FAILED = "Failed to create patient portal account"
 
 
-def _shown(patient: Patient) -> PortalPatient:
-    return PortalPatient(
-        patient.id or 0, patient.patient_id, f"{patient.first_name} {patient.last_name}", patient.portal_enabled
-    )
+def shown(patient: Patient) -> PortalPatient:
+    """Building block: the patient as the answer names it."""
+    name = full_name(patient.first_name, patient.last_name)
+    return PortalPatient(patient.id or 0, patient.patient_id, name, patient.portal_enabled)
 
 
 def _refuse_if_taken(session: Session, patient: Patient, username: str) -> None:
@@ -60,7 +61,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalC
         add_portal_account(
             session,
             patient_id=patient.id or 0,
-            full_name=f"{patient.first_name} {patient.last_name}",
+            full_name=full_name(patient.first_name, patient.last_name),
             phone=form.phone,
             credentials=credentials,
             password_hash=hashed,
@@ -77,29 +78,17 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalC
             details={"portal_username": username},
             changes_lists=True,
         )
-    return PortalCreated(CREATED, credentials, _shown(patient))
+    return PortalCreated(CREATED, credentials, shown(patient))
 
 
-def _clash(key: int | str, username: str, error: IntegrityError) -> ClinicError:
-    """Which of the two clashes a constraint found, after the winner has committed."""
+def _clash(key: int | str, username: str) -> ClinicError | None:
+    """Which of the two clashes a constraint found, after the winner has committed; None where it is neither."""
     try:
         with db.reading() as session:
             _refuse_if_taken(session, repository.find(session, key), username)
     except ClinicError as found:
         return found
-    return Unexpected(logs.failure(error, "create_portal_account"), FAILED)
-
-
-def _note_failure(actor: Actor, error: ClinicError) -> None:
-    with db.transaction() as session:
-        record(
-            session,
-            actor,
-            Action.PORTAL_ACCOUNT_CREATE_FAILED,
-            outcome=Outcome.FAILURE,
-            resource_type="patient",
-            details={"reason": error.code},
-        )
+    return None
 
 
 def create_portal_account(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalCreated:
@@ -110,19 +99,11 @@ def create_portal_account(actor: Actor, key: int | str, form: PortalAccountReque
     ``PortalAccountExists``, ``EmailInUse``, or ``Unexpected`` with a reference.
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
-    try:
-        return _create(actor, key, form)
-    except IntegrityError as raised:
-        error = _clash(key, normal_username(form.email), raised)
-    except ClinicError as raised:
-        error = raised
-    except Exception as raised:  # noqa: BLE001  the desk gets a sentence, the log the rest
-        error = Unexpected(logs.failure(raised, "create_portal_account"), FAILED)
-    try:
-        _note_failure(actor, error)
-    except Exception as again:  # noqa: BLE001  the database itself may be what failed
-        logs.failure(again, "create_portal_account.note")
-    raise error
+    with recorded_failure(actor, Action.PORTAL_ACCOUNT_CREATE_FAILED, FAILED, resource_type="patient"):
+        try:
+            return _create(actor, key, form)
+        except IntegrityError as error:
+            raise (_clash(key, normal_username(form.email)) or error) from None
 
 
 def _account_of(session: Session, patient: Patient, *, lock: bool = False) -> Account:
@@ -158,7 +139,7 @@ def reset_portal_password(actor: Actor, key: int | str) -> PortalCreated:
         sessions.end_sessions(session, account.id or 0, "password reset")
         sign_in_throttle.unlock(session, account.username)
         _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)
-    return PortalCreated(RESET, credentials, _shown(patient))
+    return PortalCreated(RESET, credentials, shown(patient))
 
 
 def _note(session: Session, actor: Actor, action: Action, patient: Patient, account: Account) -> None:
@@ -188,7 +169,7 @@ def _switch(actor: Actor, key: int | str, on: bool) -> PortalPatient:
             if not on:
                 sessions.end_sessions(session, account.id or 0, "turned off")
             _note(session, actor, Action.PORTAL_TURNED_ON if on else Action.PORTAL_TURNED_OFF, patient, account)
-    return _shown(patient)
+    return shown(patient)
 
 
 def turn_off_portal(actor: Actor, key: int | str) -> PortalPatient:
