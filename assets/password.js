@@ -58,7 +58,7 @@
       const answer = await fetch("/auth/passphrase", { method: "POST", cache: "no-store" });
       if (answer.ok) made = (await answer.json()).passphrase ?? "";
     } catch { /* said below */ }
-    if (!made) { status.textContent = "There is none just now. Three or four words of your own are as good."; return; }
+    if (!made) { status.textContent = "No suggestion is available right now. Three or four words of your own are just as good."; return; }
     for (const field of fields) {
       field.value = made;
       const shows = document.querySelector(`[data-shows="${field.id}"]`);

@@ -23,7 +23,7 @@ _BY_KIND: dict[Kind, dict[str, Any]] = {
     Kind.PHONE: {"type": "tel"},
     Kind.EMAIL: {"type": "email"},
 }
-_HINTS = {"gender": "As the patient says it"}
+_HINTS = {"gender": "As the patient describes it"}
 
 
 def section_inputs(state: type[FormState], check: Any, section: Section) -> rx.Component:

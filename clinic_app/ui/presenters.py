@@ -79,7 +79,7 @@ def own_session(one: OwnSession) -> SessionRow:
     page = f"{browser} on {system}" if browser and system else browser or system or "A browser"
     place = f", from {one.address}" if one.address else ""
     line = f"Signed in {_mid_sentence(one.opened_at)}, last active {_mid_sentence(one.last_seen_at)}{place}"
-    return SessionRow(one.id, "A program, by the API" if one.kind == "api" else page, line, one.this_one)
+    return SessionRow(one.id, "A program, through the API" if one.kind == "api" else page, line, one.this_one)
 
 
 def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
@@ -252,7 +252,7 @@ def happening(event: RecordedEvent) -> Happening | None:
     if event.outcome != "success":
         return None
     if event.action == "OWN_RECORD_VIEWED":
-        return Happening("eye", "Own record opened by the patient", when)
+        return Happening("eye", "Own record viewed by the patient", when)
     if event.action == "PATIENT_UPDATED":
         names = [LABELS.get(name, name) for name in event.details.get("fields", [])]
         return Happening("pencil", f"{_and(names)} changed{by}", when)

@@ -61,7 +61,9 @@ async def change_password(request: Request, actor: Acting, form: Form) -> Respon
         if error.kind == ErrorKind.UNAUTHENTICATED:
             return let_out()
         return await back(routes.ACCOUNT, errors=error.fields, message="" if error.fields else error.detail)
-    answer = await back(routes.ACCOUNT, notice="Your password is changed. All other sessions are signed out.")
+    answer = await back(
+        routes.ACCOUNT, notice="Your password has been changed. All your other sessions have been signed out."
+    )
     return keep(answer, cookies.session_name(), done.token)
 
 

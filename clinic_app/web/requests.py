@@ -18,7 +18,7 @@ from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions
 
-FORBIDDEN = "This request did not come from a page of ours."
+FORBIDDEN = "This request did not come from one of our pages."
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _LONGEST_JSON = 64 * 1024
 

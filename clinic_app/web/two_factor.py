@@ -76,7 +76,7 @@ async def turn_on(actor: Acting, form: Form) -> Response:
         try:
             codes = two_factor.confirm_two_factor(actor, form.get("code", "")[:64])
         except CodeRefused:
-            wrong = "This code is not right. Check that the phone's clock is, and type the next one."
+            wrong = "This code is wrong. Check that your phone's clock is right, and enter the next one."
             return _setup_page(two_factor.show_two_factor(actor), wrong)
         return _codes_page(codes, "Two-factor sign-in is on.")
 
@@ -88,7 +88,7 @@ async def new_codes(actor: Acting) -> Response:
     """*New recovery codes*: answers with them, the only time they are shown."""
 
     def renew() -> Response:
-        return _codes_page(two_factor.renew_recovery_codes(actor), "The codes you had open nothing any more.")
+        return _codes_page(two_factor.renew_recovery_codes(actor), "Your old codes no longer work.")
 
     return await _do(renew, routes.ACCOUNT)
 

@@ -124,7 +124,7 @@ def test_a_session_is_ended_from_another_one_within_a_second(open_page, clinic):
     expect(other.get_by_role("row").nth(2)).to_be_visible()
     page = open_page(username, "/account")
     page.get_by_role("button", name=re.compile("Sign out .*(Chrome|browser)")).click()
-    expect(page.get_by_text("That device is signed out.")).to_be_visible()
+    expect(page.get_by_text("That device has been signed out.")).to_be_visible()
     expect(_heading(other, "Staff sign in")).to_be_visible(timeout=1500)
     expect(_heading(page, "Your account")).to_be_visible()
 
@@ -194,7 +194,7 @@ def test_a_second_factor_from_setting_up_to_signing_in(open_page, clinic):
     _good(page, "two-factor-codes")
     kept = page.locator("#recovery-codes").inner_text().split()
     assert len(kept) == 10
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_text("Recovery codes left: 10")).to_be_visible()
     # nothing of it is left: not in the page, not in the browser, not on the plain page
     everything = page.content() + page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
@@ -336,13 +336,13 @@ def test_an_account_is_managed_in_its_row(open_page, clinic):
     row.get_by_role("button", name="Manage").click()
     row.get_by_label("Role").select_option("CLINICIAN")
     row.get_by_role("button", name="Save role").click()
-    expect(admin.get_by_text("Mercy Akinyi has another role now, and was signed out.")).to_be_visible()
+    expect(admin.get_by_text("Mercy Akinyi now has another role and was signed out.")).to_be_visible()
     expect(_heading(person, "Staff sign in")).to_be_visible(timeout=2000)
     expect(row.get_by_text("Clinician").first).to_be_visible()
 
     row.get_by_role("button", name="Turn off account").click()
     dialog = admin.get_by_role("dialog")
-    expect(dialog.get_by_text("Mercy Akinyi is signed out everywhere and cannot sign in any more.")).to_be_visible()
+    expect(dialog.get_by_text("Mercy Akinyi will be signed out everywhere and can no longer sign in.")).to_be_visible()
     dialog.get_by_role("button", name="Cancel").click()
     expect(row.get_by_text("Turned off")).to_have_count(0)
     row.get_by_role("button", name="Turn off account").click()
@@ -375,7 +375,7 @@ def test_a_locked_account_and_a_lost_device_are_mended(open_page, clinic):
     row.get_by_role("button", name="Manage").click()
     row.get_by_role("button", name="Reset two-factor sign-in").click()
     admin.get_by_role("dialog").get_by_role("button", name="Reset two-factor sign-in").click()
-    expect(admin.get_by_text("signs in with the password alone now.")).to_be_visible()
+    expect(admin.get_by_text("now signs in with the password alone.")).to_be_visible()
     page = open_page()
     sign_in(page, username, factories.PASSWORD)
     expect(_heading(page, "Reception")).to_be_visible()

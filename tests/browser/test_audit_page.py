@@ -40,7 +40,7 @@ def show(page, **filters):
         field = page.get_by_label(label.replace("_", " "), exact=True)
         (field.select_option if label in ("Action", "Outcome") else field.fill)(value)
     page.get_by_role("button", name="Show events").click()
-    expect(page.get_by_role("button", name="Looking...")).to_have_count(0)
+    expect(page.get_by_role("button", name="Searching...")).to_have_count(0)
 
 
 def axe(page, name):

@@ -139,7 +139,7 @@ def test_a_page_on_paper_has_all_rows_on_white_and_no_navigation(open_page):
     page = open_page("receptionist", "/patients")
     expect(page.get_by_role("rowheader")).to_have_count(10)
     page.emulate_media(media="print")
-    expect(page.get_by_role("navigation", name="Places")).to_be_hidden()
+    expect(page.get_by_role("navigation", name="Main menu")).to_be_hidden()
     expect(page.get_by_role("rowheader").last).to_be_visible()
     colours = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert colours in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
@@ -151,7 +151,7 @@ def test_the_small_screens_menu_opens_by_keyboard(open_page):
     expect(menu).to_be_visible()
     menu.focus()
     page.keyboard.press("Enter")
-    page.get_by_role("navigation", name="Places, small screen").get_by_role("link", name="Patients").click()
+    page.get_by_role("navigation", name="Main menu, small screen").get_by_role("link", name="Patients").click()
     expect(page.get_by_role("heading", name="Patients", level=1)).to_be_visible()
     assert page.evaluate("document.querySelector('details').open") is False  # or it covers the new page
 

@@ -216,7 +216,7 @@ def test_the_trail_and_its_file_show_people_and_devices_as_they_are(look, people
     page.get_by_label("Action", exact=True).select_option("PATIENT_VIEWED")
     page.get_by_label("Patient ID", exact=True).fill(people[-1].patient.patient_id)
     page.get_by_role("button", name="Show events").click()
-    expect(page.get_by_role("button", name="Looking...")).to_have_count(0)
+    expect(page.get_by_role("button", name="Searching...")).to_have_count(0)
     expect(page.get_by_text(f"1–20 of {len(NAMES)} events")).to_be_visible()
     _holds(page, *NAMES[-20:])
     for number in range(4):
@@ -241,6 +241,6 @@ def test_staff_accounts_are_listed_and_asked_about_as_they_are_called(look, peop
         page.get_by_role("listitem").filter(has_text=name).get_by_role("button", name="Manage").last.click()
         page.get_by_role("button", name="Turn off account").click()
         expect(page.get_by_role("dialog")).to_be_visible()
-        _holds(page, f"{name} is signed out everywhere and cannot sign in any more.")
+        _holds(page, f"{name} will be signed out everywhere and can no longer sign in.")
         page.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("dialog")).to_have_count(0)

@@ -168,7 +168,7 @@ def test_a_patient_ends_another_session_from_the_list_and_stays(open_page, clini
     firefox = rows.filter(has_text="Firefox on Windows")
     expect(firefox).to_contain_text(re.compile(r"Signed in today at \d\d:\d\d, last active today at \d\d:\d\d"))
     firefox.get_by_role("button", name="Sign out Firefox on Windows").click()
-    expect(page.get_by_text("That device is signed out.")).to_be_visible()
+    expect(page.get_by_text("That device has been signed out.")).to_be_visible()
     expect(page.locator("#sessions-said")).to_be_focused()
     expect(firefox).to_have_count(0)
     expect(other.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()

@@ -55,7 +55,7 @@ async def test_ending_one_takes_it_from_the_list_and_says_so(desk, people):
     assert events(await desk.fire(OwnSessionsState.end, other.session_id)) == ["_set_focus ref_sessions_said"]
     state = desk.state(OwnSessionsState)
     assert other.session_id not in [row.id for row in state.sessions]
-    assert (state.notice, state.failure, _alive(other)) == ("That device is signed out.", "", False)
+    assert (state.notice, state.failure, _alive(other)) == ("That device has been signed out.", "", False)
 
 
 async def test_somebody_elses_session_answers_like_one_that_does_not_exist(desk, people):

@@ -25,7 +25,7 @@ def _password() -> rx.Component:
         *new_password_fields(
             SHORTEST, error=State.errors["new_password"], confirm_error=State.errors["confirm_password"]
         ),
-        rx.el.p("All your other sessions are signed out.", class_name="muted small"),
+        rx.el.p("All your other sessions will be signed out.", class_name="muted small"),
         rx.el.div(rx.button("Save password", type="submit", size="3"), class_name="actions fill"),
         action=routes.CHANGE_PASSWORD,
         class_name="stack g4",
@@ -57,7 +57,7 @@ def _two_factor() -> rx.Component:
     )
     off = stack(
         row(badge("Off", "idle"), gap=2),
-        rx.el.p("Signing in then asks for a code from your phone too. A stolen password alone opens nothing."),
+        rx.el.p("Signing in then also needs a code from your phone, so a stolen password alone is not enough."),
         rx.el.div(
             link_button("Set up two-factor sign-in", href=routes.TWO_FACTOR, variant="outline", leaves=True),
             class_name="actions",

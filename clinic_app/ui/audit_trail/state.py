@@ -21,7 +21,7 @@ from clinic_app.ui.view_models import Fact, Problem
 
 PAGE_SIZE = 20
 _TONES = {"success": "good", "failure": "warn", "denied": "bad"}
-_NOBODY = {"anonymous": "Nobody signed in", "system": "The system"}
+_NOBODY = {"anonymous": "Not signed in", "system": "The system"}
 _NOTHING = dict.fromkeys(FILTERS, "")
 
 

@@ -52,7 +52,7 @@ def _filters() -> rx.Component:
             disabled=State.busy,
         ),
         rx.el.div(
-            forms.submit_button("Show events", "Looking...", State.busy, name="search", size="2", variant="outline"),
+            forms.submit_button("Show events", "Searching...", State.busy, name="search", size="2", variant="outline"),
             rx.button("Clear filters", type="button", variant="outline", size="2", on_click=State.clear),
             class_name="actions",
         ),
@@ -135,16 +135,16 @@ def _table() -> rx.Component:
 
 def _events() -> rx.Component:
     loading = rx.el.div(_skeleton(), rx.el.p("Loading events", role="status", class_name="sr"), aria_busy="true")
-    nothing = empty("scroll-text", "No events yet", "Everything that happens here is written down, and appears here.")
+    nothing = empty("scroll-text", "No events yet", "Everything that happens is recorded and appears here.")
     no_match = empty(
         "search-x",
         "No event matches",
-        "Try a longer time, or fewer filters.",
+        "Try a longer period or fewer filters.",
         rx.button("Show all events", type="button", variant="outline", size="2", on_click=State.clear),
     )
     failed = empty(
         "scroll-text",
-        "The events cannot be shown just now",
+        "The events cannot be shown right now",
         "Nothing is lost. Try again in a moment.",
         rx.button("Try again", type="button", variant="outline", size="2", on_click=State.turn(0)),
     )
@@ -173,7 +173,7 @@ def audit_trail() -> rx.Component:
         page_head(
             "Audit trail",
             _export(),
-            lead="Who did what, newest first. Nobody can change it, and looking at it is written down too.",
+            lead="Who did what, newest first. Nobody can change it, and viewing it is recorded too.",
         ),
         stack(
             card(_filters(), title="Filter", cls="no-print"),

@@ -38,7 +38,8 @@ def confirm() -> rx.Component:
         rx.el.div(
             rx.el.h1("Confirm it is you"),
             rx.el.p(
-                "What comes next is delicate, so it needs your password again. Then nothing is asked for five minutes.",
+                "The next step is sensitive, so please enter your password again. "
+                "You will not be asked again for five minutes.",
                 class_name="muted under-h1",
             ),
             _form(),

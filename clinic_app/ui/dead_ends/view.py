@@ -14,7 +14,7 @@ def not_found() -> rx.Component:
     """404, inside the gate: patients and staff alike may come here."""
     words = stack(
         rx.el.h1("Page not found"),
-        rx.el.p("The address may have a typing error, or the page has moved. Nothing is lost."),
+        rx.el.p("The address may be mistyped, or the page has moved. Nothing has been lost."),
         rx.el.div(
             link_button("Go to Reception", href=routes.RECEPTION),
             link_button("Find a patient", href=routes.PATIENTS, name="search", variant="outline"),

@@ -119,8 +119,8 @@ def shortcuts_help() -> rx.Component:
         rx.el.dl(
             _shortcut("/", "Search patients"),
             _shortcut("n", "Register patient"),
-            _shortcut("?", "This help"),
-            _shortcut("Esc", "Close what is open"),
+            _shortcut("?", "Show these shortcuts"),
+            _shortcut("Esc", "Close a dialog or menu"),
             class_name="keys",
         ),
         rx.el.div(
@@ -132,7 +132,7 @@ def shortcuts_help() -> rx.Component:
             ),
             rx.el.label("Use these keys", html_for="shortcuts-on", class_name="label"),
             rx.el.span(
-                "Switch off if single keys get in your way. Remembered in this browser.",
+                "Turn this off if single-key shortcuts get in your way. The choice is kept in this browser.",
                 class_name="hint",
                 custom_attrs={"id": "shortcuts-hint"},
             ),
@@ -195,7 +195,7 @@ def staff_shell(
         rx.el.details(
             rx.el.summary(icon("menu"), "Menu"),
             rx.el.div(
-                _nav(places, admin, current, "Places, small screen", who),
+                _nav(places, admin, current, "Main menu, small screen", who),
                 _help_button(),
                 _who(who),
                 class_name="drawer",
@@ -205,7 +205,7 @@ def staff_shell(
     )
     side = rx.el.aside(
         brand(clinic.name, routes.RECEPTION),
-        _nav(places, admin, current, "Places", who),
+        _nav(places, admin, current, "Main menu", who),
         rx.el.div(_help_button(), _who(who), class_name="side-foot"),
         class_name="side",
         aria_label="Clinic",

@@ -52,7 +52,7 @@ def slip(
         ),
         rx.el.dl(rx.el.dt("Sign in at"), rx.el.dd(address), class_name="address"),
         rx.el.ol(
-            rx.el.li("Open the address above", when(qr, ", or scan the square", ""), "."),
+            rx.el.li("Open the address above", when(qr, ", or scan the QR code", ""), "."),
             rx.el.li("Type your username and the temporary password. The gaps are only there to help you read."),
             rx.el.li("Choose your own password. Then throw this slip away."),
         ),

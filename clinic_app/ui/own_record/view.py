@@ -14,7 +14,7 @@ from clinic_app.ui.own_sessions import view as sessions
 from clinic_app.ui.view_models import Happening
 
 NOT_YOU = "If that was not you, call the reception."
-WRONG = "Something wrong here? Tell the reception, they can change it."
+WRONG = "Is something wrong? Tell the reception, and they will correct it."
 
 
 def _sheet(title: str, *body: Child, ident: str, lead: Child | None = None) -> rx.Component:
@@ -39,7 +39,7 @@ def _viewer(happening: Happening) -> rx.Component:
 def _record() -> rx.Component:
     return stack(
         title_and_lead(
-            "My record", rx.fragment("Hello, ", State.first_name, ". This is what the clinic has about you.")
+            "My record", rx.fragment("Hello, ", State.first_name, ". This is what the clinic has on record about you.")
         ),
         _sheet(
             "Your details",
@@ -51,7 +51,7 @@ def _record() -> rx.Component:
         _sheet(
             "Who has viewed your record",
             rx.el.ul(rx.foreach(State.viewers, _viewer)),
-            lead=rx.fragment("Everybody who opens your record leaves a line here. ", State.viewed),
+            lead=rx.fragment("Everybody who opens your record is listed here. ", State.viewed),
             ident="viewers",
         ),
         _sheet(sessions.TITLE, sessions.own_sessions(size="4", wide=True), ident="own-sessions"),

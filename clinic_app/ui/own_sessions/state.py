@@ -50,7 +50,7 @@ class OwnSessionsState(Asking, rx.State):
         self.notice = self.failure = ""
         try:
             await self._ask(end_own_session, session_id if isinstance(session_id, int) else 0)
-            self.notice = "That device is signed out."
+            self.notice = "That device has been signed out."
         except NotFound as over:
             self.failure = over.detail
         self.sessions = await self._read()

@@ -128,7 +128,7 @@ def success_step() -> rx.Component:
                 rx.el.p(
                     when(
                         State.for_staff,
-                        "Send these credentials securely. The first sign-in asks for a password of one's own.",
+                        "Send these credentials securely. At the first sign-in they must choose their own password.",
                         "Send these credentials securely. Patient must change password on first login.",
                     )
                 ),

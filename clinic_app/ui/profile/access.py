@@ -54,7 +54,7 @@ def access_panel(
     locked = rx.el.p(
         "Locked after too many wrong passwords, until ",
         rx.el.b(access.locked_until, class_name="num"),
-        ". A reset also unlocks it.",
+        ". Resetting the password also unlocks it.",
     )
     expires = rx.el.p(
         "The temporary password expires in ",
@@ -96,7 +96,7 @@ def access_panel(
     none = stack(
         rx.el.p("No portal account yet"),
         rx.el.p(
-            "With an account the patient sees their own record and corrects their contact details.",
+            "With an account, patients can see their own record and correct their contact details.",
             class_name="muted",
         ),
         when(may_change, rx.el.div(create, class_name="actions")),
@@ -110,7 +110,7 @@ def turn_off_dialog() -> rx.Component:
     return question_dialog(
         title="Turn off portal access",
         question=rx.fragment(
-            State.person.name, " will be signed out and cannot sign in any more. The account and its history are kept."
+            State.person.name, " will be signed out and can no longer sign in. The account and its history are kept."
         ),
         yes="Turn off portal access",
         open=State.asking_off,

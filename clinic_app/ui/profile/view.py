@@ -24,7 +24,7 @@ def profile_body() -> rx.Component:
     missing = feedback.empty(
         "search-x",
         "No patient has this number",
-        "The address may have a typing error. Search by name, phone or ID number instead.",
+        "The address may be mistyped. Search by name, phone or ID number instead.",
         link_button("Find a patient", href=routes.PATIENTS, name="search"),
         heading=rx.el.h1,
     )

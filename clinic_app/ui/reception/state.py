@@ -48,7 +48,7 @@ class ReceptionState(Asking, rx.State):
         self.waiting = f"{view.waiting:,}"
         since = wording.moment_words(view.waiting_since).removeprefix("Today, ")
         since = since[0].lower() + since[1:] if since.startswith("Yesterday") else since
-        self.waiting_note = f"oldest since {since}" if since else "nobody waits"
+        self.waiting_note = f"longest since {since}" if since else "nobody is waiting"
         self.latest = [presenters.latest_row(patient) for patient in view.latest]
         self.days = presenters.bars(view)
         self.days_range = presenters.range_words(view)

@@ -54,7 +54,7 @@ def _form() -> rx.Component:
         on_submit=State.submit,
     )
     return rx.fragment(
-        page_head("Patient registration", lead="Everything but the names can be added later."),
+        page_head("Patient registration", lead="Everything except the names can be added later."),
         rx.el.div(form, class_name="cols form-aside"),
     )
 

@@ -67,7 +67,7 @@ def code() -> rx.Component:
     return gate_shell(
         rx.el.div(rx.el.h1("Authentication code"), form, class_name="card"),
         rx.el.p(
-            "Phone lost and no recovery code? Ask an administrator to reset your two-factor sign-in. ",
+            "Lost your phone and have no recovery code? Ask an administrator to reset your two-factor sign-in. ",
             rx.el.a("Back to sign in", href=routes.STAFF_SIGN_IN),
             class_name="muted",
         ),
@@ -109,9 +109,9 @@ def _expired() -> rx.Component:
     """The right password, too late: what happened and what to do, without blame."""
     here = clinic()
     steps = rx.el.ol(
-        rx.el.li("Call the reception, or come by. It takes a minute."),
+        rx.el.li("Call the reception or come to the desk. It takes a minute."),
         rx.el.li("Say your name and your date of birth."),
-        rx.el.li(f"You get a new password. Use it within {get_settings().temporary_password_hours} hours."),
+        rx.el.li(f"You will get a new password. Use it within {get_settings().temporary_password_hours} hours."),
         class_name="steps stack g2",
     )
     call = rx.el.div(

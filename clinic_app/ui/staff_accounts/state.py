@@ -21,9 +21,9 @@ from clinic_app.ui.view_models import Problem, StaffRow
 FIELDS = ("name", "username", "role")
 #: What the question asks before → the use case and what is said afterwards.
 QUESTIONS: dict[str, tuple[Callable[..., Any], str]] = {
-    "disable": (staff.disable_staff, "{} cannot sign in any more."),
+    "disable": (staff.disable_staff, "{} can no longer sign in."),
     "reset": (staff.reset_staff_password, ""),
-    "two_factor": (staff.reset_two_factor, "{} signs in with the password alone now."),
+    "two_factor": (staff.reset_two_factor, "{} now signs in with the password alone."),
 }
 
 
@@ -147,7 +147,7 @@ class StaffAccountsState(Asking, rx.State):
     async def change_role(self, form: dict[str, Any]):
         """*Save role*."""
         role = fields(form, ("role",)).get("role", "")
-        await self._change(staff.change_role, "{} has another role now, and was signed out.", role)
+        await self._change(staff.change_role, "{} now has another role and was signed out.", role)
 
     @handler(Permission.STAFF_MANAGE)
     async def enable(self):
@@ -157,7 +157,7 @@ class StaffAccountsState(Asking, rx.State):
     @handler(Permission.STAFF_MANAGE)
     async def unlock(self):
         """*Unlock*."""
-        await self._change(staff.unlock_account, "{} can try again at once.")
+        await self._change(staff.unlock_account, "{} can try again right away.")
 
     @handler(Permission.STAFF_MANAGE)
     async def ask(self, what: str):

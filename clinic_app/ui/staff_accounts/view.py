@@ -115,7 +115,9 @@ def _new_account() -> rx.Component:
             disabled=State.busy,
         ),
         rx.el.p(
-            "A temporary password is made and shown once; the first sign-in asks for an own one.", class_name="muted"
+            "A temporary password is generated and shown once. "
+            "At the first sign-in they must choose their own password.",
+            class_name="muted",
         ),
         rx.el.div(
             forms.submit_button("Create account", "Creating...", State.busy, name="user-plus"),
@@ -140,11 +142,12 @@ def _question() -> rx.Component:
     question = pick(
         State.asking,
         {
-            "reset": name + " is signed out everywhere and gets a temporary password, which you hand over.",
-            "two_factor": name + " is signed out everywhere and signs in with the password alone, until set up again. "
-            "Make sure that it is really they who ask.",
+            "reset": name + " will be signed out everywhere and get a temporary password, which you hand over.",
+            "two_factor": name
+            + " will be signed out everywhere and sign in with the password alone until it is set up again. "
+            "Make sure that the request really comes from them.",
         },
-        name + " is signed out everywhere and cannot sign in any more. The account and its history are kept.",
+        name + " will be signed out everywhere and can no longer sign in. The account and its history are kept.",
     )
     return question_dialog(
         title=title,
@@ -161,10 +164,12 @@ def staff_accounts() -> rx.Component:
     """The page."""
     new = rx.button(icon("user-plus"), "New staff account", type="button", size="3", on_click=State.begin)
     accounts = rx.el.ul(rx.foreach(State.rows, _account), class_name="rows")
-    waiting = rx.el.p("Loading the accounts", role="status", class_name="muted")
+    waiting = rx.el.p("Loading accounts", role="status", class_name="muted")
     return staff_page(
         page_head(
-            "Staff accounts", when(State.creating, rx.fragment(), new), lead="Who can sign in at the desk, and as what."
+            "Staff accounts",
+            when(State.creating, rx.fragment(), new),
+            lead="Who can sign in at the desk, and with which role.",
         ),
         stack(
             success_note(State.notice),
