@@ -1,4 +1,4 @@
-"""Errors as the API tells them: the status by kind, the body by status. SPEC section 9."""
+"""Errors as the API tells them: the status by kind, the body by status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views as the API writes them: field names of SPEC section 4, dates and instants in ISO 8601, instants in UTC."""
+"""Views as the API writes them: field names as other systems know them, ISO 8601, instants in UTC."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _phone(number: str, region: str) -> str:
 
 
 def phone(number: str | None) -> str | None:
-    """A phone as the seeds write it: digits as dialled within the clinic's region, E.164 for other countries."""
+    """A phone as other systems expect it: digits as dialled within the clinic's region, E.164 for other countries."""
     return _phone(number, get_settings().region) if number else None
 
 

@@ -24,7 +24,7 @@ class ClinicError(Exception):
 
     ``code`` is stable and unique, ``title`` constant per class (the API's ``error``), ``detail`` one
     sentence for the reader. None of them holds a name, a number or another value of a record, except
-    where the specification puts a username there.
+    where the caller is to be told a portal account's username.
     """
 
     kind: ClassVar[ErrorKind]

@@ -1,4 +1,4 @@
-"""Who may do what: actors, permissions, and which role holds which. SPEC section 3, in one place."""
+"""Who may do what: actors, permissions, and which role holds which, in one place."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.PATIENT: _OWN | {Permission.OWN_RECORD},
 }
 
-#: What a refusal says; the portal sentence is SPEC section 3, word for word.
+#: What a refusal says. Other systems compare the portal sentence: it stays as it is.
 REFUSALS: dict[Permission, str] = {
     Permission.PORTAL_MANAGE: "Only receptionists and administrators can create portal accounts.",
     Permission.PATIENT_REGISTER: "Only receptionists and administrators can register patients.",

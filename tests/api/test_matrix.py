@@ -17,7 +17,7 @@ STAFF, DESK, ADMIN, ALL = (
     {"admin", "receptionist", "clinician", "patient"},
 )
 WHO = ("admin", "receptionist", "clinician", "patient", "anonymous")
-#: SPEC section 3, by hand. None: for everybody.
+#: Which role may what, written down by hand: the other source. None: for everybody.
 MATRIX: dict[tuple[str, str], set[str] | None] = {
     ("POST", "/v1/auth/login/"): None,
     ("POST", "/v1/auth/refresh/"): None,

@@ -1,4 +1,4 @@
-"""The audit trail: what is recorded, that it cannot be changed, and that a change would be found. SPEC section 11."""
+"""The audit trail: what is recorded, that it cannot be changed, and that a change would be found."""
 
 from __future__ import annotations
 

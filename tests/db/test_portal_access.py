@@ -1,4 +1,4 @@
-"""Giving portal access to somebody registered, and managing it: SPEC section 6."""
+"""Giving portal access to somebody registered, and managing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several people at the same moment, with real commits on both databases. SPEC sections 5, 6 and 8."""
+"""Several people at the same moment, with real commits on both databases."""
 
 from __future__ import annotations
 

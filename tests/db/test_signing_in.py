@@ -1,4 +1,4 @@
-"""Signing in: one answer for every refusal, and limits on guessing. SPEC section 8."""
+"""Signing in: one answer for every refusal, and limits on guessing."""
 
 from __future__ import annotations
 

@@ -363,7 +363,7 @@ def test_answers_kept_for_a_repeated_request_hold_no_password(place):
 
 
 def test_the_trail_holds_no_mark_but_the_portal_username(place):
-    """SPEC 11 puts the username of a portal account there."""
+    """The username of a portal account is there on purpose: it says which one."""
     server, marks, _ = place
     rows = server.sql("SELECT * FROM audit_events")
     assert {row[5] for row in rows} >= {"PATIENT_CREATED", "PATIENT_SEARCHED", "SIGN_IN_FAILED"}

@@ -106,7 +106,8 @@ def _expired(row: LoginSession, role: str, now: dt.datetime) -> bool:
 def resolve(token_hash: str, *, touch: bool = True) -> Actor:
     """Who is behind a session token's hash now: an account's actor, or ``ANONYMOUS``.
 
-    For every edge, on every event and request. ``touch`` counts as activity and puts off the idle end.
+    For pages, their own routes and the API, on every event and request. ``touch`` counts as activity and
+    puts off the idle end.
     """
     if not token_hash:
         return ANONYMOUS

@@ -1,4 +1,4 @@
-"""What can go wrong with patients. Words: SPEC section 5."""
+"""What can go wrong with patients. Other systems compare the words: they stay as they are."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import Gender
 from clinic_app.services.patients import fields
 
-#: Field → the words of its label (SPEC section 7): pages label inputs with them, messages name fields with them.
+#: Field → the words of its label: pages label inputs with them, messages name fields with them.
 LABELS = {
     "first_name": "First name",
     "last_name": "Last name",
@@ -86,7 +86,7 @@ Phone = lambda label: Annotated[str | None, BeforeValidator(lambda value: fields
 
 
 class PatientDetails(_Form):
-    """The fields of SPEC section 4 that people fill in, checked and in the form they are kept."""
+    """The fields that people fill in, checked and in the form they are kept."""
 
     first_name: Name("First name")  # type: ignore[valid-type]
     last_name: Name("Last name")  # type: ignore[valid-type]

@@ -1,4 +1,4 @@
-"""What can go wrong with portal access. Words: SPEC section 6."""
+"""What can go wrong with portal access. Other systems compare the words: they stay as they are."""
 
 from __future__ import annotations
 

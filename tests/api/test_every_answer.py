@@ -125,7 +125,7 @@ async def sent(api, method, path, headers, **more) -> list[str]:
 
 
 async def test_statements(api, as_, people):
-    """SPEC section 5: 3 without portal, 7 with, besides the counter and the head of the chain (read, moved on)."""
+    """A registration takes 3 without portal, 7 with, besides the counter and the head of the chain (read, moved on)."""
     desk, besides = as_("receptionist"), CHECKED + 3
     body = {"first_name": "Count", "last_name": "Me"}
     assert len(await sent(api, "POST", P, desk, json=body)) <= 3 + besides
