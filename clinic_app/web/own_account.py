@@ -41,7 +41,7 @@ async def send_code(request: Request) -> Response:
         done = await asyncio.to_thread(finish_sign_in, crypto.digest(token), code[:64])
     except SignInOver as error:
         answer = await back(routes.STAFF_SIGN_IN, message=error.detail)
-        answer.delete_cookie(cookies.step_name(), **cookies.options())  # type: ignore[arg-type]
+        answer.delete_cookie(cookies.step_name(), **cookies.options())
         return answer
     except ClinicError as error:
         return await back(routes.SIGN_IN_CODE, message=error.detail)
@@ -82,7 +82,7 @@ async def change_password(request: Request) -> Response:
             return let_out(RedirectResponse(routes.STAFF_SIGN_IN, 303))
         return await back(routes.ACCOUNT, errors=error.fields, message="" if error.fields else error.detail)
     answer = await back(routes.ACCOUNT, notice="Your password is changed. All other sessions are signed out.")
-    answer.set_cookie(cookies.session_name(), done.token, **cookies.options())  # type: ignore[arg-type]
+    answer.set_cookie(cookies.session_name(), done.token, **cookies.options())
     return answer
 
 

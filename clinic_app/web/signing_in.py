@@ -80,15 +80,15 @@ async def who_asks(request: Request, *, touch: bool = False) -> Actor:
 
 def let_in(answer: Response, signed_in: SignedIn) -> Response:
     """Give ``answer`` the cookie of a new session."""
-    answer.set_cookie(cookies.session_name(), signed_in.token, **cookies.options())  # type: ignore[arg-type]
-    answer.delete_cookie(cookies.flash_name(), **cookies.options())  # type: ignore[arg-type]
-    answer.delete_cookie(cookies.step_name(), **cookies.options())  # type: ignore[arg-type]
+    answer.set_cookie(cookies.session_name(), signed_in.token, **cookies.options())
+    answer.delete_cookie(cookies.flash_name(), **cookies.options())
+    answer.delete_cookie(cookies.step_name(), **cookies.options())
     return answer
 
 
 def let_out(answer: Response) -> Response:
     """Take the session's cookie away, and what the browser has kept of pages."""
-    answer.delete_cookie(cookies.session_name(), **cookies.options())  # type: ignore[arg-type]
+    answer.delete_cookie(cookies.session_name(), **cookies.options())
     answer.headers["clear-site-data"] = CLEARED
     return answer
 
@@ -107,7 +107,7 @@ async def back(path: str, **note: Any) -> Response:
     """To the form again, with a note only the server can read."""
     answer = RedirectResponse(path, 303)
     token = await asyncio.to_thread(lambda: flash.put_note(**note))
-    answer.set_cookie(cookies.flash_name(), token, max_age=60, **cookies.options())  # type: ignore[arg-type]
+    answer.set_cookie(cookies.flash_name(), token, max_age=60, **cookies.options())
     return answer
 
 
@@ -121,7 +121,7 @@ async def _sign_in(request: Request, door: str, name_field: str, page: str) -> R
     except SecondFactorRequired as needed:
         answer = RedirectResponse(routes.SIGN_IN_CODE, 303)
         life = int(SECOND_STEP.total_seconds())
-        answer.set_cookie(cookies.step_name(), needed.token, max_age=life, **cookies.options())  # type: ignore[arg-type]
+        answer.set_cookie(cookies.step_name(), needed.token, max_age=life, **cookies.options())
         return answer
     except TemporaryPasswordExpired as error:
         return await back(page, message=error.detail, expired=True)
