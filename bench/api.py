@@ -95,14 +95,15 @@ def load_ours(rows: Path) -> None:
     from sqlalchemy import insert, update
 
     from clinic_app.core import bootstrap, clock, crypto, db, migrations
-    from clinic_app.models import Account, Counter, Patient
+    from clinic_app.models.accounts import ACCOUNTS
+    from clinic_app.models.patients import COUNTERS, PATIENTS, Patient
     from clinic_app.services.patients import fields
     from clinic_app.services.patients.repository import keys_for_finding
 
     migrations.upgrade()
     bootstrap.start()
     now, hashed = clock.now(), crypto.hash_password(PASSWORD)
-    names = [column.name for column in Patient.__table__.columns]
+    names = [column.name for column in PATIENTS.columns]
     with rows.open(newline="") as source, db.transaction() as session:
         batch: list[dict[str, Any]] = []
         accounts: list[dict[str, Any]] = []
@@ -148,17 +149,17 @@ def load_ours(rows: Path) -> None:
                     }
                 )
             if len(batch) == 5000:
-                session.execute(insert(Patient.__table__), batch)
+                session.execute(insert(PATIENTS), batch)
                 batch = []
         if batch:
-            session.execute(insert(Patient.__table__), batch)
-        session.execute(insert(Account.__table__), accounts)
+            session.execute(insert(PATIENTS), batch)
+        session.execute(insert(ACCOUNTS), accounts)
         last = int(row["id"])
-        session.execute(update(Counter.__table__).where(Counter.__table__.c.name == "patient_id").values(value=last))
+        session.execute(update(COUNTERS).where(COUNTERS.c.name == "patient_id").values(value=last))
         desk = {"username": "receptionist", "full_name": "Grace Wanjiru", "role": "RECEPTIONIST", "patient_id": None}
         desk |= {"password_hash": hashed, "password_temporary": False, "password_changed_at": now}
         desk |= {"temporary_failures": 0, "is_active": True, "created_at": now, "updated_at": now}
-        session.execute(insert(Account.__table__), [desk])
+        session.execute(insert(ACCOUNTS), [desk])
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What is known about the request being served: set at each edge, read by audit and logs."""
+"""What is known about the request being served: set where it comes in, read by audit and logs."""
 
 from __future__ import annotations
 

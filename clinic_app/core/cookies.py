@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypedDict
+
 from clinic_app.core.settings import get_settings
 
 #: Set by our own outer layer on the websocket, never by a browser: the caller's address.
@@ -38,6 +40,15 @@ def parse(header: str) -> dict[str, str]:
     return found
 
 
-def options() -> dict[str, object]:
+class Flags(TypedDict):
+    """What a cookie is sent with."""
+
+    httponly: bool
+    samesite: Literal["strict"]
+    path: str
+    secure: bool
+
+
+def options() -> Flags:
     """Flags of every cookie of ours."""
     return {"httponly": True, "samesite": "strict", "path": "/", "secure": get_settings().secure_cookies}

@@ -85,6 +85,22 @@ def test_open_lists_are_told_once_and_after_the_commit(own_database, monkeypatch
         assert told == [["part 1"], ["part 1", "part 2"]]
 
 
+def test_whoever_asks_is_told_of_changes_while_its_block_lasts(own_database):
+    told: list[str] = []
+
+    def change(name: str, *, says: bool = True) -> None:
+        with db.transaction() as session:
+            session.add(Counter(name=name, value=1))
+            if says:
+                db.changed(session)
+
+    with db.on_change(lambda: told.append("told")):
+        change("part 1")
+        change("part 2", says=False)
+    change("part 3")
+    assert told == ["told"]
+
+
 def test_looks_recorded_in_one_group_make_one_chain(own_database):
     desk = factories.make_staff()
     patients = [factories.make_patient(desk).patient.id for _ in range(5)]

@@ -208,7 +208,7 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         "own:password",
     ),
 }
-#: Checked by tests of their own, or no use cases: the check itself, what edges note, what wraps a use case.
+#: Checked by tests of their own, or no use cases: the check itself, what is noted of failures, what wraps a use case.
 ELSEWHERE = {
     "choose_password",
     "demand",

@@ -1,4 +1,4 @@
-"""Registering a patient."""
+"""Registering a patient: all of it or nothing, in exact words, and what it costs."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests import factories
 from tests.browser.sockets import ROOT_STATE, SHOWN, Tab, session
 from tests.security.attack import ALPHA, BRAVO, STAFF, Target, marks_in, visitor
 from tests.security.handlers import Handler, registry
-from tests.security.test_edges import CHANGING
+from tests.security.test_before_handlers import CHANGING
 
 MISSING = 999_999
 PATIENT = f"portal.{ALPHA}@example.org"

@@ -21,7 +21,7 @@ from tests.browser.serving import bound
 from tests.browser.sockets import HYDRATE, ROOT_STATE, Tab, run, session
 from tests.db.tools import at_once
 from tests.security.attack import ALPHA, BRAVO, STAFF, Target, marks_in, said_at_sign_in, visitor
-from tests.security.test_edges import CHANGING
+from tests.security.test_before_handlers import CHANGING
 
 STATE = f"{ROOT_STATE}.clinic_app___ui___"
 LIST, ACCOUNT = f"{STATE}patients___state____patient_list_state", f"{STATE}account___state____account_state"

@@ -1,4 +1,4 @@
-"""The rules of single fields."""
+"""The rules of single fields, each with what it takes and what it refuses."""
 
 from __future__ import annotations
 

@@ -325,7 +325,7 @@ async def test_files_are_not_logged_unless_they_are_missing(built, logged):
 
 
 async def connect(headers, messages=(), path="/_event/", app=None, client=("203.0.113.7", 5)):
-    """Open a socket through the edge; returns what the browser gets, and the scope the application saw."""
+    """Open a socket through the outermost layer; returns what the browser gets, and the scope the application saw."""
     incoming = [{"type": "websocket.connect"}, *messages]
     sent, seen = [], []
 

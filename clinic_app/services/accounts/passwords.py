@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import select
-from sqlmodel import Session
 from zxcvbn import zxcvbn
 
 from clinic_app.core import clock, crypto, db
@@ -111,6 +110,60 @@ def assess_password(actor: Actor, password: str) -> Strength:
     return _assess(password[: LONGEST + 1], _personal_words(actor, _own_patient(actor)))
 
 
+def _check_new(actor: Actor, new: str, again: str) -> None:
+    """Raise ``InvalidInput`` for a new password that is missing, too easy to guess, or not the same both times."""
+    if not new:
+        raise InvalidInput({"new_password": "New password is required."})
+    strength = assess_password(actor, new)
+    if not strength.good_enough:
+        raise InvalidInput({"new_password": strength.why})
+    if new != again:
+        raise InvalidInput({"confirm_password": "The two passwords are not the same."})
+
+
+def _replace(
+    new: str, session_token_hash: str, still: Callable[[Account], bool], *, was_temporary: bool, forgiven: bool = False
+) -> SignedIn:
+    """Keep ``new`` for the account behind the session, if what was checked is ``still`` so once its row is locked.
+
+    All sessions of the account end and a new one is opened; ``forgiven`` forgets the wrong tries before. One hash,
+    outside of the transaction. Raises ``AuthenticationRequired`` where something has changed meanwhile.
+    """
+    fresh = crypto.hash_password(new)
+    with db.transaction() as session:
+        account = session.execute(
+            select(Account)
+            .join(LoginSession, LOGIN_SESSIONS.c.account_id == ACCOUNTS.c.id)
+            .where(LOGIN_SESSIONS.c.token_hash == session_token_hash, LOGIN_SESSIONS.c.ended_at.is_(None))
+            .with_for_update()
+        ).scalar_one_or_none()
+        if (
+            account is None
+            or not account.is_active
+            or account.password_temporary != was_temporary
+            or not still(account)
+        ):
+            raise AuthenticationRequired
+        account.password_hash = fresh
+        account.password_temporary, account.password_expires_at, account.temporary_failures = False, None, 0
+        account.password_changed_at = account.updated_at = clock.now()
+        if forgiven:
+            reauthentication.forgive(session, account)
+        sessions.end_sessions(session, account.id or 0, "password changed")
+        token, row = sessions.open_session(session, account)
+        own = sessions.actor_of(account, row.id, row.proved_at)
+        record(
+            session,
+            own,
+            Action.PASSWORD_CHOSEN,
+            resource_type="account",
+            resource_id=own.account_id,
+            details={"was_temporary": was_temporary},
+            changes_lists=True,
+        )
+    return SignedIn(token, own, row.expires_at)
+
+
 def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: str) -> SignedIn:
     """Replace ``actor``'s temporary password by one of their own.
 
@@ -120,13 +173,7 @@ def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: s
     no longer temporary.
     """
     demand(actor, Permission.OWN_PASSWORD)
-    if not new:
-        raise InvalidInput({"new_password": "New password is required."})
-    strength = assess_password(actor, new)
-    if not strength.good_enough:
-        raise InvalidInput({"new_password": strength.why})
-    if new != again:
-        raise InvalidInput({"confirm_password": "The two passwords are not the same."})
+    _check_new(actor, new, again)
     with db.reading() as session:
         kept = session.execute(
             select(ACCOUNTS.c.password_hash).where(ACCOUNTS.c.id == actor.account_id, ACCOUNTS.c.password_temporary)
@@ -135,46 +182,12 @@ def choose_password(actor: Actor, new: str, again: str, *, session_token_hash: s
         raise AuthenticationRequired
     if crypto.verify_password(new, kept):
         raise InvalidInput({"new_password": "Choose a password that is different from the temporary one."})
-    fresh = crypto.hash_password(new)
-    with db.transaction() as session:
-        account = session.execute(
-            select(Account)
-            .join(LoginSession, LOGIN_SESSIONS.c.account_id == ACCOUNTS.c.id)
-            .where(LOGIN_SESSIONS.c.token_hash == session_token_hash, LOGIN_SESSIONS.c.ended_at.is_(None))
-            .with_for_update()
-        ).scalar_one_or_none()
-        now = clock.now()
-        late = account is None or account.password_expires_at is None or account.password_expires_at <= now
-        if (
-            account is None
-            or not account.is_active
-            or not account.password_temporary
-            or late
-            or account.password_hash != kept
-        ):
-            raise AuthenticationRequired
-        account.password_hash = fresh
-        account.password_temporary = False
-        account.password_expires_at = None
-        account.temporary_failures = 0
-        account.password_changed_at = account.updated_at = now
-        sessions.end_sessions(session, account.id or 0, "password changed")
-        token, row = sessions.open_session(session, account)
-        own = sessions.actor_of(account, row.id, row.proved_at)
-        _note_chosen(session, own, was_temporary=True)
-    return SignedIn(token, own, row.expires_at)
 
+    def still(account: Account) -> bool:
+        expires = account.password_expires_at
+        return account.password_hash == kept and expires is not None and expires > clock.now()
 
-def _note_chosen(session: Session, actor: Actor, *, was_temporary: bool) -> None:
-    record(
-        session,
-        actor,
-        Action.PASSWORD_CHOSEN,
-        resource_type="account",
-        resource_id=actor.account_id,
-        details={"was_temporary": was_temporary},
-        changes_lists=True,
-    )
+    return _replace(new, session_token_hash, still, was_temporary=True)
 
 
 def change_password(actor: Actor, current: str, new: str, again: str, *, session_token_hash: str) -> SignedIn:
@@ -188,13 +201,7 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
     demand(actor, Permission.OWN_PASSWORD)
     if not current:
         raise InvalidInput({"current_password": "Current password is required."})
-    if not new:
-        raise InvalidInput({"new_password": "New password is required."})
-    strength = assess_password(actor, new)
-    if not strength.good_enough:
-        raise InvalidInput({"new_password": strength.why})
-    if new != again:
-        raise InvalidInput({"confirm_password": "The two passwords are not the same."})
+    _check_new(actor, new, again)
     with db.reading() as session:
         second = session.execute(select(ACCOUNTS.c.totp_enabled_at).where(ACCOUNTS.c.id == actor.account_id)).scalar()
     if second is not None:
@@ -205,27 +212,8 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
         raise InvalidInput({"current_password": error.detail}) from None
     if current == new:
         raise InvalidInput({"new_password": "Choose a password that is different from your current one."})
-    fresh = crypto.hash_password(new)
-    with db.transaction() as session:
-        account = session.execute(
-            select(Account)
-            .join(LoginSession, LOGIN_SESSIONS.c.account_id == ACCOUNTS.c.id)
-            .where(LOGIN_SESSIONS.c.token_hash == session_token_hash, LOGIN_SESSIONS.c.ended_at.is_(None))
-            .with_for_update()
-        ).scalar_one_or_none()
-        if (
-            account is None
-            or not account.is_active
-            or account.id != checked.id
-            or account.password_temporary
-            or account.password_changed_at != checked.password_changed_at
-        ):
-            raise AuthenticationRequired
-        account.password_hash = fresh
-        account.password_changed_at = account.updated_at = clock.now()
-        reauthentication.forgive(session, account)
-        sessions.end_sessions(session, account.id or 0, "password changed")
-        token, row = sessions.open_session(session, account)
-        own = sessions.actor_of(account, row.id, row.proved_at)
-        _note_chosen(session, own, was_temporary=False)
-    return SignedIn(token, own, row.expires_at)
+
+    def still(account: Account) -> bool:
+        return account.id == checked.id and account.password_changed_at == checked.password_changed_at
+
+    return _replace(new, session_token_hash, still, was_temporary=False, forgiven=True)

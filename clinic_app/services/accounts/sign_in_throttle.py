@@ -90,7 +90,7 @@ def _block(session: Session, key: str, limit: int, consecutive: int, now: dt.dat
     if key == EVERYBODY:  # no growing waits: whoever fills it would keep everybody out for good
         until = now + WINDOW
         after = {"failures": 0, "consecutive": 0, "window_started_at": until}
-        logs.get("limits").error("sign_in_ceiling_reached", limit=limit, seconds=WINDOW.total_seconds())
+        logs.get("sign_in_throttle").error("sign_in_ceiling_reached", limit=limit, seconds=WINDOW.total_seconds())
     session.execute(update(SIGN_IN_LIMITS).where(SIGN_IN_LIMITS.c.key == key).values(blocked_until=until, **after))
 
 

@@ -74,8 +74,8 @@ def record(
     """Add one event to the trail, in ``session``'s transaction: both are kept or neither.
 
     ``details`` holds ids, names of fields, counts and a portal username; never values of a record,
-    passwords, tokens or search terms. ``changes_lists`` wakes open lists after the commit. Call it last:
-    from here to the commit nobody else can add an event.
+    passwords, tokens or search terms. ``changes_lists`` wakes open lists after the commit. A success marks the
+    idempotency key it is done under. Call it last: from here to the commit nobody else can add an event.
     """
     head = _READ_HEAD.one_or_none(session)
     here = context.current()

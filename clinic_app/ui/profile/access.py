@@ -54,7 +54,8 @@ def access_panel(
     locked = rx.el.p(
         "Locked after too many wrong passwords, until ",
         rx.el.b(access.locked_until, class_name="num"),
-        ". Resetting the password also unlocks it.",
+        ".",
+        when(may_change, " Resetting the password also unlocks it."),
     )
     expires = rx.el.p(
         "The temporary password expires in ",

@@ -1,4 +1,4 @@
-"""The seeds' requests, as they stand there, get the answers that stand there."""
+"""Requests that other systems send, word for word, get the answers they rely on, word for word."""
 
 from __future__ import annotations
 
