@@ -26,12 +26,12 @@ _BY_KIND: dict[Kind, dict[str, Any]] = {
 _HINTS = {"gender": "As the patient describes it"}
 
 
-def section_inputs(state: type[FormState], check: Any, section: Section) -> rx.Component:
+def section_inputs(state: type[FormState], check: rx.EventHandler, section: Section) -> rx.Component:
     """The inputs of one section. ``check`` is the state's handler for a field that was left."""
     return rx.el.div(*[_input(state, check, name) for name in SECTIONS[section]], class_name="pair")
 
 
-def labelled_input(state: type[FormState], check: Any, label: str, name: str, **props: Any) -> rx.Component:
+def labelled_input(state: type[FormState], check: rx.EventHandler, label: str, name: str, **props: Any) -> rx.Component:
     """One input, with what it begins with, its sentence, and a check on leaving it."""
     return forms.field(
         label,
@@ -44,7 +44,7 @@ def labelled_input(state: type[FormState], check: Any, label: str, name: str, **
     )
 
 
-def _input(state: type[FormState], check: Any, name: str) -> rx.Component:
+def _input(state: type[FormState], check: rx.EventHandler, name: str) -> rx.Component:
     field, info = PATIENT_FIELDS[name], PatientDetails.model_fields[name]
     if field.kind is Kind.CHOICE:
         known = [*([("", "Not recorded")] if info.default is None else []), *field.choices().items()]
@@ -76,7 +76,7 @@ def _born(state: type[FormState]) -> rx.Component:
     return rx.el.span(when(state.born_date, understood, BORN_EXAMPLE), role="status")
 
 
-def restored_note(state: type[FormState], clear: Any) -> rx.Component:
+def restored_note(state: type[FormState], clear: rx.EventHandler) -> rx.Component:
     """Says that what was typed is back, and offers to begin anew."""
     button = rx.button("Clear", type="button", variant="outline", size="2", on_click=clear)
     words = row(rx.el.p("Your unfinished form was restored."), button, cls="between wrap")

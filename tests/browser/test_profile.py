@@ -45,6 +45,27 @@ def test_four_sections_and_a_title_without_the_name(open_page, clinic):
     assert [row[0] for row in clinic.audit("PATIENT_VIEWED") if row[2] == done.patient.id] == ["RECEPTIONIST"]
 
 
+def test_a_language_that_is_not_offered_any_more_is_shown_kept_and_may_be_changed(open_page, clinic):
+    done = clinic.patient()
+    clinic.sql("UPDATE patients SET preferred_language = 'so' WHERE id = ?", done.patient.id)
+    page = _profile(open_page, done)
+    expect(_section(page, "Contact Information")).to_contain_text("Soomaali")
+    for change, kept in ((None, "so"), ("Kiswahili", "sw")):
+        _edit(page, "Contact Information")
+        language = page.get_by_label("Preferred language", exact=True)
+        expect(language).to_have_value("so")
+        assert language.locator("option").all_inner_texts() == [
+            *("Not recorded", "English", "Kiswahili", "français", "Soomaali"),
+        ]
+        page.get_by_label("Address").fill(f"Kept {kept}")
+        if change:
+            language.select_option(label=change)
+        page.get_by_role("button", name="Save changes").click()
+        expect(page.get_by_role("status").filter(has_text="Saved.")).to_be_visible()
+        assert clinic.sql("SELECT preferred_language FROM patients WHERE id = ?", done.patient.id) == [(kept,)]
+    expect(_section(page, "Contact Information")).to_contain_text("Kiswahili")
+
+
 def test_editing_in_place_saves_only_what_was_changed_and_says_so(open_page, clinic):
     done = clinic.patient()
     page = _profile(open_page, done)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import reflex as rx
 
 from clinic_app.ui.frame.state import ShellState
@@ -12,6 +10,7 @@ from clinic_app.ui.kit.feedback import portal_badge
 from clinic_app.ui.portal_dialog import view
 from clinic_app.ui.portal_dialog.state import PortalDialogState as State
 from clinic_app.ui.session.form_state import CLOSED, DONE, WORKING
+from clinic_app.ui.view_models import PatientRow
 
 
 def portal_dialog() -> rx.Component:
@@ -32,18 +31,18 @@ def portal_dialog() -> rx.Component:
     )
 
 
-def _busy(patient: Any) -> Any:
+def _busy(patient: rx.Var[PatientRow]) -> rx.Var[bool]:
     return (State.step == WORKING) & (State.for_patient == patient.patient_id)
 
 
-def portal_button(patient: Any) -> rx.Component:
+def portal_button(patient: rx.Var[PatientRow]) -> rx.Component:
     """The portal button of the profile, for a patient without an account."""
     return view.portal_account_button(
         has_access=False, variant="primary", busy=_busy(patient), on_click=State.ask_for(patient.patient_id)
     )
 
 
-def portal_action(patient: Any) -> rx.Component:
+def portal_action(patient: rx.Var[PatientRow]) -> rx.Component:
     """The last column of the list for a ``PatientRow``: the button, the badge, or nothing to do there.
 
     An account that is turned off is turned on again on the profile, where one sees since when.
