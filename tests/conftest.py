@@ -1,7 +1,12 @@
-"""Two databases built by the migrations; every test rolled back, but for those that need real commits."""
+"""Databases built by the migrations; every test rolled back, but for those that need real commits.
+
+Tests of the database and of attacks run on SQLite and on PostgreSQL. Where the kind makes no difference (states, the
+JSON API), SQLite is enough, and one journey through all of it runs on both. ``both_databases`` marks exceptions.
+"""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import socket
@@ -95,7 +100,54 @@ def _drop(url: str, admin: sa.Engine | None) -> None:
         admin.dispose()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+ON_BOTH = [ROOT / "tests" / name for name in ("db", "security")]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Say which kinds of database a test runs on."""
+    both = metafunc.definition.get_closest_marker("both_databases") or any(
+        folder in metafunc.definition.path.parents for folder in ON_BOTH
+    )
+    kinds = ["sqlite", "postgres"]
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", kinds if both else kinds[:1], indirect=True, scope="session")
+
+
+#: What takes longest begins first, so that no process works alone at the end.
+LONGEST_FIRST = ("browser", "security", "cli")
+
+
+def _shares(item: pytest.Item) -> str:
+    """What ``item`` shares with others so that they belong in one process: a server, else what its module makes."""
+    if "attacked" in getattr(item, "fixturenames", ()):
+        return "attacked"
+    return str(item.path.relative_to(ROOT / "tests"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need, and spread them over the processes of pytest-xdist (``--dist loadgroup``)."""
+    sizes: collections.Counter[str] = collections.Counter()
+    for item in items:
+        if ROOT / "tests" / "browser" in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if "postgres" in (parameters.get("engine"), parameters.get("own_database")):
+            item.add_marker(pytest.mark.postgres)
+        item.add_marker(pytest.mark.xdist_group(_shares(item)))
+        sizes[_shares(item)] += 1
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folders = {name: place for place, name in enumerate(LONGEST_FIRST)}
+        items.sort(
+            key=lambda item: (
+                folders.get(item.path.relative_to(ROOT / "tests").parts[0], len(folders)),
+                -sizes[_shares(item)],
+                _shares(item),
+            )
+        )
+
+
+@pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
     """One migrated database a kind, shared by the tests that roll back."""
     url, admin = _new_database(request.param, tmp_path_factory.mktemp("db"))

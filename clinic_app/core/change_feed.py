@@ -53,8 +53,9 @@ class ChangeWatch:
 
     async def _watch(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_now.wait(), self._every)
+            with contextlib.suppress(TimeoutError):  # not wait_for, which may swallow the end of `run`
+                async with asyncio.timeout(self._every):
+                    await self._look_now.wait()
             self._look_now.clear()
             try:
                 number = await asyncio.to_thread(self._read)
