@@ -13,6 +13,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -114,37 +115,54 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 #: What takes longest begins first, so that no process works alone at the end.
-LONGEST_FIRST = ("browser", "security", "cli")
+LONGEST_FIRST = {name: place for place, name in enumerate(("browser", "security", "cli"))}
+#: The modules that attack one server.
+ATTACKERS = {file.name for file in (ROOT / "tests" / "security").glob("test_*.py") if "attacked" in file.read_text()}
 
 
-def _shares(item: pytest.Item) -> str:
-    """What ``item`` shares with others so that they belong in one process: a server, else what its module makes."""
-    if "attacked" in getattr(item, "fixturenames", ()):
-        return "attacked"
-    return str(item.path.relative_to(ROOT / "tests"))
+def _shares(nodeid: str) -> str:
+    """What a test shares with others, so that they belong in one process: a server, else what its module makes."""
+    file = nodeid.partition("::")[0]
+    return "attacked" if Path(file).name in ATTACKERS and "/security/" in file else file
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what belongs together, where ``--dist loadgroup`` is asked for.
+
+    The one of pytest-xdist 3.8 puts every test alone: it writes groups into a name that pytest 9.2 does not read.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _shares(nodeid)
+
+    return Groups(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they need, and spread them over the processes of pytest-xdist (``--dist loadgroup``)."""
-    sizes: collections.Counter[str] = collections.Counter()
+    """Mark tests by what they need, name each, and have those that take longest begin first."""
     for item in items:
         if ROOT / "tests" / "browser" in item.path.parents:
             item.add_marker(pytest.mark.browser)
         parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if "postgres" in (parameters.get("engine"), parameters.get("own_database")):
             item.add_marker(pytest.mark.postgres)
-        item.add_marker(pytest.mark.xdist_group(_shares(item)))
-        sizes[_shares(item)] += 1
+        if label := getattr(item, "operation_label", ""):
+            # Schemathesis gives all operations one name, and pytest-xdist runs the first test of a name only
+            item._id = item.id.with_params(label)  # type: ignore[attr-defined]
     if "PYTEST_XDIST_WORKER" in os.environ:
-        folders = {name: place for place, name in enumerate(LONGEST_FIRST)}
-        items.sort(
-            key=lambda item: (
-                folders.get(item.path.relative_to(ROOT / "tests").parts[0], len(folders)),
-                -sizes[_shares(item)],
-                _shares(item),
-            )
-        )
+        sizes = collections.Counter(_shares(item.nodeid) for item in items)
+
+        def order(item: pytest.Item) -> tuple[int, int, str]:
+            group = _shares(item.nodeid)
+            folder = item.path.relative_to(ROOT / "tests").parts[0]
+            return LONGEST_FIRST.get(folder, len(LONGEST_FIRST)), -sizes[group], group
+
+        items.sort(key=order)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import subprocess
 from importlib.machinery import SourceFileLoader
@@ -26,6 +27,12 @@ def _tool(name: str) -> ModuleType:
 @pytest.fixture(autouse=True)
 def _leave_no_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.dont_write_bytecode", True)
+
+
+def test_every_test_has_a_name_of_its_own(request):
+    """Of two with one name only the first runs where tests are spread over several processes."""
+    names = collections.Counter(item.nodeid for item in request.session.items)
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 # --- licences -----------------------------------------------------------------------------------

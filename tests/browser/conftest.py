@@ -198,7 +198,7 @@ def profiles(chromium: Browser) -> Profiles:
 
 
 class Drafts:
-    """What pages are saving of half-filled forms. A page that closes saves once more, and the next test would find it."""
+    """What pages are saving of half-filled forms. One that closes saves once more, and the next test would find it."""
 
     def __init__(self) -> None:
         self._under_way: set[Request] = set()
