@@ -5,11 +5,14 @@ ARGS ?=
 JOBS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
+# What shares a server runs in one process; which group comes first is said in tests/conftest.py.
+PYTEST := $(PY) -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test check format dev build migrate doctor docs lock clean venv venv-dev browser
+.PHONY: help run test test-full quick pictures check audit format dev build migrate doctor docs lock clean venv \
+	venv-dev browser
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -17,14 +20,29 @@ help: ## Show this list
 run: venv ## Run a demo clinic at http://localhost:3000 (PORT=3001 for another port)
 	@CLINIC_MODE=demo CLINIC_PORT=$(PORT) CLINIC_LOG_LEVEL=$${CLINIC_LOG_LEVEL:-WARNING} exec $(PY) -m clinic_app serve
 
-test: venv-dev browser ## Run all tests (ARGS="-k search" for some, JOBS=4 for more at a time); brings Chromium if it can
-	@$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+test: venv-dev browser ## Run all tests but the slow ones (ARGS="-k search" for some, JOBS=4 for more at a time)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
-check: venv-dev ## Check format, lint, types and the direction of imports
+test-full: venv-dev browser ## Run what takes longer: the tests marked slow
+	@$(PYTEST) -m slow --timeout 1200 $(ARGS)
+
+quick: venv-dev ## Run the tests of rules, states and use cases on SQLite (under a minute)
+	@$(PYTEST) -m "not slow and not postgres" $(ARGS) tests/unit tests/ui tests/db
+
+pictures: venv-dev browser ## Draw every page and state, wide and narrow, light and dark, into .artefacts/screens
+	@$(PY) -m pytest --pictures tests/browser/test_looks.py $(ARGS)
+
+check: venv-dev ## Check format, lint, types, the direction of imports, licences and that every version is exact
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m pyright
-	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/lint-imports --no-cache
+	@$(PY) tools/licences
+	@$(PY) tools/pins
+
+audit: venv-dev ## Ask which packages have known vulnerabilities (needs the services of PyPI and npm)
+	@$(PY) -m pip_audit --requirement requirements-dev.txt --no-deps --disable-pip
+	@cd reflex.lock && $(CURDIR)/$(VENV)/bin/npm audit --audit-level=moderate
 
 format: venv-dev ## Format the code
 	@$(PY) -m ruff format .

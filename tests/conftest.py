@@ -1,13 +1,19 @@
-"""Two databases built by the migrations; every test rolled back, but for those that need real commits."""
+"""Databases built by the migrations; every test rolled back, but for those that need real commits.
+
+Tests of the database and of attacks run on SQLite and on PostgreSQL. Where the kind makes no difference (states, the
+JSON API), SQLite is enough, and one journey through all of it runs on both. ``both_databases`` marks exceptions.
+"""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -95,7 +101,71 @@ def _drop(url: str, admin: sa.Engine | None) -> None:
         admin.dispose()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+ON_BOTH = [ROOT / "tests" / name for name in ("db", "security")]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Say which kinds of database a test runs on."""
+    both = metafunc.definition.get_closest_marker("both_databases") or any(
+        folder in metafunc.definition.path.parents for folder in ON_BOTH
+    )
+    kinds = ["sqlite", "postgres"]
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", kinds if both else kinds[:1], indirect=True, scope="session")
+
+
+#: What takes longest begins first, so that no process works alone at the end.
+LONGEST_FIRST = {name: place for place, name in enumerate(("browser", "security", "cli"))}
+#: The modules that attack one server.
+ATTACKERS = {file.name for file in (ROOT / "tests" / "security").glob("test_*.py") if "attacked" in file.read_text()}
+
+
+def _shares(nodeid: str) -> str:
+    """What a test shares with others, so that they belong in one process: a server, else what its module makes."""
+    file = nodeid.partition("::")[0]
+    return "attacked" if Path(file).name in ATTACKERS and "/security/" in file else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what belongs together, where ``--dist loadgroup`` is asked for.
+
+    The one of pytest-xdist 3.8 puts every test alone: it writes groups into a name that pytest 9.2 does not read.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _shares(nodeid)
+
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need, name each, and have those that take longest begin first."""
+    for item in items:
+        if ROOT / "tests" / "browser" in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if "postgres" in (parameters.get("engine"), parameters.get("own_database")):
+            item.add_marker(pytest.mark.postgres)
+        if label := getattr(item, "operation_label", ""):
+            # Schemathesis gives all operations one name, and pytest-xdist runs the first test of a name only
+            item._id = item.id.with_params(label)  # type: ignore[attr-defined]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        sizes = collections.Counter(_shares(item.nodeid) for item in items)
+
+        def order(item: pytest.Item) -> tuple[int, int, str]:
+            group = _shares(item.nodeid)
+            folder = item.path.relative_to(ROOT / "tests").parts[0]
+            return LONGEST_FIRST.get(folder, len(LONGEST_FIRST)), -sizes[group], group
+
+        items.sort(key=order)
+
+
+@pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
     """One migrated database a kind, shared by the tests that roll back."""
     url, admin = _new_database(request.param, tmp_path_factory.mktemp("db"))

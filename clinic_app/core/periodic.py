@@ -29,8 +29,9 @@ async def running(
 
 async def _again_and_again(work: Callable[[], Awaitable[None]], every: float, failed: str, wake: asyncio.Event) -> None:
     while True:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(wake.wait(), every)
+        with contextlib.suppress(TimeoutError):  # not wait_for, which may swallow the end of `running`
+            async with asyncio.timeout(every):
+                await wake.wait()
         wake.clear()
         try:
             await work()

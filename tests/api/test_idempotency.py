@@ -18,6 +18,7 @@ from tests import factories
 from tests.api.conftest import bearer
 from tests.db.tools import number
 
+pytestmark = pytest.mark.both_databases  # a key is kept by a statement that each of them writes in its own way
 P = "/api/v1/patients/"
 BODY = {"first_name": "Once", "last_name": "Only", "create_portal_account": True, "portal_email": "once@example.org"}
 

@@ -16,6 +16,7 @@ from tests import factories
 from tests.api.conftest import served
 from tests.conftest import migrate
 
+pytestmark = pytest.mark.slow
 #: Checks left out, each for a reason.
 EXCLUDED = {
     # rules such as "a valid phone number", "a real date" or "not taken yet" cannot be said in JSON Schema

@@ -1,16 +1,19 @@
-"""One server and one Chromium for all browser tests; a page's console errors fail its test."""
+"""One server and one Chromium a worker for all browser tests; a page's console errors fail its test."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect, sync_playwright
 
 from clinic_app.core import db
 from clinic_app.models.accounts import Account
@@ -29,12 +32,9 @@ PATIENCE_MS = 10_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is below this folder; under pytest-xdist one worker gets it all, for there are few cores."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``make pictures``."""
+    parser.addoption("--pictures", action="store_true", help="draw every page and state into .artefacts/screens")
 
 
 def _chromium() -> str | None:
@@ -151,16 +151,84 @@ def clinic(server: Server) -> Iterator[Clinic]:
         yield Clinic(server)
 
 
+class Profiles:
+    """Browser profiles, used again by later tests: a fresh one would load and compile every script anew.
+
+    Nothing is carried over. Whoever takes one finds no cookie and no storage, and whoever gives one back has left no
+    page open and nothing still to be saved. Two that are open at the same time are never the same.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._free: dict[tuple[Any, ...], list[BrowserContext]] = defaultdict(list)
+        self._keys: dict[BrowserContext, tuple[Any, ...]] = {}
+
+    def take(self, url: str, size: tuple[int, int], scheme: str, **options: Any) -> BrowserContext:
+        """A profile of nobody. One with ``options`` of its own is used once."""
+        key = (url, size, scheme)
+        if self._free[key] and not options:
+            return self._free[key].pop()
+        made = self._browser.new_context(
+            base_url=url,
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            reduced_motion="reduce",
+            **options,
+        )
+        made.set_default_timeout(PATIENCE_MS)
+        if not options:
+            self._keys[made] = key
+        return made
+
+    def give_back(self, context: BrowserContext) -> None:
+        """Close its pages and forget whose it was."""
+        for page in context.pages:
+            page.close()
+        if context not in self._keys:
+            context.close()
+            return
+        context.clear_cookies()
+        self._free[self._keys[context]].append(context)
+
+
+@pytest.fixture(scope="package")
+def profiles(chromium: Browser) -> Profiles:
+    """The profiles of this worker."""
+    return Profiles(chromium)
+
+
+class Drafts:
+    """What pages are saving of half-filled forms. One that closes saves once more, and the next test would find it."""
+
+    def __init__(self) -> None:
+        self._under_way: set[Request] = set()
+
+    def page(self, page: Page) -> None:
+        """Follow what ``page`` saves."""
+        page.on("request", lambda one: self._under_way.add(one) if "/auth/draft/" in one.url else None)
+        page.on("requestfinished", lambda one: self._under_way.discard(one))
+        page.on("requestfailed", lambda one: self._under_way.discard(one))
+
+    def end(self, page: Page) -> None:
+        """Let ``page`` save nothing more, and wait for what it has begun to save."""
+        with contextlib.suppress(Error):  # a page that has crashed or gone saves nothing either
+            page.evaluate("for (const one of document.querySelectorAll('form[data-draft]')) delete one.dataset.draft")
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while any(one.frame.page == page for one in self._under_way) and time.monotonic() < until:
+            page.wait_for_timeout(10)
+
+
 Opener = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(chromium: Browser, server: Server, watch: Watch) -> Iterator[Opener]:
-    """``open_page("receptionist", "/patients", width=320, dark=True)``: a page in a browser profile of its own.
+def open_page(profiles: Profiles, server: Server, watch: Watch) -> Iterator[Opener]:
+    """``open_page("receptionist", "/patients", width=320, dark=True)``: a page in a browser profile without a past.
 
     Whoever is named has just signed in; ``context=`` opens another tab of a profile instead.
     """
     contexts: list[BrowserContext] = []
+    drafts, tokens = Drafts(), list[tuple[Server, str]]()
 
     def opened(
         who: str = "",
@@ -173,32 +241,36 @@ def open_page(chromium: Browser, server: Server, watch: Watch) -> Iterator[Opene
         at: Server = server,
         **options: Any,
     ) -> Page:
+        fresh = context is None
         if context is None:
-            context = chromium.new_context(
-                base_url=at.url,
-                viewport={"width": width, "height": height},
-                color_scheme="dark" if dark else "light",
-                reduced_motion="reduce",
-                **options,
-            )
-            context.set_default_timeout(PATIENCE_MS)
+            context = profiles.take(at.url, (width, height), "dark" if dark else "light", **options)
             contexts.append(context)
         if who:
             with bound(at):
                 token = at.open_session(who)
+            tokens.append((at, token))
             # nothing half typed by an earlier test
             at.sql("DELETE FROM drafts WHERE account_id IN (SELECT id FROM accounts WHERE username = ?)", who)
             cookie = {"name": "clinic_session", "value": token, "url": at.url, "httpOnly": True, "sameSite": "Strict"}
             context.add_cookies([cookie])  # type: ignore[list-item]
         page = context.new_page()
+        if fresh:
+            cdp = context.new_cdp_session(page)
+            cdp.send("Storage.clearDataForOrigin", {"origin": at.url, "storageTypes": "local_storage,indexeddb"})
+            cdp.detach()
         watch.page(page)
+        drafts.page(page)
         if path:
             page.goto(path)
         return page
 
     yield opened
+    for page in [page for context in contexts for page in context.pages]:
+        drafts.end(page)
     for context in contexts:
-        context.close()
+        profiles.give_back(context)
+    for at, token in tokens:
+        at.end_session(token)
 
 
 def sign_in(page: Page, username: str = "receptionist", password: str = DEMO_PASSWORD) -> None:

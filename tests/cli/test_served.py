@@ -167,6 +167,7 @@ def test_the_log_has_no_query_and_no_address(clinic):
     assert not {"Achieng", "Nokia", "127.0.0.1"} & set(log.replace('"', " ").split())
 
 
+@pytest.mark.slow
 def test_the_same_build_serves_another_clinic_on_another_port(clinic, pages, tmp_path):
     port = free_port()
     tmp_path.chmod(0o700)
@@ -175,6 +176,7 @@ def test_the_same_build_serves_another_clinic_on_another_port(clinic, pages, tmp
         assert get(port, "/login")[2] == get(clinic[0], "/login")[2]
 
 
+@pytest.mark.slow
 def test_it_stops_at_once_when_told_to(pages, tmp_path):
     port = free_port()
     assert command("migrate", env=environment(tmp_path, port)).returncode == 0
@@ -213,6 +215,7 @@ def test_missing_pages_end_the_start_with_one_sentence(tmp_path):
     assert done.stderr.splitlines()[-1] == "The pages have not been built: run `python -m clinic_app build`."
 
 
+@pytest.mark.slow
 def test_serving_writes_nothing_beside_the_data(pages, tmp_path):
     """The checkout may belong to another user, or be mounted read-only."""
     watched = [pages, ROOT / "assets", ROOT / "reflex.lock"]

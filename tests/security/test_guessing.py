@@ -252,6 +252,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return perf_counter() - begun
 
 
+@pytest.mark.slow
 def test_a_refusal_takes_the_time_of_one_hash_whoever_was_meant(place):
     """The quickest of each kind, since noise only adds; in turn, until they agree or clearly never will."""
     http, server = place.direct.http, place.direct.server
