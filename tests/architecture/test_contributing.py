@@ -85,3 +85,17 @@ def test_the_list_of_a_field_names_where_a_field_is_declared():
     declared = {Path(PACKAGE / "services/patients/forms.py"), Path(PACKAGE / "models/patients.py")}
     assert declared <= {file for name in named for file in found(name)}
     assert PatientDetails.__module__.replace(".", "/") + ".py" in {f"clinic_app/{name}" for name in named}
+
+
+def test_a_field_touches_the_files_of_the_list_and_no_others():
+    named = {file for name in paths(section("Add a field to a patient")) for file in found(name)}
+    touched = {file for file in PACKAGE.rglob("*.py") if re.search(r"\bnext_of_kin_name\b", file.read_text("utf-8"))}
+    assert touched, "the field of this test is gone: take another one without rules of its own"
+    assert sorted(file.relative_to(PACKAGE).as_posix() for file in touched - named) == []
+
+
+def test_the_commands_are_targets_of_make():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    named = set(re.findall(r"`make ([a-z-]+)", DOCUMENT + (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert named, "no command is named"
+    assert named <= targets
