@@ -56,7 +56,7 @@ async def test_a_sleeper_wakes_after_the_commit_and_need_not_wait_for_the_next_l
 
     def change() -> None:
         if several:
-            with db.together():
+            with db.grouped():
                 factories.make_patient(desk)
                 factories.make_patient(desk)
         else:
