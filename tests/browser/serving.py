@@ -124,8 +124,8 @@ class Server:
         return rows
 
     def dump(self, but: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every ACCOUNTS but those named."""
-        names = [name for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'ACCOUNTS'")]
+        """Every row of every table but those named."""
+        names = [name for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
         tables = [name for name in names if name not in but and not name.startswith("sqlite_")]
         return {name: sorted(self.sql(f'SELECT * FROM "{name}"'), key=repr) for name in sorted(tables)}
 

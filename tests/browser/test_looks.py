@@ -422,9 +422,9 @@ def portal_password(open_page, clinic):
     patient_sign_in(page, "drawn.first@example.org", done.credentials.temporary_password)
     page.get_by_label("New password", exact=True).fill("lakeside tea time")
     page.get_by_role("button", name="Save password").click()
-    expect(page.locator("#new_password-error")).to_contain_text("It holds a name")
+    expect(page.locator("#new_password-error")).to_contain_text("It contains a name")
     page.get_by_label("New password", exact=True).fill("lakeside tea time")
-    expect(page.locator("#strength")).to_contain_text("It holds a name")
+    expect(page.locator("#strength")).to_contain_text("It contains a name")
     return page
 
 

@@ -74,7 +74,7 @@ def test_the_meter_says_why_and_what_would_be_better(open_page, clinic):
     expect(meter).to_contain_text("Very weak")
     expect(meter).to_contain_text("12 more characters needed.")
     field.fill("lakeside tea time")
-    expect(meter).to_contain_text("It holds a name, a date or a word others connect with you or the clinic.")
+    expect(meter).to_contain_text("It contains a name, date or word linked to you or the clinic.")
     field.fill(GOOD)
     expect(meter).to_contain_text("Very strong")
     expect(page.locator("[data-tip=length]")).to_have_class("done")
@@ -192,7 +192,7 @@ def test_a_session_that_ends_elsewhere_leaves_the_open_list(open_page, clinic):
 def test_sign_out_everywhere_says_so_and_leads_all_to_the_patients_sign_in(open_page, clinic):
     page, other = _two_browsers(open_page, clinic, "everywhere@example.org")
     button = page.get_by_role("button", name="Sign out everywhere")
-    expect(button).to_have_accessible_description(re.compile("every device, this one as well"))
+    expect(button).to_have_accessible_description(re.compile("every device, including this one"))
     button.click()
     for one in (page, other):
         expect(one.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()

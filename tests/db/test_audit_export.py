@@ -1,4 +1,4 @@
-"""The trail as a file: the right AUDIT_EVENTS, no formulas, flat memory, and on record before anything is read out."""
+"""The trail as a file: the right events, no formulas, flat memory, and on record before anything is read out."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def dump(*, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
 
 
 def trail(action: str | None = None, *, after: int = 0) -> list[Any]:
-    """Audit AUDIT_EVENTS in order, perhaps of one action or after one number."""
+    """Audit events in order, perhaps of one action or after one number."""
     statement = sa.select(AUDIT_EVENTS).where(AUDIT_EVENTS.c.seq > after).order_by(AUDIT_EVENTS.c.seq)
     with db.reading() as session:
         rows = list(session.execute(statement).mappings())

@@ -94,7 +94,7 @@ class Visitor:
 @contextlib.contextmanager
 def _trail_broken(server: Server) -> Iterator[None]:
     """Whatever is recorded fails inside the database, values and all."""
-    server.sql("CREATE TRIGGER broken BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'no space left'); END")
+    server.sql("CREATE TRIGGER broken BEFORE INSERT ON audit_events BEGIN SELECT abs(-9223372036854775807 - 1); END")
     try:
         yield
     finally:
