@@ -69,7 +69,7 @@ def safe_path(path: str, status: int = 200) -> str:
     for number, part in enumerate(parts):
         after_patients = number > 0 and parts[number - 1] == "patients"
         plain = part == "" or (_PLAIN.fullmatch(part) and (not after_patients or part in _PATIENT_PAGES))
-        known = plain or part == "v1" or parts[1:2] == ["assets"]
+        known = plain or (number == 2 and parts[1] == "api" and part == "v1") or parts[1:2] == ["assets"]
         kept.append(part if known else "…")
     return "/".join(kept)
 
