@@ -30,7 +30,8 @@ quick: venv-dev ## Run the tests of rules, states and use cases on SQLite (under
 	@$(PYTEST) -m "not slow and not postgres" $(ARGS) tests/unit tests/ui tests/db
 
 pictures: venv-dev browser ## Draw every page and state, wide and narrow, light and dark, into .artefacts/screens
-	@$(PY) -m pytest --pictures tests/browser/test_looks.py $(ARGS)
+	@$(PY) -m pytest --pictures tests/browser/test_looks.py tests/browser/test_account_pages.py \
+		tests/browser/test_audit_page.py tests/browser/test_drafts.py $(ARGS)
 
 check: venv-dev ## Check format, lint, types, the direction of imports, licences and that every version is exact
 	@$(PY) -m ruff format --check .
@@ -42,7 +43,9 @@ check: venv-dev ## Check format, lint, types, the direction of imports, licences
 
 audit: venv-dev ## Ask which packages have known vulnerabilities (needs the services of PyPI and npm)
 	@$(PY) -m pip_audit --requirement requirements-dev.txt --no-deps --disable-pip
+	@$(PY) -m pip_audit --requirement tests/api/clients/requirements.txt --no-deps --disable-pip
 	@cd reflex.lock && $(CURDIR)/$(VENV)/bin/npm audit --audit-level=moderate
+	@cd tests/api/clients && $(CURDIR)/$(VENV)/bin/npm audit --audit-level=moderate
 
 format: venv-dev ## Format the code
 	@$(PY) -m ruff format .

@@ -19,7 +19,7 @@ config = rx.Config(
     # Page state is in memory, or in Redis for several workers; Reflex's own default writes it to disk.
     state_manager_mode=state_manager,
     redis_url=settings.redis_url or None,
-    redis_token_expiration=900,  # seconds a closed tab's state is kept
+    redis_token_expiration=60,  # seconds a closed tab's state is kept; ui/session/tabs.py keeps an open one's
     frontend_compression_formats=["brotli", "gzip"],
     show_built_with_reflex=False,
     telemetry_enabled=False,

@@ -1,13 +1,15 @@
 // Copy and print buttons. One listener on the document: works for whatever React shows later.
 //   <button data-copy-target="#user">           copies that field
-//   <button data-copy-target="#user,#password"> copies "Label: value" lines
+//   <button data-copy-target="#user,#password"> copies "Label: value" lines; what is no field has data-label, and may
+//                                               have data-copies: another text than the one that is read
 //   <button data-print="#region">               prints a copy of that region, alone on its sheet
 // The outcome is said in the nearest [data-copy-status] (role=status) of the dialog or section.
-// While a [data-slip] is on the page, the browser's own Print prints it too, and nothing else.
+// While a [data-slip] is on the page, the browser's own Print prints it too, and nothing else. Each print of it presses
+// the slip's [data-when-printed] once, so that it is recorded whoever started it.
 "use strict";
 (() => {
-  const labelOf = (field) => field.labels?.[0]?.textContent.trim() ?? "";
-  const textOf = (field) => field.value ?? field.textContent;
+  const labelOf = (field) => field.dataset.label ?? field.labels?.[0]?.textContent.trim() ?? "";
+  const textOf = (field) => field.dataset.copies ?? field.value ?? field.textContent;
 
   function say(button, words) {
     const scope = button.closest("[role=dialog], section") ?? document;
@@ -47,10 +49,18 @@
   // Printing: a copy of the region beside the page, because a dialog is positioned, scrolls and clips.
   let wanted = null;
   let sheet = null;
+  let told = 0; // when the print that is under way was recorded
+
+  function tell(slip) {
+    if (!slip || Date.now() - told < 1000) return; // the button has told it just before
+    told = Date.now();
+    document.querySelector("[data-when-printed]")?.click();
+  }
 
   function lay() {
     const region = wanted ?? document.querySelector(".for-print [data-slip]");
     if (!region || sheet) return;
+    tell(region.closest(".for-print"));
     sheet = document.createElement("div");
     sheet.id = "print-sheet";
     sheet.className = "app";
@@ -62,6 +72,7 @@
 
   function clear() {
     wanted = null;
+    told = 0;
     sheet?.remove();
     sheet = null;
     document.documentElement.classList.remove("print-one");
@@ -76,6 +87,8 @@
     const printing = event.target.closest("[data-print]");
     if (!printing) return;
     wanted = document.querySelector(printing.dataset.print);
-    if (wanted) print();
+    if (!wanted) return;
+    tell(wanted.closest(".for-print")); // also where the browser prints without saying so
+    print();
   });
 })();

@@ -1,5 +1,6 @@
 // Where the keyboard is, when the page changes under it.
-//   - after navigation inside the app: the new page's h1, as a full page load would start there
+//   - after navigation inside the app: the new page's h1, as a full page load would start there; where [data-begins]
+//     names the field that one comes for, that field, unless it would bring up a phone's keyboard
 //     (not on the first load: there the browser starts at the top, with the skip link first)
 //   - [data-takes-focus="…"] that appears, or whose value changes to something: that element
 //   - when a form[aria-busy] has finished and nothing has the focus (what had it was switched off
@@ -11,8 +12,11 @@
 "use strict";
 (() => {
   const DIALOG = "[role=dialog], [role=alertdialog]";
+  const TICK = "[type=checkbox], [type=radio]";
   let path = location.pathname;
   let heading = null;
+  let begun = null; // what was given the focus on entering the page
+  let entered = false; // and nobody has moved it since
   let scheduled = false;
   let opener = null; // what was pressed last outside of dialogs, and the nodes around it, inner first
   let around = [];
@@ -36,15 +40,31 @@
     focus(document.querySelector("main h1"));
   }
 
+  function beginning() {
+    const place = document.querySelector("main [data-begins]");
+    const field = place && document.getElementById(place.dataset.begins);
+    const typing = field && !field.disabled && matchMedia("(pointer: fine)").matches;
+    return typing ? field : document.querySelector("main h1");
+  }
+
   function lookAtPage() {
     const found = document.querySelector("main h1");
-    if (location.pathname === path) { heading = found ?? heading; return; }
+    if (location.pathname === path) {
+      heading = found ?? heading;
+      const first = beginning();
+      if (!entered || !first || first === begun || document.activeElement !== document.body) return;
+      begun = first; // the record has taken the place of its skeleton, or a new form that of the one before
+      focus(begun);
+      return;
+    }
     if (!found || found === heading) return; // the old page is still there
     path = location.pathname;
     heading = found;
     opener = null;
     around = [];
-    focus(found);
+    begun = beginning();
+    focus(begun);
+    entered = true;
   }
 
   function lookAtDialog() {
@@ -102,12 +122,16 @@
     childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["data-takes-focus", "aria-busy"],
   });
 
+  document.addEventListener("focusin", (event) => { if (event.target !== begun) entered = false; }, true);
+
   // A press beside an open dialog must not take the focus out of it (the dialog decides whether it closes). Nor must one
-  // on a button of the form one types in: leaving a field may show a sentence under it, and the button would move away
-  // before it is let go, so that nothing would be pressed.
+  // on a button, a tick or a label of the form one types in: leaving a field may show a sentence or a question under it,
+  // and what is pressed would move away before it is let go, so that nothing would be pressed. The focus goes on with the
+  // click: a label's by itself, a tick's below, and a button keeps one in the field.
   document.addEventListener("mousedown", (event) => {
     const beside = document.querySelector(DIALOG) && !event.target.closest(DIALOG);
-    const form = event.target.closest("form button")?.form;
+    const pressed = event.target.closest("a, button, input, label, select, textarea");
+    const form = pressed?.matches(`button, label, ${TICK}`) && pressed.form;
     if (beside || (form && document.activeElement?.form === form)) event.preventDefault();
   });
 
@@ -118,6 +142,7 @@
   }, true);
 
   document.addEventListener("click", (event) => {
+    if (event.target.matches(TICK)) event.target.focus();
     const inside = event.target.closest(`${DIALOG}, dialog`);
     const pressed = event.target.closest("a, button, input, select, textarea, summary");
     if (!inside && pressed) {

@@ -5,8 +5,10 @@
 "use strict";
 (() => {
   const WAIT_MS = 250;
+  const AGAIN_MS = 1_000; // where it was asked too often
   let timer;
   let asked = 0; // only the newest answer counts
+  let asking;
 
   function toggle(button) {
     const field = document.getElementById(button.dataset.shows);
@@ -31,19 +33,40 @@
     }
   }
 
+  // "6 more characters needed" was said of what stood there then: it goes as soon as it is not true any more.
+  const SHORT = /^\s*(\d+) more characters? needed/;
+  function outdated(field) {
+    const missing = field.minLength - [...field.value.normalize("NFKC")].length;
+    const why = document.getElementById(field.dataset.strength)?.querySelector("[data-strength-why]");
+    if (why && SHORT.test(why.textContent) && Number(SHORT.exec(why.textContent)[1]) !== missing) why.textContent = "";
+    const error = document.getElementById(`${field.id}-error`);
+    if (!error || error.hidden || missing > 0 || !SHORT.test(error.textContent)) return;
+    error.hidden = true; // not emptied: its words may be React's
+    field.setAttribute("aria-invalid", "false");
+    const summary = document.getElementById("error-summary");
+    const line = summary?.querySelector(`a[href="#${CSS.escape(field.id)}"]`)?.closest("li");
+    if (!line) return;
+    line.hidden = true;
+    summary.hidden = summary.querySelector("li:not([hidden])") === null;
+  }
+
   async function judge(field) {
     const meter = document.getElementById(field.dataset.strength);
     const turn = ++asked;
     if (!meter) return;
     if (!field.value) { fill(meter, 0, "", ""); tick(field, 0); return; }
+    asking = new AbortController();
     try {
       const answer = await fetch("/auth/password-strength", {
         method: "POST",
         cache: "no-store",
+        signal: asking.signal,
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ password: field.value }),
       });
-      if (!answer.ok || turn !== asked) return;
+      if (turn !== asked) return;
+      if (answer.status === 429) timer = setTimeout(judge, AGAIN_MS, field);
+      if (!answer.ok) { fill(meter, 0, "", ""); tick(field, 0); return; } // not the judgement of what stood there before
       const { score, word, why } = await answer.json();
       fill(meter, score, word ?? "", why ?? "");
       tick(field, score);
@@ -68,15 +91,19 @@
     status.textContent = `Filled in: ${made}. Keep it in your password manager, or write it down and keep it safe.`;
   }
 
+  // A form that is sent may end the session: nothing more is asked under it.
+  document.addEventListener("submit", () => { clearTimeout(timer); asking?.abort(); });
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-shows]");
     if (button) toggle(button);
     const suggesting = event.target.closest("[data-suggest]");
-    if (suggesting) suggest(suggesting);
+    if (suggesting) { event.preventDefault(); suggest(suggesting); } // a plain page's button would ask for a whole page
   });
   document.addEventListener("input", (event) => {
     const field = event.target.closest("[data-strength]");
     if (!field) return;
+    outdated(field);
     clearTimeout(timer);
     timer = setTimeout(judge, WAIT_MS, field);
   });

@@ -1,8 +1,8 @@
 // Keyboard shortcuts: data-shortcut="/" on the search field focuses it, data-shortcut="n" on a link or
-// button presses it, ? shows the help (dialog#shortcuts, also opened by [data-shortcuts-open]).
+// button, or around one, presses it, ? shows the help (dialog#shortcuts, also opened by [data-shortcuts-open]).
 // Silent while typing, inside dialogs and menus, and with Ctrl, Alt or Cmd held. Single keys can be
 // switched off in the help (WCAG 2.1.4); the choice is all that is kept in the browser.
-// Escape in dialogs belongs to Radix; here it only leaves an empty search field.
+// Escape in dialogs belongs to Radix; here it empties a search field, and leaves an empty one.
 "use strict";
 (() => {
   const TYPING = "input, textarea, select, [contenteditable], [role=textbox], [role=combobox], [role=listbox], [role=menu]";
@@ -24,15 +24,19 @@
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") {
       const field = document.activeElement;
-      if (field.matches("[type=search][data-shortcut]") && !field.value) field.blur();
+      if (!field.matches('input[data-shortcut]:not([aria-expanded="true"])')) return; // suggestions close first
+      if (!field.value) { field.blur(); return; }
+      field.setRangeText("", 0, field.value.length); // not "value =": React would not notice
+      field.dispatchEvent(new Event("input", { bubbles: true }));
       return;
     }
     if (isOff() || event.target.closest(TYPING) || document.querySelector(OPEN)) return;
     if (event.key === "?") { event.preventDefault(); show(); return; }
-    const target = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
+    const place = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
+    const target = place?.matches("a, button, input, textarea") ? place : place?.querySelector("a, button");
     if (!target || target.disabled) return;
     event.preventDefault(); // or the "/" ends up in the field
-    if (target.matches("input, textarea")) { target.focus(); target.select(); } else target.click();
+    if (target.matches("input, textarea")) { target.focus(); target.select(); } else { target.focus(); target.click(); }
   });
 
   document.addEventListener("click", (event) => {

@@ -97,7 +97,7 @@ def load_ours(rows: Path) -> None:
     from clinic_app.core import bootstrap, clock, crypto, db, migrations
     from clinic_app.models.accounts import ACCOUNTS
     from clinic_app.models.patients import COUNTERS, PATIENTS, Patient
-    from clinic_app.services.patients import fields
+    from clinic_app.services.patients import national_ids, phones
     from clinic_app.services.patients.repository import keys_for_finding
 
     migrations.upgrade()
@@ -109,7 +109,7 @@ def load_ours(rows: Path) -> None:
         accounts: list[dict[str, Any]] = []
         for row in csv.DictReader(source):
             try:
-                phone = fields.phone(row["phone"])
+                phone = phones.phone(row["phone"])
             except ValueError:
                 phone = None
             at = dt.datetime.fromisoformat(row["created_at"]).replace(tzinfo=dt.UTC)
@@ -126,11 +126,13 @@ def load_ours(rows: Path) -> None:
                 address=row["address"],
                 portal_enabled=row["portal_enabled"] == "True",
                 name_key="",
-                search_text="",
+                search_names="",
+                search_keys="",
                 created_at=at,
                 updated_at=at,
             )
-            keys_for_finding(patient)
+            patient.national_id_key = national_ids.key(patient.national_id)
+            keys_for_finding(patient, [patient.email] if patient.portal_enabled and patient.email else [])
             batch.append({name: getattr(patient, name) for name in names})
             if patient.portal_enabled and patient.email:
                 accounts.append(

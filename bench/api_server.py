@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.applications import Starlette
@@ -13,13 +12,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from clinic_app.api.app import create_api
-from clinic_app.asgi import THREADS
+from clinic_app.asgi import use_threads
 from clinic_app.core import bootstrap, crypto
 
 
 @contextlib.asynccontextmanager
 async def _threads(_: Starlette):
-    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "work"))
+    use_threads(asyncio.get_running_loop())
     yield
 
 

@@ -15,28 +15,17 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-for name, value in {
-    "CLINIC_MODE": "test",
-    "CLINIC_PEPPER": "p" * 40,
-    "CLINIC_AUDIT_KEY": "a" * 40,
-    "CLINIC_TOKEN_KEY": "t" * 40,
-}.items():
-    os.environ.setdefault(name, value)
+import httpx
+from bed import clinic
+from sqlalchemy import select
 
-import httpx  # noqa: E402
-from sqlalchemy import select  # noqa: E402
-
-from clinic_app.core import db, routes  # noqa: E402
-from clinic_app.models.accounts import ACCOUNTS, Account  # noqa: E402
-from tests.browser.serving import DEMO_PASSWORD, Server, bound  # noqa: E402
-from tests.browser.sockets import ROOT_STATE, Tab, session  # noqa: E402
+from clinic_app.core import db, routes
+from clinic_app.models.accounts import ACCOUNTS, Account
+from tests.browser.serving import DEMO_PASSWORD, Server, bound
+from tests.browser.sockets import ROOT_STATE, Tab, session
 
 STATE = f"{ROOT_STATE}.clinic_app___ui___"
 LIST = f"{STATE}patients___state____patient_list_state"
@@ -109,7 +98,7 @@ def signing_in(http: httpx.AsyncClient, username: str) -> Callable[[], Awaitable
 
     async def once() -> None:
         form = {"username": username, "password": DEMO_PASSWORD}
-        answer = await http.post(routes.SIGN_IN_STAFF, data=form)
+        answer = await http.post(routes.STAFF_SIGN_IN, data=form)
         assert answer.headers["location"] == routes.RECEPTION, "the sign-in was refused"
 
     return once
@@ -174,19 +163,14 @@ def main() -> None:
     options.add_argument("--count", type=int, default=300, help="searches per series")
     options.add_argument("--json", action="store_true", help="answer as JSON")
     given = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), CLINIC_BCRYPT_COST="12", CLINIC_LOG_LEVEL="WARNING")
-        server.prepare()
+    with clinic(CLINIC_BCRYPT_COST="12") as server:
         with bound(server), db.transaction() as writing:  # two more people with the demo password
             known = writing.execute(select(Account).where(ACCOUNTS.c.username == "clinician")).scalar_one()
             for name in ("bench1", "bench2"):
                 kept = known.model_dump(exclude={"id", "username"})
                 writing.add(Account(**kept, username=name))
         server.start()
-        try:
-            found = asyncio.run(measure(server, given.count))
-        finally:
-            server.stop()
+        found = asyncio.run(measure(server, given.count))
     if given.json:
         print(json.dumps(found))
         return

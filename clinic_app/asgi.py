@@ -9,9 +9,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-#: Threads for ``asyncio.to_thread``. More than can wait for a password hash at once (core/crypto.py), so that
-#: whoever waits for a hash never keeps others from the database.
-THREADS = 32
+#: Threads for ``asyncio.to_thread`` besides those that wait for a password hash (core/crypto.py), so that whoever waits
+#: for one never keeps others from the database.
+THREADS = 16
 REFUSED = 2
 #: Environment variable in which ``serve`` says which address to announce once the server is ready.
 ANNOUNCE = "CLINIC_ANNOUNCE"
@@ -86,7 +86,17 @@ def _reflex_app() -> Any:
     # Reflex puts it around our outermost layer, where its answers would miss our headers. Pages and API share
     # one origin, so nobody needs it.
     served.user_middleware = [layer for layer in served.user_middleware if layer.cls is not CORSMiddleware]
+    # Nor does its router know addresses with line ends in them: they go where all others go, and get our headers.
+    (ours,) = served.routes
+    served.router.redirect_slashes, served.router.default = False, ours.app
     return served
+
+
+def use_threads(loop: asyncio.AbstractEventLoop) -> None:
+    """Give ``loop`` the threads of a worker. For the server, and for benches that stand in for it."""
+    from clinic_app.core import crypto
+
+    loop.set_default_executor(ThreadPoolExecutor(crypto.HASHES_AT_ONCE + THREADS, "work"))
 
 
 def _with_threads(app: Any) -> Any:
@@ -94,7 +104,7 @@ def _with_threads(app: Any) -> Any:
         if scope["type"] != "lifespan":
             await app(scope, receive, send)
             return
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "work"))
+        use_threads(asyncio.get_running_loop())
 
         async def announcing(message: Any) -> None:
             await send(message)

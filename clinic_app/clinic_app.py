@@ -4,13 +4,16 @@ import contextlib
 import functools
 
 import reflex as rx
+from reflex.app import default_error_boundary
 from starlette.routing import Mount
 
 from clinic_app.api import health
 from clinic_app.api.app import create_api
-from clinic_app.core import bootstrap, context, logs
+from clinic_app.core import bootstrap, context, log_ration, logs, periodic
 from clinic_app.services.accounts.housekeeping import tidying
+from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
+from clinic_app.services.patients import typed_searches
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
 from clinic_app.ui.confirm import page as confirm
@@ -24,10 +27,13 @@ from clinic_app.ui.reception import page as reception
 from clinic_app.ui.registration import page as registration
 from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.guard import SessionGuard
-from clinic_app.ui.signing_in import page as signing_in
+from clinic_app.ui.session.tabs import tabs
 from clinic_app.ui.staff_accounts import page as staff_accounts
+from clinic_app.web import connections
 from clinic_app.web.app import create_web
+from clinic_app.web.documents import before_session
 from clinic_app.web.middleware import harden
+from clinic_app.web.open_sockets import OpenSockets
 
 
 def on_backend_error(exception: Exception) -> rx.event.EventSpec | None:
@@ -57,27 +63,81 @@ async def anchor_audit_trail():
 
 @contextlib.asynccontextmanager
 async def tidy_up():
-    """Expired rows are removed every hour."""
+    """Rows past their time are removed, again and again."""
     async with tidying():
         yield
 
 
+@contextlib.asynccontextmanager
+async def watch_sockets():
+    """A socket ends with the session it was opened under."""
+    async with sockets.watching():
+        yield
+
+
+@contextlib.asynccontextmanager
+async def watch_connections():
+    """An address that opens more connections than it may loses some."""
+    async with connections.watching():
+        yield
+
+
+@contextlib.asynccontextmanager
+async def watch_log():
+    """What the log leaves out is counted there."""
+    async with periodic.running(logs.tell_what_was_left_out, log_ration.MINUTE, failed="lines_left_out_failed"):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def record_searches():
+    """Terms that are left standing go into the trail."""
+    async with typed_searches.recording():
+        yield
+
+
+@contextlib.asynccontextmanager
+async def record_refusals():
+    """Refusals that are counted go into the trail, a minute at a time."""
+    async with refusals.recording():
+        yield
+
+
+@contextlib.asynccontextmanager
+async def watch_tabs():
+    """What runs for a tab, and what is kept of it, ends with it."""
+    async with tabs.watching(app):
+        yield
+
+
 bootstrap.start()
+sockets = OpenSockets()
 app = rx.App(
     html_lang="en",
     stylesheets=STYLESHEETS,
     head_components=head_components(),
+    app_wraps={(55, "ErrorBoundary"): lambda _stateful: default_error_boundary()},  # connection.js says the rest
+    toaster=None,
     backend_exception_handler=on_backend_error,
     frontend_exception_handler=on_frontend_error,
-    api_transformer=[create_web(health.router), functools.partial(harden, api=Mount("/api", app=create_api()))],
+    api_transformer=[
+        create_web(health.router),
+        functools.partial(before_session, sockets=sockets),
+        functools.partial(harden, api=Mount("/api", app=create_api())),
+    ],
 )
 app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)
 app.register_lifespan_task(anchor_audit_trail)
 app.register_lifespan_task(tidy_up)
+app.register_lifespan_task(watch_sockets)
+app.register_lifespan_task(watch_connections)
+app.register_lifespan_task(watch_log)
+app.register_lifespan_task(record_searches)
+app.register_lifespan_task(record_refusals)
+app.register_lifespan_task(watch_tabs)
 
 SCREENS = (
-    signing_in,
     reception,
     patients,
     registration,

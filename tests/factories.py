@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
+
 from clinic_app.core import clock, db
-from clinic_app.models.accounts import Account, Role
+from clinic_app.models.accounts import ACCOUNTS, SIGN_IN_LIMITS, Account, Role
 from clinic_app.services import access
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions, staff
 from clinic_app.services.accounts.passwords import choose_password
+from clinic_app.services.accounts.sign_in_throttle import account_key
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.patients.forms import PatientRegistration
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.views import Registered
+from clinic_app.services.portal.provisioning import turn_off_portal
 
 PASSWORD = "green lorry quiet tuesday"
 OWN_PASSWORD = "seven amber kettles hum"
@@ -69,6 +74,38 @@ def own_password(done: Registered) -> Actor:
     from clinic_app.core import crypto
 
     return choose_password(first.actor, OWN_PASSWORD, OWN_PASSWORD, session_token_hash=crypto.digest(first.token)).actor
+
+
+def lock(username: str) -> None:
+    """What too many wrong passwords do to an account: nobody may try for five minutes."""
+    now = clock.now()
+    row = {"key": account_key(username), "failures": 10, "consecutive": 11, "window_started_at": now}
+    with db.transaction() as session:
+        blocked = {"blocked_until": now + dt.timedelta(minutes=5)}
+        db.upsert(session, SIGN_IN_LIMITS, {**row, **blocked}, change=blocked, returning=(SIGN_IN_LIMITS.c.key,))
+
+
+#: How portal access can stand.
+STANDINGS = ("none", "temporary", "expired", "active", "locked", "off")
+
+
+def make_patient_with_access(actor: Actor, standing: str, **changes: Any) -> Registered:
+    """A registered patient whose portal access stands like this, one of ``STANDINGS``."""
+    if standing == "none":
+        return make_patient(actor, **changes)
+    done = make_patient(actor, **{"portal_email": f"standing{next(_numbers)}@example.org", **changes})
+    assert done.credentials is not None
+    if standing in ("active", "locked"):
+        own_password(done)
+    if standing == "locked":
+        lock(done.credentials.username)
+    if standing == "off":
+        turn_off_portal(actor, done.patient.id)
+    if standing == "expired":
+        with db.transaction() as session:
+            (account,) = session.scalars(select(Account).where(ACCOUNTS.c.patient_id == done.patient.id))
+            account.password_expires_at = clock.now() - dt.timedelta(minutes=1)
+    return done
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def _pair(made: tokens.Tokens) -> dict[str, str]:
 
 
 def _login(ask: Ask) -> Answer:
-    return 200, _pair(tokens.issue_tokens(*_texts(ask, "username", "password", optional="otp")))
+    typed = _texts(ask, "username", "password", optional="otp")
+    return 200, _pair(tokens.issue_tokens(*typed, waited=ask.waited))
 
 
 def _refresh(ask: Ask) -> Answer:

@@ -2,7 +2,7 @@
 
 All of it, the use case included, happens in one thread: one change of threads a request, and neither a hash
 nor a slow database ever holds the event loop. The order is fixed: who (401), may they (403), how often (429),
-and only then is the body looked at.
+and only then is the body looked at. How often one use case may be asked for, the use case says itself.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from clinic_app.api import json_body, problems
-from clinic_app.api.rates import rates
-from clinic_app.core import group_commit
+from clinic_app.core import group_commit, waiting_room
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, InvalidInput
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import ANONYMOUS, Actor, Permission
 from clinic_app.services.accounts import tokens
 from clinic_app.services.audit.authorization import demand
+from clinic_app.services.audit.repeats import note_repeated
 from clinic_app.services.idempotency import once
+from clinic_app.services.rates import rates
 
 Answer = tuple[int, dict[str, Any]]
 WITH_BODY = frozenset({"POST", "PATCH"})
@@ -34,10 +35,10 @@ PREFIX = "/api"
 
 
 class Ask:
-    """One request, for a handler: who asks and what they sent."""
+    """One request, for a handler: who asks and what they sent, and for how many seconds it has been held up."""
 
-    def __init__(self, request: Request, actor: Actor, raw: bytes) -> None:
-        self.actor = actor
+    def __init__(self, request: Request, actor: Actor, raw: bytes, waited: float = 0.0) -> None:
+        self.actor, self.waited = actor, waited
         self._request, self._raw = request, raw
         self._sent: dict[str, Any] | None = None
 
@@ -104,8 +105,8 @@ def number(found: Mapping[str, Any], name: str, default: int, most: int) -> int:
 class Call:
     """A request on its way to its handler."""
 
-    def __init__(self, request: Request, permission: Permission | None, rate: str) -> None:
-        self._request, self._permission, self._rate = request, permission, rate
+    def __init__(self, request: Request, permission: Permission | None) -> None:
+        self._request, self._permission = request, permission
 
     @property
     def app(self) -> Starlette:
@@ -126,7 +127,9 @@ class Call:
                 done = await group_commit.run(lambda: Ask(request, self._admitted(), b""), work)
                 return problems.json_response(*done)
             raw = await json_body.read(request) if request.method in WITH_BODY else b""
-            return await asyncio.to_thread(self._serve, work, raw, repeatable)
+            return await waiting_room.patiently(
+                lambda waited: asyncio.to_thread(self._serve, work, raw, repeatable, waited)
+            )
         except ClinicError as error:
             return problems.render(error)
         except ClientDisconnect:
@@ -134,13 +137,18 @@ class Call:
         except Exception as error:  # noqa: BLE001  whatever it is, the caller gets a sentence and the log the rest
             return problems.failed(error, name)
 
-    def _serve(self, work: Callable[[Ask], Answer], raw: bytes, repeatable: bool) -> Response:
-        ask = Ask(self._request, self._admitted(), raw)
+    def _serve(self, work: Callable[[Ask], Answer], raw: bytes, repeatable: bool, waited: float) -> Response:
+        ask = Ask(self._request, self._admitted(), raw, waited)
         key = self._request.headers.get("idempotency-key") if repeatable else None
         if key is None:
             return problems.json_response(*work(ask))
         path = self._request.scope["path"]
-        return problems.json_response(*once(ask.actor, path, key, ask.sent(optional=True), lambda: work(ask)))
+
+        def repeated(seq: int | None) -> None:
+            note_repeated(ask.actor, seq)
+
+        sent = ask.sent(optional=True)
+        return problems.json_response(*once(ask.actor, path, key, sent, lambda: work(ask), repeated))
 
     def _admitted(self) -> Actor:
         if self._permission is None:
@@ -149,7 +157,7 @@ class Call:
         if scheme.lower() != "bearer":
             raise AuthenticationRequired
         actor = tokens.resolve_access(token.strip())
-        rates().spend(actor, self._rate)
+        rates().spend(actor, "any")
         demand(actor, self._permission)
         return actor
 
@@ -178,11 +186,11 @@ class Route(APIRoute):
 class Needs:
     """Dependency of a route: the permission it asks for. The handler gets a ``Call``, never an actor by itself."""
 
-    def __init__(self, permission: Permission, rate: str = "any") -> None:
-        self.permission, self.rate = permission, rate
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
 
     async def __call__(self, request: Request) -> Call:
-        return Call(request, self.permission, self.rate)
+        return Call(request, self.permission)
 
 
 class Anyone:
@@ -194,4 +202,4 @@ class Anyone:
         self.why = why
 
     async def __call__(self, request: Request) -> Call:
-        return Call(request, None, "")
+        return Call(request, None)

@@ -10,16 +10,17 @@ from clinic_app.api import problems
 from clinic_app.core import readiness
 
 router = APIRouter(include_in_schema=False)
+_ASKED = ("GET", "HEAD")  # some supervisors ask for the head alone
 PATIENCE = 5.0  # seconds
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=[*_ASKED])
 async def alive() -> Response:
     """200 while this process answers at all."""
     return problems.json_response(200, {"status": "alive"})
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=[*_ASKED])
 async def ready() -> Response:
     """200 while requests can be served, else 503; either way which part is in what state."""
     try:

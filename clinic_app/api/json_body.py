@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 from fastapi import Request
@@ -40,17 +41,20 @@ def _no_constant(_: str) -> None:
 def parse(raw: bytes, content_type: str, *, optional: bool = False) -> dict[str, Any]:
     """The JSON object in ``raw``; with ``optional`` an empty body is an empty object.
 
-    Raises ``NotJson`` for another content type and ``Unreadable`` for anything that is not a JSON object or not
-    UTF-8, is nested too deeply, or names a field twice.
+    A byte order mark in front, which some programs write, does not count (RFC 8259, 8.1). Raises ``NotJson`` for
+    another content type and ``Unreadable`` for anything that is not a JSON object or not UTF-8, is nested too deeply,
+    or names a field twice.
     """
-    if optional and not raw.strip():
+    if optional and not raw.removeprefix(BOM_UTF8).strip():
         return {}
     kind, _, parameters = content_type.partition(";")
     charset = parameters.strip().lower().replace('"', "")
     if kind.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
         raise NotJson
     try:
-        found = json.loads(raw.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+        found = json.loads(
+            raw.removeprefix(BOM_UTF8).decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant
+        )
     except RecursionError:
         raise Unreadable("The body is nested too deeply.") from None
     except ValueError:  # also UnicodeDecodeError, and numbers of thousands of digits

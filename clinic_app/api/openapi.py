@@ -23,6 +23,9 @@ Request bodies are JSON, at most 1 MiB; unknown fields are refused. Times are UT
 `X-Request-ID`. A `POST` with an `Idempotency-Key` takes effect at most once in 24 hours: sent again, it gets the same \
 response without the password. Paths work with and without the trailing slash."""
 
+#: The program comes without a licence: nobody but its owner has been given rights to it.
+LICENCE = {"name": "All rights reserved"}
+
 _PROBLEMS: dict[int, tuple[str, type[BaseModel]]] = {
     400: ("The input breaks a rule, or clashes with an existing record.", schemas.Problem),
     401: ("Not signed in, or the token is no longer valid.", schemas.Detail),
@@ -202,11 +205,14 @@ def _version() -> str:
 def describe(given: Iterable[object]) -> dict[str, Any]:
     """The description of every one of these routes that is part of the API."""
     routes = [route for route in given if isinstance(route, Route) and route.include_in_schema]
+    settings = get_settings()
     found = get_openapi(
-        title=f"{get_settings().name}: {TITLE.lower()[0]}{TITLE[1:]}",
+        title=f"{settings.name}: {TITLE.lower()[0]}{TITLE[1:]}",
         version=_version(),
         description=ABOUT,
         routes=routes,
+        servers=[{"url": settings.origin, "description": settings.name}],
+        license_info=LICENCE,
         separate_input_output_schemas=False,
     )
     paths = found.pop("paths")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
+from pydantic_core import from_json, to_json
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from clinic_app.api import schemas, serializers
@@ -12,8 +14,17 @@ from clinic_app.api.endpoint import Answer, Ask, Call, Needs, Route, number
 from clinic_app.api.openapi import PAGING, parameter, takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
-from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
-from clinic_app.services.patients.profile import update_patient, view_patient
+from clinic_app.services.patients.errors import StaleRecord
+from clinic_app.services.patients.forms import (
+    BEST,
+    ESTIMATED,
+    PATIENT_FIELDS,
+    Kind,
+    PatientQuery,
+    PatientRegistration,
+    PatientUpdate,
+)
+from clinic_app.services.patients.profile import kept_patient, update_patient, view_patient
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import LONGEST_TERM, ORDERS, list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
@@ -30,13 +41,23 @@ class _PatientKey(StringConvertor):
 register_url_convertor("patient", _PatientKey())
 _ORDERINGS = [sign + name for name in ORDERS for sign in ("", "-")]
 _TERM_AT_MOST = 200
+_FLAGS = {
+    "create_portal_account": "Create portal account",
+    ESTIMATED: ESTIMATED,
+    **{name: field.label for name, field in PATIENT_FIELDS.items() if field.kind is Kind.TICK},
+}
+
+
+def _booleans(body: Mapping[str, Any]) -> None:
+    """Raise ``InvalidInput`` for text where true or false belongs: that is for forms of pages."""
+    for name, words in _FLAGS.items():
+        if not isinstance(body.get(name), bool | None):
+            raise InvalidInput({name: f"{words} must be true or false."})
 
 
 def _register(ask: Ask) -> Answer:
     body = ask.body()
-    wanted = body.get("create_portal_account")
-    if wanted is not None and not isinstance(wanted, bool):
-        raise InvalidInput({"create_portal_account": "Create portal account must be true or false."})
+    _booleans(body)
     for name in ("portal_email", "portal_phone"):  # which the form does not look at unless it needs them
         if not isinstance(body.get(name), str | None):
             raise InvalidInput({name: f"{name} must be text."})
@@ -52,7 +73,7 @@ def _register(ask: Ask) -> Answer:
     return 201, answer
 
 
-def _find(ask: Ask, term: str, paging: dict[str, Any], order: str = "name", **kept: object) -> Answer:
+def _find(ask: Ask, term: str, paging: dict[str, Any], order: str = BEST, **kept: object) -> Answer:
     page, size = serializers.paging(paging)
     found = list_patients(ask.actor, PatientQuery(term, page, size, order))
     return 200, serializers.listing(ask, found, page, serializers.summary, **kept)
@@ -66,8 +87,8 @@ def _term(value: object, name: str) -> str:
 
 def _list(ask: Ask) -> Answer:
     query = ask.query("search", "page", "page_size", "ordering")
-    order = query.get("ordering", "name")
-    if order not in _ORDERINGS:
+    order = query.get("ordering") or BEST
+    if order != BEST and order not in _ORDERINGS:
         raise InvalidInput({"ordering": f"ordering must be one of {', '.join(_ORDERINGS)}."})
     term = _term(query.get("search", ""), "search")
     return _find(ask, term, query, order, search=term, ordering=query.get("ordering"))
@@ -81,6 +102,7 @@ def _search_by_address(ask: Ask) -> Answer:
 
 def _search_by_body(ask: Ask) -> Answer:
     query, body = ask.query("page", "page_size"), ask.body("q", "page", "page_size")
+    serializers.paging(query)  # wrong figures are refused, even where the body has others
     if "q" not in body:
         raise InvalidInput({"q": "q is required."})
     given = {name: value for name, value in body.items() if name != "q" and value is not None}
@@ -96,7 +118,40 @@ def _edit(ask: Ask) -> Answer:
     version = body.pop("version", None)
     if version is not None:
         version = number({"version": version} if type(version) is int else {"version": None}, "version", 0, 2**31 - 1)
-    return 200, serializers.patient(update_patient(ask.actor, ask.patient, PatientUpdate.parse(body, version)))
+    _booleans(body)
+    return 200, serializers.patient(update_patient(ask.actor, ask.patient, _update(ask, body, version)))
+
+
+def _update(ask: Ask, body: dict[str, Any], version: int | None) -> PatientUpdate:
+    """The edit that ``body`` asks for. The whole object may be sent back: what is as it was read is no change.
+
+    Raises ``InvalidInput``, which names what cannot be changed; ``StaleRecord`` where that has changed since
+    ``version`` was read.
+    """
+    try:
+        return PatientUpdate.parse(body, version)
+    except InvalidInput as error:
+        first = error
+    now = kept_patient(ask.actor, ask.patient)
+    if version is not None and version != now.version:
+        raise StaleRecord
+    read = from_json(to_json(serializers.patient(now)))
+    changed = {name: value for name, value in body.items() if name not in read or value != read[name]}
+    if ESTIMATED in changed and "date_of_birth" in body:  # the two are one: what was sent of them stays together
+        changed["date_of_birth"] = body["date_of_birth"]
+    if "date_of_birth" in changed and ESTIMATED in body:
+        changed[ESTIMATED] = body[ESTIMATED]
+    kept = read.keys() - PATIENT_FIELDS.keys() - {ESTIMATED}  # what nobody changes
+    if len(changed) == len(body) and kept.isdisjoint(body):
+        raise first  # nothing of it is as it was read
+    fixed = {name: f"{name} cannot be changed." for name in changed if name in kept}
+    try:
+        done = PatientUpdate.parse({name: value for name, value in changed.items() if name not in fixed}, version)
+    except InvalidInput as error:
+        raise InvalidInput({**fixed, **error.fields}) from None
+    if fixed:
+        raise InvalidInput(fixed)
+    return done
 
 
 def _pending(ask: Ask) -> Answer:
@@ -153,7 +208,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     responses=_REFUSED,
     openapi_extra=takes(schemas.Registration, repeatable=True),
 )
-async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGISTER, "register"))]) -> Response:
+async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGISTER))]) -> Response:
     """Register a patient and, with `create_portal_account`, their portal account: both or neither.
 
     The temporary password is in this response and nowhere else.
@@ -176,8 +231,9 @@ async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGIST
             *PAGING,
             parameter(
                 "ordering",
-                "Sort order; put `-` in front for descending.",
-                {"type": "string", "enum": _ORDERINGS, "default": "name"},
+                "Sort order; put `-` in front for descending. Without it, or empty: with `search` the best match "
+                "first, else by name.",
+                {"type": "string", "enum": ["", *_ORDERINGS], "default": ""},
             ),
         )
     ),
@@ -198,8 +254,12 @@ async def list_all(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]
         )
     ),
 )
-async def search(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "search"))]) -> Response:
-    """Find patients by part of a name, phone, patient ID, national ID or email. All words must be found."""
+async def search(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
+    """Find patients, the best match first. All words must be found, in any order.
+
+    Part of a name, or a name with one slip; the end of a phone number, in any notation; patient ID, national ID,
+    external ID, birth date; the beginning of an email or of the portal username; the next of kin's name and phone.
+    """
     return await call.answer(_search_by_address)
 
 
@@ -209,7 +269,7 @@ async def search(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "se
     response_model=schemas.Listing[schemas.PatientListed],
     openapi_extra=takes(schemas.Search, parameters=PAGING),
 )
-async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE, "search"))]) -> Response:
+async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
     """The same search, with the term in the body, so that no access log keeps it. Post the same body to `next`."""
     return await call.answer(_search_by_body)
 
@@ -239,7 +299,10 @@ async def retrieve(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]
     openapi_extra=takes(schemas.Edit),
 )
 async def edit(call: Annotated[Call, Depends(Needs(Permission.PATIENT_EDIT))]) -> Response:
-    """Change some fields. With `version`, only if nobody else has changed the record since you read it."""
+    """Change some fields. With `version`, only if nobody else has changed the record since you read it.
+
+    The whole object may be sent back: fields that cannot be changed are accepted while they are unchanged.
+    """
     return await call.answer(_edit)
 
 

@@ -1,4 +1,4 @@
-"""Portal access: giving it, resetting its password, turning it off and on, many at once."""
+"""Portal access: giving it, resetting its password, changing its username, turning it off and on, many at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.portal import provisioning
 from clinic_app.services.portal.bulk import AT_MOST, BulkOutcome, create_portal_accounts
-from clinic_app.services.portal.forms import PortalAccountRequest
+from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
 from clinic_app.services.portal.views import PortalCreated
 
 router = APIRouter(prefix="/v1/patients", route_class=Route, tags=["Portal access"])
-Managing = Annotated[Call, Depends(Needs(Permission.PORTAL_MANAGE, "portal"))]
+Managing = Annotated[Call, Depends(Needs(Permission.PORTAL_MANAGE))]
 
 
 def _made(status: int, done: PortalCreated) -> Answer:
@@ -38,6 +38,11 @@ def _create(ask: Ask) -> Answer:
 def _reset(ask: Ask) -> Answer:
     ask.body(optional=True)
     return _made(200, provisioning.reset_portal_password(ask.actor, ask.patient))
+
+
+def _rename(ask: Ask) -> Answer:
+    form = ChangePortalUsername.parse(ask.body())
+    return _made(200, provisioning.change_portal_username(ask.actor, ask.patient, form))
 
 
 def _disable(ask: Ask) -> Answer:
@@ -132,7 +137,7 @@ _NO_ACCOUNT: dict[int | str, dict[str, Any]] = {
     description=f"Give portal access to up to {AT_MOST} patients, one by one: a failure for one does not stop the "
     "others. The email in each record becomes the username. Allow a quarter of a second per patient.",
 )
-async def create_many(call: Annotated[Call, Depends(Needs(Permission.PORTAL_BULK, "bulk"))]) -> Response:
+async def create_many(call: Annotated[Call, Depends(Needs(Permission.PORTAL_BULK))]) -> Response:
     """Portal access for many."""
     return await call.answer(_bulk, repeatable=True)
 
@@ -160,6 +165,22 @@ async def create(call: Managing) -> Response:
 async def reset(call: Managing) -> Response:
     """Issue a new temporary password. The old one stops working and all sessions of the account end."""
     return await call.answer(_reset, repeatable=True)
+
+
+@router.post(
+    "/{id:patient}/change-portal-username/",
+    operation_id="change_portal_username",
+    response_model=schemas.PortalCreated,
+    responses={**_REFUSED, **_NO_ACCOUNT},
+    openapi_extra=takes(schemas.UsernameChange, repeatable=True),
+)
+async def change_username(call: Managing) -> Response:
+    """Give the account another email as its username, and a new temporary password.
+
+    All sessions of the account end; the former username is free for others. The email in the patient's record stays
+    as it is.
+    """
+    return await call.answer(_rename, repeatable=True)
 
 
 @router.post(

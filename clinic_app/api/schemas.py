@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from enum import Enum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -19,10 +19,16 @@ PortalStatus = Literal["none", "active", "temporary", "expired", "locked", "off"
 PASSWORD = "xK9mP2nQ7vR3"  # noqa: S105  an example
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """A field that may be missing is described without a default: generated clients would send it, or make it up."""
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
+
+
 class Shape(BaseModel):
     """Nothing but what is named here."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_without_defaults)
 
 
 # --- signing in -----------------------------------------------------------------------------------
@@ -60,7 +66,7 @@ class Tokens(Shape):
 class Done(Shape):
     """The request was carried out."""
 
-    success: Literal[True] = True
+    success: Literal[True]
     message: str
 
 
@@ -68,15 +74,22 @@ class Done(Shape):
 
 
 _SENT = {
-    Kind.DATE: "ISO 8601, or any usual notation with the day before the month. Not in the future, "
-    "not before 1900-01-01.",
+    Kind.DATE: "As much as is known: `1990-01-15`, `1990-01` or `1990`; or any usual notation with the day before the "
+    "month, or an age. Not in the future, not before 1900-01-01.",
     Kind.PHONE: "A number of the clinic's region, or international with `+`.",
 }
-_ANSWERED = {Kind.PHONE: "As dialled within the clinic's region; E.164 for other countries."}
+_ESTIMATED_SENT = "True if the year, or year and month, of `date_of_birth` is an estimate. Sent together with it."
+_ANSWERED = {
+    Kind.DATE: "As much as is known: `1990-01-15`, `1990-01` or `1990`.",
+    Kind.PHONE: "As dialled within the clinic's region; E.164 for other countries.",
+}
+_PARTIAL: Any = Annotated[str, Field(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
 
 
 def _type(name: str) -> Any:
     """The type of a field's value: as the form has it, an enumeration by its words."""
+    if PATIENT_FIELDS[name].kind is Kind.DATE:
+        return _PARTIAL | None
     kept = PatientDetails.model_fields[name].annotation
     return Literal[tuple(str(one) for one in kept)] if isinstance(kept, type) and issubclass(kept, Enum) else kept  # type: ignore[valid-type]
 
@@ -85,29 +98,38 @@ def _sent(*, whole: bool) -> type[Shape]:
     """The fields of a patient as a request may hold them; ``whole``: those that a patient needs must be there."""
     shape: dict[str, Any] = {}
     for name, field in PATIENT_FIELDS.items():
-        required = PatientDetails.model_fields[name].is_required()
+        info = PatientDetails.model_fields[name]
+        required = info.is_required() and name != "last_name"  # that depends on another
+        value = str if required or field.kind is Kind.DATE else _type(name)
+        if not required and info.default is not True:  # nothing sent is no answer to a question of consent
+            value = value | None
         text = field.kind in {Kind.TEXT, Kind.LINES, Kind.EMAIL}
         shape[name] = (
-            str if required else (str if field.kind is Kind.DATE else _type(name)) | None,
+            value,
             Field(
-                ... if required and whole else "" if required else None,
+                ... if required and whole else None,
                 min_length=1 if required else None,
                 max_length=field.longest if text else None,
                 description=field.about or _SENT.get(field.kind),
                 examples=[field.example],
             ),
         )
+        if field.kind is Kind.DATE:
+            shape[f"{name}_estimated"] = (bool | None, Field(None, description=_ESTIMATED_SENT, examples=[False]))
     return create_model("PatientFields", __base__=Shape, **shape)
 
 
 def _answered(base: type[Shape], view: type) -> type[Shape]:
     """``base``, and those fields of a patient that ``view`` has, as an answer holds them."""
     held = {field.name for field in dataclasses.fields(view)}
-    shape: dict[str, Any] = {
-        name: (_type(name), Field(description=_ANSWERED.get(field.kind), examples=[field.example]))
-        for name, field in PATIENT_FIELDS.items()
-        if name in held
-    }
+    shape: dict[str, Any] = {}
+    for name, field in PATIENT_FIELDS.items():
+        if name not in held:
+            continue
+        shape[name] = (_type(name), Field(description=_ANSWERED.get(field.kind), examples=[field.example]))
+        if field.kind is Kind.DATE:
+            about = f"Whether `{name}` is an estimate, of a year or a month."
+            shape[f"{name}_estimated"] = (bool, Field(description=about, examples=[False]))
     return create_model("PatientAnswered", __base__=base, **shape)
 
 
@@ -172,7 +194,7 @@ class Patient(_answered(PatientListed, PatientProfile)):
 class Registered(Shape):
     """The patient was registered."""
 
-    success: Literal[True] = True
+    success: Literal[True]
     message: str = Field(examples=["Patient registered successfully with portal account"])
     patient: Patient
     portal_created: bool
@@ -189,7 +211,7 @@ class Listing(Shape, Generic[Item]):
 
 
 class Search(Shape):
-    """Part of a name, phone, patient ID, national ID or email."""
+    """What to search for, as in the search endpoint above."""
 
     q: str = Field(max_length=200, examples=["wanj"])
     page: int | None = Field(None, ge=1, le=10_000_000)
@@ -199,7 +221,7 @@ class Search(Shape):
 class Verified(Shape):
     """The patient is verified."""
 
-    success: Literal[True] = True
+    success: Literal[True]
     message: str
     patient: Patient
 
@@ -214,6 +236,12 @@ class PortalRequest(Shape):
     phone: str | None = Field(None, description="For SMS.", examples=["0712345678"])
 
 
+class UsernameChange(Shape):
+    """Another email for the account the patient has."""
+
+    email: str = Field(description="Becomes the username.", examples=["new.address@example.com"])
+
+
 class PortalPatient(Shape):
     """The patient an account belongs to."""
 
@@ -224,9 +252,9 @@ class PortalPatient(Shape):
 
 
 class PortalCreated(Shape):
-    """Access was given, or a new temporary password was issued."""
+    """Access was given, or a new temporary password was issued, perhaps under another username."""
 
-    success: Literal[True] = True
+    success: Literal[True]
     message: str = Field(examples=["Portal account created successfully"])
     credentials: Credentials
     patient: PortalPatient
@@ -235,7 +263,7 @@ class PortalCreated(Shape):
 class PortalSwitched(Shape):
     """Access was turned off or on."""
 
-    success: Literal[True] = True
+    success: Literal[True]
     message: str
     patient: PortalPatient
 
@@ -261,7 +289,7 @@ class BulkResult(Shape):
 class BulkAnswer(Shape):
     """The outcome for each patient, in the order given."""
 
-    success: Literal[True] = True
+    success: Literal[True]
     message: str
     created: int
     failed: int
@@ -298,7 +326,9 @@ class Event(Shape):
 class Problem(BaseModel):
     """What went wrong. ``error`` is constant for each kind of error; ``detail`` is a sentence for people."""
 
-    success: Literal[False] = False
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    success: Literal[False]
     error: str = Field(examples=["Validation failed"])
     detail: str = Field(examples=["Email is required when creating a patient portal account."])
     errors: dict[str, str] = Field({}, description="Field → message, for errors in particular fields.")

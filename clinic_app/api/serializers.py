@@ -27,11 +27,11 @@ def _reader(view: type, *left_out: str) -> tuple[tuple[str, ...], Callable[[Any]
     return names, attrgetter(*names)
 
 
-_SUMMARY, _read_summary = _reader(PatientSummary, "portal")
-_PROFILE, _read_profile = _reader(PatientProfile, "portal", "access", "activity")
+_SUMMARY, _read_summary = _reader(PatientSummary, "portal", "access", "found_by")
+_PROFILE, _read_profile = _reader(PatientProfile, "portal", "access", "activity", "national_id_counts")
 _PHONES = tuple(name for name, field in PATIENT_FIELDS.items() if field.kind is Kind.PHONE)
 _SUMMARY_PHONES = tuple(name for name in _PHONES if name in _SUMMARY)
-_TRAIL = TrailEvent.__slots__
+_TRAIL = tuple(name for name in TrailEvent.__slots__ if name not in ("account", "asked_for"))  # words of the page
 
 
 @lru_cache(maxsize=4096)
@@ -51,20 +51,27 @@ def phone(number: str | None) -> str | None:
     return _phone(number, get_settings().region) if number else None
 
 
+def _person(view: Any, names: tuple[str, ...], read: Callable[[Any], tuple[Any, ...]], phones: Any) -> dict[str, Any]:
+    """What a view holds of a patient, with numbers and birth date as the API writes them."""
+    found = dict(zip(names, read(view), strict=True))
+    for name in phones:
+        found[name] = phone(found[name])
+    born = view.date_of_birth
+    found["date_of_birth"] = born.iso if born else None
+    found["date_of_birth_estimated"] = born is not None and born.estimated
+    return found
+
+
 def summary(view: PatientSummary) -> dict[str, Any]:
     """A patient in a list."""
-    found = dict(zip(_SUMMARY, _read_summary(view), strict=True))
-    for name in _SUMMARY_PHONES:
-        found[name] = phone(found[name])
+    found = _person(view, _SUMMARY, _read_summary, _SUMMARY_PHONES)
     found["portal_status"] = view.portal
     return found
 
 
 def patient(view: PatientProfile) -> dict[str, Any]:
     """One patient whole."""
-    found = dict(zip(_PROFILE, _read_profile(view), strict=True))
-    for name in _PHONES:
-        found[name] = phone(found[name])
+    found = _person(view, _PROFILE, _read_profile, _PHONES)
     found["portal_status"] = view.access.status
     found["portal_username"] = view.access.username or None
     return found

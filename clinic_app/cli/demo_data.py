@@ -24,6 +24,8 @@ _LAST = (
     "Odhiambo|Hassan Noor|Chebet|Akinyi|Kiprotich|Wangari Kamau|Ali|Mwangi|Papadopoulos-Wanyama|Atieno|Otieno|Wanjiru|"
     "Mutua|Njoroge|Omondi|Barasa|Cheruiyot|Nyong'o|Maina|Wekesa|Kariuki|Abdullahi|Kilonzo|Ouma|Muthoni|Sang"
 ).split("|")
+#: Who has one name only, by their place among the patients.
+_ONE_NAME = {5, 23, 48}
 _STREETS = ("Lake Road", "Oginga Odinga Street", "Kenyatta Avenue", "Market Lane", "Hospital Road", "Mission Hill")
 _TOWNS = ("Kisumu", "Ahero", "Maseno", "Kakamega", "Siaya", "Bondo")
 
@@ -32,11 +34,18 @@ def _phone(dice: random.Random) -> str:
     return f"07{dice.choice('012459')}{dice.randint(0, 9)} {dice.randint(100, 999)} {dice.randint(100, 999)}"
 
 
-def _born(dice: random.Random, today: dt.date) -> str:
-    days = dice.choice(
-        (dice.randint(3, 50), dice.randint(400, 6000), dice.randint(6500, 29000), dice.randint(6500, 29000))
+def _age(dice: random.Random) -> dt.timedelta:
+    return dt.timedelta(
+        dice.choice(
+            (dice.randint(3, 50), dice.randint(400, 6000), dice.randint(6500, 29000), dice.randint(6500, 29000))
+        )
     )
-    return (today - dt.timedelta(days=days)).isoformat()
+
+
+def _as_known(born: str, number: int) -> str:
+    """Some people know their month or year of birth only, or about how old they are."""
+    year, month, _ = born.split("-")
+    return {3: year, 7: f"{year}-{month}", 11: f"about {year}"}.get(number % 13, born)
 
 
 def patients(today: dt.date) -> list[DemoPatient]:
@@ -57,11 +66,12 @@ def patients(today: dt.date) -> list[DemoPatient]:
     for number, state in enumerate(states):
         female = dice.random() < 0.55
         first, last = dice.choice(_FEMALE if female else _MALE), dice.choice(_LAST)
+        age = _age(dice) if dice.random() < 0.95 else None
         given = {
             "first_name": first,
-            "last_name": last,
+            "last_name": "" if number in _ONE_NAME else last,
+            "single_name": "on" if number in _ONE_NAME else "",
             "gender": "FEMALE" if female else "MALE",
-            "date_of_birth": _born(dice, today) if dice.random() < 0.95 else "",
             "phone": _phone(dice) if dice.random() < 0.9 else "",
             "national_id": f"{dice.randint(10, 39)}{dice.randint(100000, 999999)}" if dice.random() < 0.7 else "",
             "address": f"{dice.randint(1, 240)} {dice.choice(_STREETS)}, {dice.choice(_TOWNS)}"
@@ -70,6 +80,8 @@ def patients(today: dt.date) -> list[DemoPatient]:
             "next_of_kin_name": f"{dice.choice(_FEMALE + _MALE)} {last}" if dice.random() < 0.6 else "",
             "next_of_kin_phone": _phone(dice) if dice.random() < 0.5 else "",
             "preferred_language": languages[number % len(languages)] if number % 3 else "",
+            "email_allowed": "" if number % 9 == 4 else "on",
+            "sms_allowed": "" if number % 7 == 2 else "on",
         }
         plain = "".join(c for c in f"{first}.{last}".lower() if c.isascii() and (c.isalpha() or c == "."))
         email = f"{plain}{number}@example.org"
@@ -86,6 +98,10 @@ def patients(today: dt.date) -> list[DemoPatient]:
             if number > 20
             else dice.randint(15, 400)
         )
+        if state == "expired":  # its first password has had the time
+            days_ago = max(days_ago, 8)
+        if age is not None:  # at the registration: nobody was registered before they were born
+            given["date_of_birth"] = _as_known((today - dt.timedelta(days_ago) - age).isoformat(), number)
         made.append(DemoPatient(given, state, days_ago, dice.randint(8 * 60, 17 * 60)))
     return sorted(made, key=lambda patient: (-patient.days_ago, patient.minute))
 

@@ -12,6 +12,7 @@ from clinic_app.cli.begin import connect
 from clinic_app.core import bootstrap, migrations
 from clinic_app.core.settings import Settings, SettingsError, get_settings
 from clinic_app.services import demo
+from clinic_app.services.patients.overview import uncounted_national_ids
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,28 @@ def _redis(settings: Settings) -> Finding:
     return Finding("redis", "ok", "answers")
 
 
+def _national_ids(settings: Settings) -> Finding:
+    if _database(settings).state != "ok":
+        return Finding("national IDs", "skipped", "The database is not ready.")
+    return national_ids()
+
+
+def national_ids() -> Finding:
+    """Whether every national ID in the register is one patient's alone."""
+    found = uncounted_national_ids()
+    if not found.total:
+        return Finding("national IDs", "ok", "each belongs to one patient")
+    named = ", ".join(found.patient_ids) + (" …" if found.total > len(found.patient_ids) else "")
+    who = "1 patient has" if found.total == 1 else f"{found.total:,} patients have"
+    words = "a national ID that another patient has too, or that means “none”"
+    return Finding("national IDs", "missing", f"{who} {words}: {named}. Correct it on the profile.")
+
+
 CHECKS: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
     ("node", _node),
     ("data directory", _data_dir),
     ("database", _database),
+    ("national IDs", _national_ids),
     ("pages", _pages),
     ("redis", _redis),
 )

@@ -105,7 +105,7 @@ def show(as_json: AsJson = False) -> None:
                 "active": one.is_active,
                 "temporary_password": one.temporary_until is not None,
                 "two_factor": one.two_factor,
-                "locked": one.locked_until is not None,
+                "locked": one.locked,
                 "last_sign_in_at": one.last_sign_in_at.isoformat() if one.last_sign_in_at else None,
             }
             for one in found
@@ -117,7 +117,7 @@ def show(as_json: AsJson = False) -> None:
             "active" if one.is_active else "turned off",
             *(["temporary password"] if one.temporary_until else []),
             *(["two-factor"] if one.two_factor else []),
-            *(["locked"] if one.locked_until else []),
+            *(["locked"] if one.locked else []),
         ]
         typer.echo(f"{one.username:<24} {one.role:<13} {', '.join(marks):<32} {one.name}")
 

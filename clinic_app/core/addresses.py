@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +29,20 @@ def normal_address(text: str) -> str:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return str(address)
+
+
+def networks(address: str) -> tuple[str, ...]:
+    """What one household or machine is told by, nearest first: an IPv4 address; an IPv6 /64, and the /48 around it.
+
+    Whoever has one IPv6 address has all of its /64 at hand, and many have a /48. What is no address stays as it is.
+    """
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return (address,)
+    if not isinstance(known, IPv6Address):
+        return (address,)
+    return tuple(str(ip_network((int(known), length), strict=False)) for length in (64, 48))
 
 
 def client_address(scope: Mapping[str, Any], hops: int) -> str:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import datetime as dt
+from collections.abc import Iterator
 
 from clinic_app.core.settings import get_settings
+
+_told: contextvars.ContextVar[dt.datetime | None] = contextvars.ContextVar("told", default=None)
 
 
 def now() -> dt.datetime:
     """The present instant, UTC, aware, microseconds kept."""
-    return dt.datetime.now(dt.UTC)
+    return _told.get() or dt.datetime.now(dt.UTC)
+
+
+@contextlib.contextmanager
+def at(instant: dt.datetime) -> Iterator[None]:
+    """Inside the block it is ``instant`` (UTC). For inventing the demo clinic's past, and nothing else."""
+    before = _told.set(instant)
+    try:
+        yield
+    finally:
+        _told.reset(before)
 
 
 def today() -> dt.date:

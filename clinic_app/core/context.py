@@ -16,12 +16,16 @@ def new_request_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Where a request came from. ``source`` is ``page``, ``api``, ``cli`` or ``system``."""
+    """Where a request came from. ``source`` is ``page``, ``api``, ``cli`` or ``system``.
+
+    ``intent`` names the press on a page that it serves, where that changes something.
+    """
 
     source: str = "system"
     address: str = ""
     user_agent: str = ""
     request_id: str = field(default_factory=new_request_id)
+    intent: str = ""
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("clinic_request", default=None)

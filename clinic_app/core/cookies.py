@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypedDict
 
 from clinic_app.core.settings import get_settings
 
 #: Set by our own outer layer on the websocket, never by a browser: the caller's address.
 ADDRESS = "clinic_address"
+#: On one page for some seconds: it has loaded itself again, because a link from elsewhere brings no cookies of ours.
+AGAIN = "clinic_again"
 
 
 def _named(name: str) -> str:
@@ -30,14 +33,43 @@ def step_name() -> str:
     return _named("clinic_step")
 
 
+def device_name() -> str:
+    """The cookie of a browser in which somebody has signed in before. It opens nothing: see ``known_devices``."""
+    return _named("clinic_device")
+
+
+def way_back_name() -> str:
+    """The cookie that holds where somebody wanted to go who had to sign in first, encrypted."""
+    return _named("clinic_way_back")
+
+
+def probe_name() -> str:
+    """The cookie that a sign-in page sets only to see whether the browser keeps any."""
+    return _named("clinic_probe")
+
+
+def sent(scope: Mapping[str, Any]) -> dict[str, str]:
+    """Name → value of the cookies that came with a request or a handshake. The one way to read them.
+
+    Documents, forms and sockets see the same: ``parse`` says what becomes of a name that comes twice, which plain
+    http cannot keep a stranger from sending.
+    """
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    return parse("; ".join(value.decode("latin-1") for name, value in headers if name == b"cookie"))
+
+
 def parse(header: str) -> dict[str, str]:
-    """Name → value of a ``Cookie`` header; what cannot be read is left out."""
+    """Name → value of a ``Cookie`` header, each exactly as it was sent; what cannot be read is left out.
+
+    What comes twice with different values counts as not sent: readers differ in which of the two they believe.
+    """
     found: dict[str, str] = {}
+    twice: set[str] = set()
     for part in header.split(";"):
         name, equals, value = part.strip().partition("=")
-        if equals and name:
-            found.setdefault(name, value.strip('"'))
-    return found
+        if equals and name and found.setdefault(name, value) != value:
+            twice.add(name)
+    return {name: value for name, value in found.items() if name not in twice}
 
 
 class Flags(TypedDict):

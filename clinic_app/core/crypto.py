@@ -11,20 +11,27 @@ import os
 import secrets
 import threading
 import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import bcrypt
 
 from clinic_app.core import keys
 from clinic_app.core.errors import Unavailable
 from clinic_app.core.settings import get_settings
+from clinic_app.core.text_rules import normalised, trimmed, visible
 
 #: 54 symbols, none that look alike: no ``0 O o 1 l I``, and neither ``i`` nor ``L``, which handwriting confuses
 #: with them. 12 are 69 bits (NIST SP 800-63B-4, 3.1.2: look-up secrets have at least 64).
 UNAMBIGUOUS = "ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"
 TEMPORARY_LENGTH = 12
-_SCHEME = "v1$k1$"
+#: The second trims blanks at both ends before hashing; hashes of the first are of the password as it was typed.
+_AS_TYPED, _SCHEME = "v1$k1$", "v2$k1$"
 _WAITING_AT_MOST = 16
+Done = TypeVar("Done")
+#: So much of what is typed is looked at; passwords are shorter.
+_LONGEST = 4096
 
 
 def new_token() -> str:
@@ -53,40 +60,64 @@ def temporary_password() -> str:
 # --- password hashes ----------------------------------------------------------------------------
 
 
-def _lower_priority() -> None:
+def _give_way() -> None:
     """Hashes give way to whoever serves pages (Linux: niceness is per thread)."""
     with contextlib.suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
-_pool = ThreadPoolExecutor(max(1, os.cpu_count() or 1), thread_name_prefix="hash", initializer=_lower_priority)
-_places = threading.BoundedSemaphore((os.cpu_count() or 1) + _WAITING_AT_MOST)
+class _Room:
+    """Threads for hashes, and places for those that wait for one."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, name, _give_way)
+        self.threads, self.at_once = threads, threads + _WAITING_AT_MOST
+        self._places = threading.BoundedSemaphore(self.at_once)
+
+    def work(self, work: Callable[..., Done], *args: object) -> Done:
+        """``work(*args)`` on one of the threads. Raises ``Unavailable`` when too many wait for them already."""
+        if not self._places.acquire(blocking=False):
+            raise Unavailable
+        try:
+            return self._pool.submit(work, *args).result()
+        finally:
+            self._places.release()
 
 
-def _on_hash_thread(work, *args):
-    if not _places.acquire(blocking=False):
-        raise Unavailable
-    try:
-        return _pool.submit(work, *args).result()
-    finally:
-        _places.release()
+#: Hashes leave a core to whoever serves pages, where there are several.
+_THREADS = max(1, (os.cpu_count() or 1) - 1)
+#: Strangers' wait by themselves: whoever guesses keeps nobody waiting whom the clinic knows.
+_known, _strangers = _Room("hash", _THREADS), _Room("hash-strangers", _THREADS)
+#: So many hashes are made or wait in both rooms together, each with the thread that asked for it.
+HASHES_AT_ONCE = _known.at_once + _strangers.at_once
+
+
+def plain_temporary(password: str) -> str:
+    """A temporary password as it was made, of what somebody typed or pasted: no blanks, dashes or unseen signs."""
+    return "".join(c for c in visible(password[:_LONGEST]) if not c.isspace() and not _is_dash(c))
+
+
+def _is_dash(char: str) -> bool:
+    return unicodedata.category(char) == "Pd" or char in "\u2212\u200c\u200d"
 
 
 def _prehash(password: str) -> bytes:
     """``base64(hmac_sha384(pepper, NFKC(password)))``: any length, no NUL, 64 bytes (OWASP Password Storage)."""
-    normal = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+    normal = normalised(password, _LONGEST, "NFKC").encode("utf-8", "surrogatepass")
     return base64.b64encode(hmac.new(keys.key("pepper"), normal, hashlib.sha384).digest())
 
 
 def hash_password(password: str, *, cost: int | None = None) -> str:
-    """The hash to keep: scheme, key id, bcrypt. Takes about a quarter of a second; never call it in a transaction.
+    """The hash to keep: scheme, key id, bcrypt. Blanks at both ends of the password do not count.
+
+    Takes about a quarter of a second; never call it in a transaction.
 
     ``cost``, at most the configured one, is for random secrets, which need less. Raises ``Unavailable`` when too
     many hashes are already waiting.
     """
     configured = get_settings().bcrypt_cost
     salt = bcrypt.gensalt(min(cost or configured, configured))
-    return _SCHEME + _on_hash_thread(bcrypt.hashpw, _prehash(password), salt).decode()
+    return _SCHEME + _known.work(bcrypt.hashpw, _prehash(trimmed(password, _LONGEST)), salt).decode()
 
 
 @functools.lru_cache(maxsize=4)
@@ -99,23 +130,26 @@ def prepare_dummy() -> None:
     _dummy(get_settings().bcrypt_cost)
 
 
-def verify_password(password: str, kept: str | None) -> bool:
+def verify_password(password: str, kept: str | None, *, stranger: bool = False) -> bool:
     """Whether ``password`` belongs to the hash ``kept``; exactly one bcrypt check in every case.
 
-    ``None`` (no such account) and hashes that cannot be read are checked against a dummy and are False.
+    ``None`` (no such account) and hashes that cannot be read are checked against a dummy and are False. A ``stranger``
+    waits with other strangers, and keeps nobody else waiting. Raises ``Unavailable`` when too many wait already.
     """
-    usable = kept is not None and kept.startswith(_SCHEME)
-    dummy = _dummy(get_settings().bcrypt_cost)
+    usable = kept is not None and kept.startswith((_AS_TYPED, _SCHEME))
+    dummy, room = _dummy(get_settings().bcrypt_cost), _strangers if stranger else _known
     try:
-        same = _check(password, kept if usable and kept else dummy)
+        same = _check(password, kept if usable and kept else dummy, room)
     except ValueError:  # a damaged hash, refused before any work
-        _check(password, dummy)
+        _check(password, dummy, room)
         return False
     return same and usable
 
 
-def _check(password: str, kept: str) -> bool:
-    return _on_hash_thread(bcrypt.checkpw, _prehash(password), kept.removeprefix(_SCHEME).encode())
+def _check(password: str, kept: str, room: _Room) -> bool:
+    before = kept.startswith(_AS_TYPED)
+    hashed = kept.removeprefix(_AS_TYPED if before else _SCHEME).encode()
+    return room.work(bcrypt.checkpw, _prehash(password if before else trimmed(password, _LONGEST)), hashed)
 
 
 def needs_rehash(kept: str) -> bool:

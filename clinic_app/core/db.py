@@ -8,12 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Table, create_engine, event
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000")
+#: How long PostgreSQL may be silent before a connection counts as lost: seconds, but for the timeout in milliseconds.
+_PATIENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
 
 
 def make_engine(url: str) -> Engine:
@@ -23,7 +31,10 @@ def make_engine(url: str) -> Engine:
     deferred BEGIN fails or loses updates under several writers. Bound values never appear in errors.
     """
     if not url.startswith("sqlite"):
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        patience = {name: value for name, value in _PATIENCE.items() if name not in make_url(url).query}
+        return create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=patience
+        )
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -212,7 +223,7 @@ def upsert(
     values: Mapping[str, Any],
     *,
     change: Mapping[str, Any] | None = None,
-    returning: Sequence[Column[Any]] = (),
+    returning: Sequence[ColumnElement[Any]] = (),
 ) -> Any:
     """Insert a row; where its primary key is there already, ``change`` that row, or leave it alone without ``change``.
 

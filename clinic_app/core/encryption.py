@@ -38,7 +38,7 @@ def decrypt(encrypted: str, purpose: str, place: str) -> str:
     """What ``encrypt`` was given. Raises ``Unreadable``."""
     try:
         raw = base64.urlsafe_b64decode(encrypted)
-        if raw[:1] != _VERSION:
+        if raw[:1] != _VERSION or base64.urlsafe_b64encode(raw) != encrypted.encode():  # in its one spelling only
             raise Unreadable
         nonce, body = raw[1 : 1 + _NONCE], raw[1 + _NONCE :]
         return _cipher(keys.key("token_key"), purpose).decrypt(nonce, body, f"{purpose}:{place}".encode()).decode()

@@ -122,6 +122,16 @@ class TooManyAttempts(ClinicError):
         super().__init__(f"Too many attempts. Please try again in {minutes} {'minute' if minutes == 1 else 'minutes'}.")
 
 
+class TryAgainShortly(TooManyAttempts):
+    """Not yet: it may be asked again in ``seconds``. Whoever cannot wait treats it as too many attempts."""
+
+    code = "try_again_shortly"
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(1)
+
+
 class Unavailable(ClinicError):
     """A part is missing or overloaded; trying again later may work."""
 

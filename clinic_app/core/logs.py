@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from clinic_app.core import context
+from clinic_app.core.log_ration import Ration
 
 #: The only keys that reach a log line. A new one is a decision: never a name, a term, an address of a person.
 ALLOWED = frozenset(
@@ -88,6 +89,37 @@ def _request(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping
     return event
 
 
+# --- how many --------------------------------------------------------------------------------------
+
+#: Lines a minute of one kind: requests with one status, failures of one sort, a library's own.
+LINES_A_MINUTE = 120
+
+
+def _left_out(kind: str, count: int) -> None:
+    get("logs").warning("lines_left_out", what=kind, count=count)
+
+
+def _new_ration() -> Ration:
+    return Ration(LINES_A_MINUTE, _left_out)
+
+
+_ration = _new_ration()
+
+
+def allows(kind: str) -> bool:
+    """Whether one more line of ``kind`` may be written this minute. What may not is counted, and told in one line."""
+    return _ration.allows(kind)
+
+
+async def tell_what_was_left_out() -> None:
+    """Write the lines ``lines_left_out`` of the minute that is over. Each worker does it every minute."""
+    _ration.tell()
+
+
+def _library_may(record: logging.LogRecord) -> bool:
+    return record.name.startswith("clinic") or _ration.allows(f"library {record.name}")
+
+
 class _Line(logging.Formatter):
     """Records of other libraries: their logger, level and the message's template, never its values."""
 
@@ -116,8 +148,11 @@ def _one_way_out() -> None:
 
 def configure(level: str = "INFO") -> None:
     """Send everything to standard error as one JSON line an event."""
+    global _ration
+    _ration = _new_ration()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
+    handler.addFilter(_library_may)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -146,6 +181,8 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 def failure(error: BaseException, handler: str) -> str:
     """Log what failed and where, never the message or values; returns the reference to show."""
+    if not allows(f"failed {handler} {type(error).__name__}"):
+        return context.current().request_id
     frames = traceback.extract_tb(error.__traceback__)
     at = " < ".join(f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}:{f.name}" for f in reversed(frames[-8:]))
     reference = context.current().request_id

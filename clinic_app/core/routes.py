@@ -7,10 +7,14 @@ from urllib.parse import urlencode
 
 STAFF_SIGN_IN = "/login"
 SIGN_IN_CODE = "/login/code"
+SIGN_IN_RECOVERY = "/login/recovery-code"
+STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
 PROFILE = "/patients/[patient_id]"
+#: A plain page of ours, not Reflex's.
+PATIENT_CARD = "/patients/{patient_id}/card"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
@@ -19,15 +23,11 @@ STAFF_ACCOUNTS = "/admin/staff"
 ACCOUNT = "/account"
 CONFIRM = "/account/confirm"
 
-SIGN_IN_STAFF = "/auth/login"
-SIGN_IN_PATIENT = "/auth/portal-login"
 SIGN_OUT = "/auth/logout"
-CHOOSE_PASSWORD = "/auth/password"  # noqa: S105  an address
 PASSWORD_STRENGTH = "/auth/password-strength"  # noqa: S105  an address
 SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
 AUDIT_EXPORT = "/auth/audit-export"
-SEND_CODE = "/auth/code"
 REAUTHENTICATE = "/auth/reauthenticate"
 CHANGE_PASSWORD = "/auth/change-password"  # noqa: S105  an address
 SIGN_OUT_EVERYWHERE = "/auth/everywhere"
@@ -43,6 +43,12 @@ TWO_FACTOR_CODES = "/auth/two-factor/codes"
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
 _STAFF_PAGES = frozenset({RECEPTION, PATIENTS, REGISTRATION, "/patients/pending", ACCOUNT, STAFF_ACCOUNTS, AUDIT_TRAIL})
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
+_CARD = re.compile(_PROFILE.pattern + "/card")
+
+
+def on_portal(path: str) -> bool:
+    """Whether ``path`` is on the patients' side."""
+    return path == PORTAL or path.startswith(PORTAL + "/")
 
 
 def profile(patient_id: str) -> str:
@@ -50,9 +56,24 @@ def profile(patient_id: str) -> str:
     return f"/patients/{patient_id}"
 
 
+def patient_card(patient_id: str) -> str:
+    """The page their card is printed from."""
+    return f"/patients/{patient_id}/card"
+
+
+def patient_of(path: str) -> str:
+    """The patient ID of whoever's page ``path`` is; empty where it is no patient's."""
+    return path.rpartition("/")[2] if _PROFILE.fullmatch(path) else ""
+
+
 def staff_page(path: str) -> str:
     """``path`` if it is a page of the desk that one may be sent back to, else an empty string."""
-    return path if path in _STAFF_PAGES or _PROFILE.fullmatch(path) else ""
+    return path if path in _STAFF_PAGES or _PROFILE.fullmatch(path) or _CARD.fullmatch(path) else ""
+
+
+def portal_page(path: str) -> str:
+    """``path`` if it is a page of the portal that one may be sent back to, else an empty string."""
+    return path if path == PORTAL else ""
 
 
 def after_confirming(path: str) -> str:

@@ -56,6 +56,22 @@ class Settings(BaseSettings):
         0, ge=0, le=5, description="Number of reverse proxies in front whose X-Forwarded-For can be trusted."
     )
 
+    body_seconds: int = Field(
+        30, ge=1, le=600, description="A request has to arrive whole within this many seconds, else it is answered 408."
+    )
+    requests_per_address: int = Field(
+        200, ge=4, le=10_000, description="Requests of one address in work at once. An address may be a whole clinic."
+    )
+    requests_at_once: int = Field(1000, ge=10, le=10_000, description="Requests in work at once in one worker.")
+    connections_per_address: int = Field(
+        1000,
+        ge=20,
+        le=50_000,
+        description="Open connections of one address to one worker. Behind a proxy of yours the proxy counts instead.",
+    )
+    tabs_per_session: int = Field(30, ge=2, le=1000, description="Open pages of one person who is signed in.")
+    tabs_per_address: int = Field(500, ge=10, le=10_000, description="Open pages at one address.")
+
     pepper: SecretStr | None = Field(
         None, description="Key of the password pre-hash. Empty: generated and kept in the data directory."
     )
@@ -86,7 +102,22 @@ class Settings(BaseSettings):
         None,
         ge=0,
         le=1_000_000,
-        description="API rate limits are multiplied by this; 0 turns them off. Empty: 1 in production, otherwise 1000.",
+        description="Rate limits of accounts are multiplied by this; 0 turns them off. Empty: 1 in production, "
+        "otherwise 1000.",
+    )
+    list_pages_per_hour: int = Field(
+        300,
+        ge=1,
+        le=1_000_000,
+        description="How many pages of the list of patients one person may open in an hour, on pages and through the "
+        "API; multiplied by `CLINIC_API_RATE_FACTOR`.",
+    )
+    events_per_second: int = Field(
+        40,
+        ge=5,
+        le=100_000,
+        description="Events one page may send in a second, five times that at once; all pages of a session together "
+        "twice as many.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
@@ -177,7 +208,7 @@ class Settings(BaseSettings):
 
     @property
     def rate_factor(self) -> int:
-        """What API rate limits are multiplied by."""
+        """What rate limits of accounts are multiplied by."""
         if self.api_rate_factor is not None:
             return self.api_rate_factor
         return 1 if self.mode == "production" else 1000

@@ -5,6 +5,8 @@ from clinic_app.models.accounts import (
     Account,
     Draft,
     FlashNote,
+    FormerUsername,
+    KnownDevice,
     LoginSession,
     PendingSignIn,
     RecoveryCode,
@@ -13,7 +15,8 @@ from clinic_app.models.accounts import (
     SignInLimit,
 )
 from clinic_app.models.api import IdempotencyKey
-from clinic_app.models.audit import AuditEvent, AuditHead
+from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
+from clinic_app.models.intents import Intent
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 
 __all__ = [
@@ -23,13 +26,17 @@ __all__ = [
     "Counter",
     "Draft",
     "FlashNote",
+    "FormerUsername",
     "Gender",
     "IdempotencyKey",
+    "Intent",
+    "KnownDevice",
     "LoginSession",
     "Patient",
     "PendingSignIn",
     "RecoveryCode",
     "RefreshToken",
+    "RefusalCount",
     "Role",
     "SignInLimit",
     "VerificationStatus",

@@ -57,6 +57,17 @@ class Account(TableModel, table=True):
     totp_counter: int | None = Field(default=None, sa_column=Column(BigInteger))  # of the last code used
 
 
+class FormerUsername(TableModel, table=True):
+    """A username that a portal account had before: free for others, and its patient is still found by it."""
+
+    __tablename__ = "former_usernames"
+    __table_args__ = (Index("ix_former_usernames_username", "username"),)
+
+    account_id: int = Field(foreign_key="accounts.id", primary_key=True)
+    username: str = Field(max_length=254, primary_key=True)
+    ended_at: dt.datetime = Field(sa_type=UtcDateTime)
+
+
 class LoginSession(TableModel, table=True):
     """One sign-in. Only the token's hash is kept; a row with ``ended_at`` opens nothing."""
 
@@ -105,14 +116,17 @@ class RecoveryCode(TableModel, table=True):
 
 
 class Draft(TableModel, table=True):
-    """What was typed into a form and not sent, by account and form. Encrypted: it holds personal data."""
+    """What was typed into one form in one tab and not sent. Encrypted: it holds personal data."""
 
     __tablename__ = "drafts"
+    __table_args__ = (Index("ix_drafts_typed_at", "typed_at"),)
 
     account_id: int = Field(foreign_key="accounts.id", primary_key=True)
-    form: str = Field(max_length=40, primary_key=True)
-    body: str = Field(sa_type=Text)  # encrypted; see core.encryption
-    expires_at: dt.datetime = Field(sa_type=UtcDateTime)
+    instance: str = Field(max_length=32, primary_key=True)  # the tab makes it up: random, hex
+    form: str = Field(max_length=40)
+    body: str = Field(sa_type=Text)  # encrypted, see core.encryption; empty: the form was sent or discarded
+    typed_at: dt.datetime = Field(sa_type=UtcDateTime)
+    open_until: dt.datetime = Field(sa_type=UtcDateTime)  # until then its window counts as one that is typed in
 
 
 class RefreshToken(TableModel, table=True):
@@ -133,14 +147,38 @@ class RefreshToken(TableModel, table=True):
     used_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class KnownDevice(TableModel, table=True):
+    """A browser in which an account has signed in: opens nothing, but guesses of strangers do not shut it out.
+
+    For the API, a network the account signed in from. Only a hash of the cookie, or of the network, is kept.
+    """
+
+    __tablename__ = "known_devices"
+    __table_args__ = (
+        Index("ix_known_devices_account_id", "account_id"),
+        Index("ix_known_devices_used_at", "used_at"),
+    )
+
+    device_hash: str = Field(max_length=64, primary_key=True)
+    account_id: int = Field(foreign_key="accounts.id", primary_key=True)
+    created_at: dt.datetime = Field(sa_type=UtcDateTime)
+    used_at: dt.datetime = Field(sa_type=UtcDateTime)  # last signed in
+
+
 class SignInLimit(TableModel, table=True):
-    """Failures under one key: a keyed digest of a username, an address, or both."""
+    """Failures under one key: a keyed digest of a username, a network, or both; a known device; a session.
+
+    A try counts from its beginning. Those of which it is not known yet how they end are ``pending`` too.
+    """
 
     __tablename__ = "sign_in_limits"
 
     key: str = Field(max_length=80, primary_key=True)
+    account_id: int | None = None  # where only tries at one account are counted that there is
     failures: int  # in the present window
     consecutive: int  # since the last success
+    pending: int = 0  # of the failures, those that may turn out to be none
+    pending_since: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
     window_started_at: dt.datetime = Field(sa_type=UtcDateTime)
     blocked_until: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
 
@@ -157,10 +195,12 @@ class FlashNote(TableModel, table=True):
 
 #: What statements are made of.
 ACCOUNTS = table_of(Account)
+FORMER_USERNAMES = table_of(FormerUsername)
 LOGIN_SESSIONS = table_of(LoginSession)
 PENDING_SIGN_INS = table_of(PendingSignIn)
 RECOVERY_CODES = table_of(RecoveryCode)
 DRAFTS = table_of(Draft)
 REFRESH_TOKENS = table_of(RefreshToken)
+KNOWN_DEVICES = table_of(KnownDevice)
 SIGN_IN_LIMITS = table_of(SignInLimit)
 FLASH_NOTES = table_of(FlashNote)

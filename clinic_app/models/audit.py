@@ -19,6 +19,7 @@ class AuditEvent(TableModel, table=True):
         Index("ix_audit_events_resource", "resource_type", "resource_id", "seq"),
         Index("ix_audit_events_actor_id", "actor_id", "seq"),
         Index("ix_audit_events_action", "action", "seq"),
+        Index("ix_audit_events_at", "at"),
     )
 
     seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))  # 1, 2, 3 … without a gap
@@ -48,6 +49,22 @@ class AuditHead(TableModel, table=True):
     changes: int = Field(sa_column=Column(BigInteger, nullable=False))  # grows when something lists show has changed
 
 
+class RefusalCount(TableModel, table=True):
+    """Refusals of one source in one minute, until that is over: then they become one event, and this row goes."""
+
+    __tablename__ = "refusal_counts"
+    __table_args__ = (Index("ix_refusal_counts_minute", "minute"),)
+
+    source: str = Field(max_length=80, primary_key=True)  # an address, the network of one, or a session
+    minute: dt.datetime = Field(sa_type=UtcDateTime, primary_key=True)  # its beginning
+    count: int = Field(sa_column=Column(BigInteger, nullable=False))
+    refused: str = Field(max_length=80)  # the permission asked for first
+    address: str = Field(max_length=64)
+    actor_id: int | None = None
+    role: str = Field(max_length=20)
+
+
 #: What statements are made of.
 AUDIT_EVENTS = table_of(AuditEvent)
 AUDIT_HEAD = table_of(AuditHead)
+REFUSAL_COUNTS = table_of(RefusalCount)

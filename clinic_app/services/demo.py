@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.errors import PermissionDenied
@@ -18,8 +19,10 @@ from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.staff import add_staff_account
 from clinic_app.services.patients.forms import PatientRegistration
 from clinic_app.services.patients.registration import register_patient
-from clinic_app.services.portal.provisioning import turn_off_portal
+from clinic_app.services.portal.provisioning import reset_portal_password, turn_off_portal
 
+#: Something the reception does to a patient's account.
+Change = Callable[[Actor, int], object]
 #: The counter whose presence says that this database is a demo clinic's, with passwords everybody knows.
 DEMO_MARK = "demo_clinic"
 KNOWN_PASSWORDS = (
@@ -44,36 +47,46 @@ class DemoPatient:
     minute: int
 
 
-def _backdate(patient_id: int, wanted: DemoPatient, username: str) -> None:
-    """Give a patient the date and the portal state that only time would bring."""
-    today = clock.start_of_day(clock.today() - dt.timedelta(days=wanted.days_ago))
+def _when(wanted: DemoPatient, now: dt.datetime) -> dt.datetime:
+    """The instant of a registration."""
+    today = clock.start_of_day(clock.local(now).date() - dt.timedelta(days=wanted.days_ago))
     at = today + dt.timedelta(minutes=wanted.minute)
-    if at > clock.now() - dt.timedelta(minutes=3):  # today, but later than now: spread over what there was of today
-        at = today + (clock.now() - today) * (wanted.minute / (24 * 60))
-    account: dict[str, object] = {"created_at": at, "updated_at": at}
-    if wanted.state in ("active", "off", "locked"):
-        account |= {
-            "password_temporary": False,
-            "password_expires_at": None,
-            "last_sign_in_at": at + dt.timedelta(hours=5),
-        }
-    if wanted.state in ("active", "off", "locked") and wanted.days_ago == 0:
-        account["last_sign_in_at"] = clock.now() - dt.timedelta(minutes=1)
-    if wanted.state == "temporary":
-        account["password_expires_at"] = clock.now() + dt.timedelta(hours=3 + wanted.minute % 40)
-    if wanted.state == "expired":
-        account["password_expires_at"] = clock.now() - dt.timedelta(days=2)
-    patient: dict[str, object] = {"created_at": at, "updated_at": at}
-    if wanted.state == "pending":
-        patient |= {"verification_status": VerificationStatus.PENDING, "registered_by_id": None}
+    if at > now - dt.timedelta(minutes=3):  # today, but later than now: spread over what there was of today
+        at = today + (now - today) * (wanted.minute / (24 * 60))
+    return at
+
+
+def _later(wanted: DemoPatient, at: dt.datetime, now: dt.datetime) -> tuple[dt.datetime, Change] | None:
+    """What the reception did to the account after the registration ``at``, and when; None if it did nothing."""
+    if wanted.state == "off":
+        return min(at + dt.timedelta(hours=6), now - dt.timedelta(minutes=1)), turn_off_portal
+    if wanted.state == "temporary":  # a new password, good for some hours yet, unless the first one still is
+        good_for = dt.timedelta(hours=get_settings().temporary_password_hours)
+        reset = now - good_for + min(dt.timedelta(hours=3 + wanted.minute % 40), good_for * 0.9)
+        return (reset, reset_portal_password) if reset > at else None
+    return None
+
+
+def _grow_up(patient_id: int, wanted: DemoPatient, username: str, at: dt.datetime, now: dt.datetime) -> None:
+    """Give a patient the state that only they themselves, or somebody who guesses, would bring."""
     with db.transaction() as session:
-        session.execute(update(PATIENTS).where(PATIENTS.c.id == patient_id).values(**patient))
-        if username:
-            session.execute(update(ACCOUNTS).where(ACCOUNTS.c.patient_id == patient_id).values(**account))
+        if wanted.state in ("active", "off", "locked"):
+            last = min(at + dt.timedelta(hours=5), now - dt.timedelta(minutes=1))
+            own = {"password_temporary": False, "password_expires_at": None, "last_sign_in_at": last}
+            session.execute(update(ACCOUNTS).where(ACCOUNTS.c.patient_id == patient_id).values(**own))
+        if wanted.state == "pending":
+            pending = {"verification_status": VerificationStatus.PENDING}
+            session.execute(update(PATIENTS).where(PATIENTS.c.id == patient_id).values(**pending))
         if wanted.state == "locked":
-            until = clock.now() + dt.timedelta(hours=12)
-            key = sign_in_throttle.account_key(username)
-            session.add(SignInLimit(key=key, failures=9, consecutive=14, window_started_at=until, blocked_until=until))
+            whose = select(ACCOUNTS.c.id).where(ACCOUNTS.c.patient_id == patient_id)
+            tried = SignInLimit(
+                key=sign_in_throttle.account_key(username),
+                account_id=session.execute(whose).scalar_one(),
+                failures=sign_in_throttle.PER_ACCOUNT,
+                consecutive=sign_in_throttle.HARD_STOP,
+                window_started_at=now,
+            )
+            session.add(tried)
 
 
 def seed_demo(
@@ -88,15 +101,29 @@ def seed_demo(
     """
     if actor.kind != "system" or get_settings().mode not in ("demo", "test"):
         raise PermissionDenied("Demo data is for demo mode only.")
+    now = clock.now()
+    wanted = sorted(((_when(one, now), one) for one in patients(clock.today())), key=lambda pair: pair[0])
+    opened = min((at for at, _ in wanted), default=now) - dt.timedelta(days=1)
     hashed = [crypto.hash_password(password) for _ in staff]  # known to everybody: the password rules do not apply
-    with db.transaction() as session:
+    with clock.at(opened), db.transaction() as session:
         session.add(Counter(name=DEMO_MARK, value=1))
         people = [add_staff_account(session, actor, *who, kept) for who, kept in zip(staff, hashed, strict=True)]
     receptionist = next(sessions.actor_of(one, None) for one in people if one.role == Role.RECEPTIONIST)
-    wanted = list(patients(clock.today()))
-    for one in wanted:
-        done = register_patient(receptionist, PatientRegistration.parse(one.form))
-        if one.state == "off":
-            turn_off_portal(receptionist, done.patient.id)
-        _backdate(done.patient.id, one, done.credentials.username if done.credentials else "")
+    later: list[tuple[dt.datetime, int, Change]] = []
+
+    def catch_up(until: dt.datetime) -> None:
+        """Do what was due before ``until``, so that the trail stays in order."""
+        while later and later[0][0] <= until:
+            due, patient_id, change = heapq.heappop(later)
+            with clock.at(due):
+                change(receptionist, patient_id)
+
+    for at, one in wanted:
+        catch_up(at)
+        with clock.at(at):
+            done = register_patient(receptionist, PatientRegistration.parse(one.form))
+        _grow_up(done.patient.id, one, done.credentials.username if done.credentials else "", at, now)
+        if (next_one := _later(one, at, now)) is not None:
+            heapq.heappush(later, (next_one[0], done.patient.id, next_one[1]))
+    catch_up(now)
     return len(wanted)

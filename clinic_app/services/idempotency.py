@@ -131,6 +131,11 @@ def without_secret(value: Any) -> Any:
     return value
 
 
+def _read_seq(key: str) -> int | None:
+    row = _read(key)
+    return None if row is None else row.done_seq
+
+
 def _keep(mine: _Reservation, answer: Answer) -> None:
     with db.transaction() as session:
         session.execute(
@@ -172,11 +177,20 @@ def _kept(key: str, request: str, found: Row[Any]) -> Answer | None:
     return None
 
 
-def once(actor: Actor, route: str, key: str, body: Mapping[str, Any], work: Callable[[], Answer]) -> Answer:
+def once(
+    actor: Actor,
+    route: str,
+    key: str,
+    body: Mapping[str, Any],
+    work: Callable[[], Answer],
+    repeated: Callable[[int | None], None] = lambda seq: None,  # noqa: ARG005
+) -> Answer:
     """Do ``work`` at most once for this account, route and ``key``; repeat its answer, without the password, after.
 
     For whoever may do ``work``, which checks that itself. An answer is kept for a day; work that raises keeps
-    nothing. Takes a few milliseconds on top, and waits up to ten seconds for a first request that is under way.
+    nothing. ``repeated`` is called before an answer is given again, with the number of the event that its work left:
+    whoever is shown it leaves a trace once more. Takes a few milliseconds on top, and waits up to ten seconds for a
+    first request that is under way.
 
     Raises ``InvalidInput`` for a key that is too long, ``KeyReused`` when the body is another one,
     ``KeyInProgress``, ``AnswerLost``, and whatever ``work`` raises.
@@ -191,6 +205,7 @@ def once(actor: Actor, route: str, key: str, body: Mapping[str, Any], work: Call
             answer = _kept(name, request, found)
             if answer is None:
                 continue
+            repeated(_read_seq(name))
             return answer
         assert mine is not None  # noqa: S101  for the reader: one of the two is there
         try:

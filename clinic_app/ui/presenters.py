@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable
+from typing import Any
 
 from clinic_app.core import clock, routes
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
+from clinic_app.core.paging import Page
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
+from clinic_app.services.audit import reading
 from clinic_app.services.audit.reading import RecordedEvent
-from clinic_app.services.patients import wording
-from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
+from clinic_app.services.patients import national_ids, wording
+from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails, PatientField
+from clinic_app.services.patients.portal_standing import WAITED
+from clinic_app.services.patients.search import marked
 from clinic_app.services.patients.views import Overview, PatientProfile, PatientRecord, PatientSummary, PortalStanding
 from clinic_app.services.portal.views import OwnRecord, Viewing
 from clinic_app.ui.view_models import (
@@ -43,11 +49,9 @@ def who(actor: Actor) -> Who:
 
 
 def failed_tries(told: FailedTries) -> str:
-    """``2 tries to sign in as you failed before this one, the last one today at 07:12.``"""
+    """``Somebody entered a wrong password for your account 4 times, last today at 07:12.``"""
     when = _mid_sentence(told.last_at)
-    tries = "1 try to sign in as you failed" if told.count == 1 else f"{told.count:,} tries to sign in as you failed"
-    latest = f", {'' if told.count == 1 else 'the last one '}{when}" if when else ""
-    return f"{tries} since you signed in before{latest}."
+    return f"Somebody entered a wrong password for your account {told.count:,} times{f', last {when}' if when else ''}."
 
 
 def day_of(instant: dt.datetime) -> dt.date:
@@ -91,6 +95,7 @@ def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
         username=one.username,
         name=one.name,
         initials=wording.initials(words[0] if words else "", words[-1] if len(words) > 1 else ""),
+        stamp=one.stamp,
         role=one.role,
         role_words=ROLES.get(one.role, ""),
         line=f"{one.username} · {last}",
@@ -98,47 +103,45 @@ def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
         temporary=one.temporary_until is not None,
         expired=one.temporary_until is not None and one.temporary_until <= clock.now(),
         two_factor=one.two_factor,
-        locked=one.locked_until is not None,
+        locked=one.locked,
         own=one.id == own_id,
     )
 
 
-def _split(name: str, term: str) -> tuple[str, str, str]:
-    """A name around the first place where ``term`` stands in it."""
-    at = name.casefold().find(term.casefold()) if term else -1
-    if at < 0 or len(name.casefold()) != len(name):
-        return name, "", ""
-    return name[:at], name[at : at + len(term)], name[at + len(term) :]
-
-
 def patient_row(patient: PatientSummary | PatientProfile, *, line: str = "", term: str = "") -> PatientRow:
     """A patient in a list."""
-    before, hit, after = _split(patient.name, term)
+    before, hit, after = marked(patient.name, term) if term else (patient.name, "", "")
+    found_by = patient.found_by if isinstance(patient, PatientSummary) else None
+    via = marked(found_by.words, term) if found_by else ("", "", "")
     return PatientRow(
         id=patient.id,
         patient_id=patient.patient_id,
         name=patient.name,
         initials=wording.initials(patient.first_name, patient.last_name),
-        born=wording.date_words(patient.date_of_birth),
+        born=wording.birth_words(patient.date_of_birth),
         age=wording.age_short(patient.date_of_birth),
         phone=wording.phone_words(patient.phone),
-        portal=patient.portal,
+        portal=patient.access.status,
+        due=patient.access.due,
+        due_words=wording.due_words(patient.access.due, patient.access.expires_at),
+        reissue=patient.access.reissue,
+        stamp=patient.access.stamp,
         line=line,
         href=routes.profile(patient.patient_id),
         before=before,
         hit=hit,
         after=after,
+        via=found_by.label if found_by else "",
+        via_before=via[0],
+        via_hit=via[1],
+        via_after=via[2],
     )
 
 
 def latest_row(patient: PatientSummary) -> PatientRow:
     """A patient in *Latest patients*: number and when registered."""
-    when = wording.moment_words(patient.created_at).removeprefix("Today, ")
-    return patient_row(patient, line=f"{patient.patient_id} · {when}")
-
-
-def _born(born: dt.date | None) -> str:
-    return f"{wording.date_words(born)} ({wording.age_short(born)})" if born else ""
+    when = wording.moment_words(patient.created_at).removeprefix("Today, ").replace(" ", "\N{NO-BREAK SPACE}")
+    return patient_row(patient, line=f"{patient.patient_id} · {when}")  # in a narrow column the moment goes below
 
 
 def person(patient: PatientProfile) -> Person:
@@ -148,9 +151,11 @@ def person(patient: PatientProfile) -> Person:
         patient_id=patient.patient_id,
         name=patient.name,
         initials=wording.initials(patient.first_name, patient.last_name),
-        born=_born(patient.date_of_birth) or "Not known",
+        born=wording.birth_and_age(patient.date_of_birth) or "Not known",
         gender=PATIENT_FIELDS["gender"].words(patient.gender),
         phone=wording.phone_words(patient.phone) or "Not recorded",
+        phone_uri=f"tel:{patient.phone}" if patient.phone else "",
+        card_href=routes.patient_card(patient.patient_id),
     )
 
 
@@ -159,48 +164,81 @@ def facts(patient: PatientRecord, names: Iterable[str]) -> list[Fact]:
     return [Fact(LABELS[name], PATIENT_FIELDS[name].words(getattr(patient, name))) for name in names]
 
 
+def _nameless(patient: PatientRecord) -> set[str]:
+    """What is not shown of names: nothing stands in the place of a last name that somebody has not."""
+    return {"single_name", "last_name"} if patient.single_name else {"single_name"}
+
+
 def details(patient: PatientProfile) -> list[Fact]:
     """*Patient Details*."""
     verified = patient.verification_status == "VERIFIED"
     by = f" by {patient.registered_by}" if patient.registered_by else ""
-    aged = Fact(LABELS["date_of_birth"], _born(patient.date_of_birth))
+    names = [name for name in SECTIONS["details"] if name not in _nameless(patient)]
+    aged = Fact(LABELS["date_of_birth"], wording.birth_and_age(patient.date_of_birth))
+    special = {aged.label: aged}
+    if not patient.national_id_counts:
+        label, number = LABELS["national_id"], patient.national_id or ""
+        why = "another patient has it too" if national_ids.key(number) else "means that there is none"
+        special[label] = Fact(label, f"{number} ({why})", "warn")
     return [
-        *[aged if one.label == aged.label else one for one in facts(patient, SECTIONS["details"])],
+        *[special.get(one.label, one) for one in facts(patient, names)],
         Fact("Verification", "Verified" if verified else "Waiting for verification", "good" if verified else "warn"),
         Fact("Registered", wording.moment_words(patient.created_at) + by),
     ]
 
 
+#: Whether messages may go to email and phone → how that is said as one fact.
+_MESSAGES = {
+    (True, True): "By email and phone",
+    (True, False): "By email only",
+    (False, True): "By phone only",
+    (False, False): "None may be sent",
+}
+
+
+def _reached(patient: PatientRecord) -> list[Fact]:
+    """How the clinic reaches somebody, and where messages may go."""
+    ticks = {"email_allowed", "sms_allowed"}
+    names = [name for name in SECTIONS["contact"] if name not in ticks]
+    return [*facts(patient, names), Fact("Messages", _MESSAGES[patient.email_allowed, patient.sms_allowed])]
+
+
 def contact(patient: PatientProfile) -> list[Fact]:
     """*Contact Information*."""
-    return facts(patient, SECTIONS["contact"])
+    return _reached(patient)
 
 
 def own_details(own: OwnRecord) -> list[Fact]:
     """A patient's own details, the names as one."""
-    names = [
-        name for name in SECTIONS["details"] if PATIENT_FIELDS[name].own and name not in ("first_name", "last_name")
-    ]
-    return [Fact("Name", own.name), Fact("Patient ID", own.patient_id), *facts(own, names)]
+    named = {"first_name", "last_name", "single_name"}
+    names = [name for name in SECTIONS["details"] if PATIENT_FIELDS[name].own and name not in named]
+    rest = facts(own, names)
+    if own.date_of_birth is not None and own.date_of_birth.estimated:
+        aged = Fact(LABELS["date_of_birth"], wording.birth_and_age(own.date_of_birth))
+        rest = [aged if one.label == aged.label else one for one in rest]
+    return [Fact("Name", own.name), Fact("Patient ID", own.patient_id), *rest]
 
 
 def own_contact(own: OwnRecord) -> list[Fact]:
     """How the clinic reaches them."""
-    return facts(own, [name for name in SECTIONS["contact"] if PATIENT_FIELDS[name].own])
+    return _reached(own)
 
 
 def blank() -> dict[str, str]:
     """What an empty form begins with."""
     begins = {name: info.default for name, info in PatientDetails.model_fields.items() if not info.is_required()}
-    return {name: str(value) for name, value in begins.items() if value is not None}
+    return {name: _typed(PATIENT_FIELDS[name], value) for name, value in begins.items() if value not in (None, False)}
 
 
 def typed(patient: PatientProfile) -> dict[str, str]:
     """The record as a form shows it for editing."""
-    return {
-        name: (getattr(patient, name) or "") if field.kind is Kind.CHOICE else field.words(getattr(patient, name))
-        for name, field in PATIENT_FIELDS.items()
-    }
+    return {name: _typed(field, getattr(patient, name)) for name, field in PATIENT_FIELDS.items()}
+
+
+def _typed(field: PatientField, value: Any) -> str:
+    if field.kind is Kind.TICK:
+        return "on" if value else ""
+    return (value or "") if field.kind is Kind.CHOICE else field.words(value)
 
 
 def unlisted(patient: PatientProfile) -> dict[str, Choice]:
@@ -211,6 +249,24 @@ def unlisted(patient: PatientProfile) -> dict[str, Choice]:
         if field.kind is Kind.CHOICE
     }
     return {name: one for name, one in found.items() if one.value and one.value not in PATIENT_FIELDS[name].choices()}
+
+
+def changes_at(standings: Iterable[PortalStanding]) -> dt.datetime | None:
+    """When the first word that pages say about these becomes another one by time alone; None: not by itself."""
+    now, found = clock.now(), list[dt.datetime | None]()
+    for one in standings:
+        found.append(one.locked_until)
+        if one.temporary and one.expires_at is not None and one.expires_at > now:
+            found.append(wording.deadline_changes(one.expires_at))
+            found.append(one.password_since + WAITED if one.password_since and one.last_sign_in_at is None else None)
+    return min((one for one in found if one is not None and one > now), default=None)
+
+
+def staff_changes_at(members: Iterable[StaffMember]) -> dt.datetime | None:
+    """The same for rows of staff accounts."""
+    now = clock.now()
+    found = [instant for one in members for instant in (one.temporary_until, one.locked_until)]
+    return min((one for one in found if one is not None and one > now), default=None)
 
 
 def access(standing: PortalStanding) -> Access:
@@ -228,7 +284,21 @@ def access(standing: PortalStanding) -> Access:
         locked_until=f"{clock.local(standing.locked_until):%H:%M}" if standing.locked_until else "",
         last_sign_in=last,
         turned_off=f"{off} by {standing.turned_off_by}" if off and standing.turned_off_by else off,
+        stamp=standing.stamp,
     )
+
+
+def replaced(standing: PortalStanding) -> list[str]:
+    """What a new temporary password does, in sentences."""
+    at = wording.deadline_words(standing.expires_at)[1] if standing.expires_at else ""
+    what = "A new temporary password replaces the password that the patient has chosen."
+    if standing.temporary and standing.expires_at:
+        gone = "expires" if standing.expires_at > clock.now() else "expired"
+        what = (
+            f"A new temporary password replaces the one that {gone} on {at}. A slip already handed over stops working."
+        )
+    lifted = ["The account is unlocked."] if standing.status == "locked" else []
+    return [what, "Whoever is signed in with this account is signed out.", *lifted]
 
 
 # --- activity -----------------------------------------------------------------------------------
@@ -239,29 +309,66 @@ _WHAT = {
     "PATIENT_VERIFIED": ("user-plus", "Verified"),
     "PORTAL_ACCOUNT_CREATED": ("key-round", "Portal account created"),
     "PORTAL_PASSWORD_RESET": ("key-round", "Temporary password reset"),
+    "PORTAL_USERNAME_CHANGED": ("key-round", "Portal username changed"),
     "PORTAL_TURNED_OFF": ("key-round", "Portal access turned off"),
     "PORTAL_TURNED_ON": ("key-round", "Portal access turned on"),
+    "PORTAL_UNLOCKED": ("key-round", "Portal account unlocked"),
     "CREDENTIALS_PRINTED": ("printer", "Credential slip printed"),
 }
 
 
-def happening(event: RecordedEvent) -> Happening | None:
-    """One line of *Activity*; None for what does not belong there."""
+#: Where a look that is not at the profile was at.
+_PAGES = {
+    "card": "Patient card opened",
+    "registration": "Record used to register a relative",
+    "dialog": "Portal dialog opened",
+    "outcome of a press": "Outcome shown again",
+    "repeated answer": "Answer given again",
+    "compared": "Record compared with what was sent",
+}
+#: *Activity* before *Show all*: so many lines, of which so many may be mere looks.
+_LINES, _LOOKS = 8, 3
+
+
+def happening(run: list[RecordedEvent]) -> Happening | None:
+    """One line of *Activity* for an event, or for a run of the same; None for what does not belong there."""
+    event = run[0]
     when = wording.moment_words(event.at)
     by = f" by {event.actor_name}" if event.actor_name else ""
     if event.outcome != "success":
         return None
-    if event.action == "OWN_RECORD_VIEWED":
-        return Happening("eye", "Own record viewed by the patient", when)
+    if event.action in reading.LOOKS:
+        return _look(run, by)
     if event.action == "PATIENT_UPDATED":
         names = [LABELS.get(name, name) for name in event.details.get("fields", [])]
         return Happening("pencil", f"{_and(names)} changed{by}", when)
     if event.action not in _WHAT:
         return None
-    icon, words = _WHAT[event.action]
+    symbol, words = _WHAT[event.action]
     if event.action == "PATIENT_CREATED" and event.details.get("portal_account_created"):
         words = "Registered with portal account"
-    return Happening(icon, words + by, when)
+    return Happening(symbol, words + by, when)
+
+
+def _look(run: list[RecordedEvent], by: str) -> Happening:
+    """Looks in a row by the same person at the same page: ``Profile opened 6 times by Grace Wanjiru``."""
+    last, often = wording.moment_words(run[0].at), f"{len(run)} times"
+    own = run[0].action == "OWN_RECORD_VIEWED"
+    words = "Own record viewed" if own else _PAGES.get(str(run[0].details.get("page")), "Profile opened")
+    by = " by the patient" if own else by
+    if len(run) == 1:
+        return Happening("eye", words + by, last)
+    first, today = wording.moment_words(run[-1].at), last.partition(", ")[0] + ", "
+    same_day = first.startswith(today)
+    times = [wording.moment_words(one.at) for one in run]
+    span = last if first == last else f"{first} to {last.removeprefix(today) if same_day else last}"
+    return Happening(
+        "eye",
+        f"{words} {often}{by}",
+        span,
+        often,
+        [one.removeprefix(today) if same_day else one for one in times],
+    )
 
 
 def _and(names: list[str]) -> str:
@@ -271,9 +378,27 @@ def _and(names: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def _kind(event: RecordedEvent) -> object:
+    """Looks with the same kind are folded together where they follow each other; nothing else is."""
+    if event.action not in reading.LOOKS or event.outcome != "success":
+        return event.seq
+    return event.action, event.actor_name, event.details.get("page")
+
+
+def all_activity(events: tuple[RecordedEvent, ...]) -> list[Happening]:
+    """*Activity* whole, newest first, runs of the same look folded."""
+    shown = [event for event in events if event.outcome == "success"]  # what was refused interrupts no run
+    runs = [list(run) for _, run in itertools.groupby(shown, _kind)]
+    return [line for run in runs if (line := happening(run)) is not None]
+
+
 def activity(events: tuple[RecordedEvent, ...]) -> list[Happening]:
-    """*Activity*, newest first."""
-    return [shown for event in events if (shown := happening(event)) is not None]
+    """*Activity* as it begins: newest first, with a few looks beside what was done to the record."""
+    lines = all_activity(events)
+    looks = [line for line in lines if line.icon == "eye"]
+    changes = [line for line in lines if line.icon != "eye"]
+    wanted = [*looks[: max(_LOOKS, _LINES - len(changes))], *changes[: _LINES - min(len(looks), _LOOKS)]]
+    return [line for line in lines if any(line is one for one in wanted)]
 
 
 _LOOKED = {
@@ -323,3 +448,11 @@ def range_words(view: Overview) -> str:
 def plural(count: int, word: str) -> str:
     """``1 patient``, ``4,903 patients``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def shown_of(page: Page[Any], word: str) -> str:
+    """``21–40 of 4,903 patients``, ``41 of 41 patients``, ``1 patient``."""
+    whole = plural(page.total, word)
+    if page.total <= 1:
+        return whole
+    return f"{page.first:,} of {whole}" if page.first == page.last else f"{page.first:,}–{page.last:,} of {whole}"

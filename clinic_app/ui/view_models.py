@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: Values of ``portal``: none, active, temporary (waiting for first sign-in), expired, locked, off.
 
@@ -36,6 +36,7 @@ class StaffRow:
     username: str = ""
     name: str = ""
     initials: str = ""
+    stamp: str = ""  # of what is shown: actions carry it
     role: str = ""  # ADMIN, RECEPTIONIST, CLINICIAN
     role_words: str = ""
     line: str = ""  # grace · Last signed in today at 07:12
@@ -55,15 +56,23 @@ class PatientRow:
     patient_id: str = ""
     name: str = ""
     initials: str = ""
-    born: str = ""  # 14 Mar 1988, or empty
-    age: str = ""  # 38 y
+    born: str = ""  # 14 Mar 1988, Mar 1960, 1960, about 1991, or empty
+    age: str = ""  # 38 y; empty where too little is known
     phone: str = ""  # 0712 445 901, or empty
     portal: str = "none"
+    due: str = ""  # what the desk should see to: locked, expired, soon, never, or nothing
+    due_words: str = ""  # expires in 5 h
+    reissue: bool = False  # a new temporary password would help
+    stamp: str = ""  # of the access shown: actions carry it
     line: str = ""  # the second line of a short list: "LMC004902 · 09:31"
     href: str = ""
     before: str = ""  # a suggestion's name, split around what matched
     hit: str = ""
     after: str = ""
+    via: str = ""  # by what it was found, where that is not shown: Next of kin, Portal username, Similar
+    via_before: str = ""  # the words of that, split the same way
+    via_hit: str = ""
+    via_after: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,11 +87,13 @@ class Fact:
 
 @dataclass(frozen=True)
 class Happening:
-    """One line of *Activity*: icon, what and who, when."""
+    """One line of *Activity*: icon, what and who, when. For a run of the same, how often, and when each was."""
 
     icon: str = ""  # eye, pencil, user-plus, key-round, log-in, circle (a fixed set)
     what: str = ""
     when: str = ""
+    often: str = ""  # 6 times
+    times: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,16 @@ class DayBar:
     count: int = 0
     height: str = "0%"
     today: bool = False
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A half-filled form that may be gone on with: whose it is, when it was typed, and whether that may be now."""
+
+    instance: str = ""
+    name: str = ""
+    when: str = ""
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +144,7 @@ class Access:
     locked_until: str = ""  # 17:05
     last_sign_in: str = ""  # yesterday at 19:42, or empty
     turned_off: str = ""  # 2 Jun 2026 by Daniel Otieno
+    stamp: str = ""  # of what is shown: actions carry it
 
 
 @dataclass(frozen=True)
@@ -136,3 +158,5 @@ class Person:
     born: str = ""  # "14 Mar 1988 (38 y)" or "Not known"
     gender: str = ""
     phone: str = ""  # or "Not recorded"
+    phone_uri: str = ""  # tel:+254712445901, or empty
+    card_href: str = ""  # the page their card is printed from

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
 from clinic_app.core import cookies, routes
-from clinic_app.services.accounts import flash
+from clinic_app.core.errors import ClinicError, TooManyAttempts, Unavailable
+from clinic_app.services.accounts import flash, known_devices, places
 from clinic_app.services.accounts.views import SignedIn
+from clinic_app.web import way_back
 
 #: Empties the browser's cache. Not its storage: that holds the choice of light or dark, and nothing about anybody.
 CLEARED = '"cache"'
@@ -36,24 +38,38 @@ def forget(answer: Response, name: str) -> Response:
 def let_in(path: str, signed_in: SignedIn) -> Response:
     """On to ``path`` in a new session."""
     answer = keep(see_other(path), cookies.session_name(), signed_in.token)
+    if signed_in.device:
+        keep(answer, cookies.device_name(), signed_in.device, int(known_devices.LIFE.total_seconds()))
+    if not signed_in.actor.held_back:  # else it is needed once that is done
+        forget(answer, cookies.way_back_name())
     return forget(forget(answer, cookies.flash_name()), cookies.step_name())
 
 
-def let_out(*, patient: bool = False) -> Response:
-    """To the sign-in page without the session's cookie, and without what the browser has kept of pages."""
+def let_out(*, patient: bool = False, owner: int = 0) -> Response:
+    """To the sign-in page without the session's cookie, and without what the browser has kept of pages.
+
+    ``owner`` is the account that has signed out: nobody else is led to where that person was.
+    """
     answer = forget(see_other(routes.PORTAL_SIGN_IN if patient else routes.STAFF_SIGN_IN), cookies.session_name())
     answer.headers["clear-site-data"] = CLEARED
-    return answer
+    return way_back.part(answer, owner) if owner else forget(answer, cookies.way_back_name())
 
 
-def first_page(done: SignedIn) -> str:
-    """Where somebody goes who has just signed in: what has to be done first, or back to where they were."""
-    actor = done.actor
-    if actor.patient_id is not None:
-        return routes.PORTAL_PASSWORD if actor.must_choose_password else routes.PORTAL
-    if actor.must_choose_password:
-        return routes.ACCOUNT
-    return routes.TWO_FACTOR if actor.must_set_up_second_factor else routes.staff_page(done.back_to) or routes.RECEPTION
+def first_page(request: Request, done: SignedIn) -> str:
+    """Where somebody goes who has just signed in: what has to be done first, or where they wanted to go or were."""
+    actor, start = done.actor, places.start(done.actor)
+    if actor.held_back:
+        return start
+    back_to = "" if actor.patient_id is not None else routes.staff_page(done.back_to)
+    return way_back.page_for(request, actor) or back_to or start
+
+
+def failure_status(error: ClinicError) -> tuple[int, dict[str, str]]:
+    """Status and headers of a form that comes back with ``error`` in it."""
+    if isinstance(error, TooManyAttempts | Unavailable):
+        status = 429 if isinstance(error, TooManyAttempts) else 503
+        return status, {"retry-after": str(error.retry_after)}
+    return 400, {}
 
 
 async def back(path: str, **note: Any) -> Response:

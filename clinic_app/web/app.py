@@ -5,10 +5,26 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from clinic_app.web import downloads, own_account, signing_in, two_factor
+from clinic_app.web import (
+    choosing_password,
+    downloads,
+    own_account,
+    patient_card,
+    session_routes,
+    signing_in,
+    two_factor,
+)
 from clinic_app.web.requests import Route, changes
 
-ROUTERS = (signing_in.router, own_account.router, two_factor.router, downloads.router)
+ROUTERS = (
+    signing_in.router,
+    choosing_password.router,
+    session_routes.router,
+    own_account.router,
+    two_factor.router,
+    downloads.router,
+    patient_card.router,
+)
 
 
 def _refuse_unchecked(router: APIRouter) -> None:
@@ -24,7 +40,7 @@ def create_web(*routers: APIRouter) -> FastAPI:
 
     Raises ``RuntimeError`` for a route that would change something for other sites' pages too.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     for router in (*ROUTERS, *routers):
         _refuse_unchecked(router)
         app.include_router(router)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clinic_app.core import cookies, crypto
+from clinic_app.core import cookies, crypto, sealing
 from clinic_app.core.addresses import client_address
+from clinic_app.web import refusals
 
+#: The extension of ASGI by which a handshake is answered like a request.
+_TELLS = "websocket.http.response"
 SOCKET = "/_event"
 SOCKET_LIMIT = 64 * 1024  # bytes in one message from a page
+NO = 1008  # the code of a handshake that is refused: not for you
+LATER = 1013  # the same: not now
+TOO_FAST = 4029  # the same: not before you have slowed down
+
+_REFUSALS = {LATER: refusals.TOO_MANY_TABS, TOO_FAST: refusals.TOO_FAST}
 
 
 async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send, origins: frozenset[bytes], hops: int) -> None:
@@ -33,18 +43,36 @@ async def serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send, origin
         if not closed:
             await send(_sendable(message))
 
-    await app(_without_secrets(scope, hops), measured, unless_closed)
+    sent_cookies = cookies.sent(scope)
+    with sealing.holding(sent_cookies.get(cookies.session_name(), "")):
+        await app(_without_secrets(scope, sent_cookies, hops), measured, unless_closed)
 
 
 async def _refuse(receive: Receive, send: Send) -> None:
     await receive()
-    await send({"type": "websocket.close", "code": 1008})
+    await send({"type": "websocket.close", "code": NO})
 
 
-def _without_secrets(scope: Scope, hops: int) -> Scope:
+def in_words(scope: Scope, send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
+    """``send``, with a refused handshake told like any other refusal: in words, and with ``headers``."""
+    answered = False
+
+    async def worded(message: Message) -> None:
+        nonlocal answered
+        if message["type"] == "websocket.close" and not answered and _TELLS in scope.get("extensions", {}):
+            refusal = _REFUSALS.get(message.get("code", NO), refusals.NO_SOCKET)
+            told = [(b"content-type", b"application/json"), *refusal.headers, *headers]
+            await send({"type": f"{_TELLS}.start", "status": refusal.status, "headers": told})
+            await send({"type": f"{_TELLS}.body", "body": refusal.json()})
+            return
+        answered = answered or message["type"] == "websocket.accept"
+        await send(message)
+
+    return worded
+
+
+def _without_secrets(scope: Scope, sent: Mapping[str, str], hops: int) -> Scope:
     """``scope`` as Reflex may keep it: our two cookies as hashes, the caller's address, no other cookie."""
-    lines = (value.decode("latin-1") for key, value in scope["headers"] if key == b"cookie")
-    sent = cookies.parse("; ".join(lines))
     kept = {
         name: crypto.digest(sent[name]) for name in (cookies.session_name(), cookies.flash_name()) if sent.get(name)
     }

@@ -1,4 +1,4 @@
-"""One request and its answer: sizes, protecting headers, failures without internals, one line in the log."""
+"""One request and its answer: limits, protecting headers, failures without internals, one line in the log."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from clinic_app.core import context, logs
 from clinic_app.core.addresses import client_address
 from clinic_app.core.settings import Settings
-from clinic_app.web import security_headers
+from clinic_app.web import dead_ends, refusals, security_headers
+from clinic_app.web.admission import Admission
+from clinic_app.web.arrivals import Arrivals
 from clinic_app.web.event_socket import SOCKET
+from clinic_app.web.refusals import Refusal, Refused
+from clinic_app.web.turns import Turns
 
-BODY_LIMIT = 1024 * 1024  # bytes in one request
 #: Reflex's own endpoints that nothing of ours needs. ``/_upload`` knows its caller by the tab token alone;
 #: ``/ping`` and ``/_health`` are replaced by ``/healthz`` and ``/readyz``; plain HTTP on the socket's path is
 #: long polling, where Reflex would see the raw cookie.
 OFF = ("/_upload", "/ping", "/_health", "/_all_routes", "/auth-codespace", SOCKET)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,40}")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _log = logs.get("access")
 
 
@@ -33,44 +35,63 @@ class Exchange:
         self.scope, self._receive, self._send = scope, receive, send
         self._page_policy, self._fixed = page_policy, fixed
         self.path: str = scope["path"]
-        asked = _header(scope, b"x-request-id")
-        self.request_id = asked if _REQUEST_ID.fullmatch(asked) else context.new_request_id()
+        self.request_id = request_id(scope)
         self.status = 0  # 0: nothing sent yet
         self._held: list[Message] = []  # an answer 500, until it is known who made it
-        self._received = 0
-        self._too_large = False
 
-    async def run(self, app: ASGIApp, settings: Settings) -> None:
-        """Answer with what ``app`` says, or with a plain refusal or failure of our own."""
+    async def run(
+        self, app: ASGIApp, settings: Settings, arrivals: Arrivals, turns: Turns, admission: Admission
+    ) -> None:
+        """Answer with what ``app`` says, or with a plain refusal or failure of our own.
+
+        ``app`` hears of a request when it has arrived whole.
+        """
         started = time.perf_counter()
         here = context.RequestContext(
-            source="api" if self.path == "/api" or self.path.startswith("/api/") else "page",
+            source="api" if self._of_the_api() else "page",
             address=client_address(self.scope, settings.trusted_proxy_hops),
             user_agent=_header(self.scope, b"user-agent")[:200],
             request_id=self.request_id,
         )
         with context.use(here):
             try:
-                await self._answer(app)
+                self._look_at_it()
+                async with arrivals.whole(self.scope, self._receive, here.address, settings.body_seconds) as body:
+                    if body is not None:
+                        async with turns.turn(self.scope) as turn:
+                            with admission.admitted(here.address):
+                                await self._answer(app, body)
+                            turn.too_many = self.status == 429
+            except Refused as refused:
+                await self._refuse(refused.refusal)
             finally:
                 self._log(time.perf_counter() - started)
 
-    async def _answer(self, app: ASGIApp) -> None:
-        if any(self.path == off or self.path.startswith(off + "/") for off in OFF):
-            await self._reply(404, b'{"detail": "Not found."}')
-            return
-        length = _header(self.scope, b"content-length")
-        if length.isdigit() and int(length) > BODY_LIMIT:
-            await self._reply_too_large()
-            return
+    def _of_the_api(self) -> bool:
+        return self.path == "/api" or self.path.startswith("/api/")
+
+    def _look_at_it(self) -> None:
+        refusal = refusals.at_first_sight(self.scope)
+        if refusal is None and any(self.path == off or self.path.startswith(off + "/") for off in OFF):
+            refusal = refusals.NOT_FOUND
+        if refusal is not None:
+            raise Refused(refusal)
+
+    async def _answer(self, app: ASGIApp, body: bytes) -> None:
+        told = False
+
+        async def arrived() -> Message:
+            nonlocal told
+            if told:
+                return await self._receive()  # whether the caller has left
+            told = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
         try:
-            await app(self.scope, self._counted, self._outgoing)
+            await app(self.scope, arrived, self._outgoing)
         except Exception as error:  # noqa: BLE001  the last net: a caller never sees a traceback
-            if not self._too_large:
-                await self._failed(error)
-        if self._too_large and self.status == 0:
-            await self._reply_too_large()
-        elif self._held:
+            await self._failed(error)
+        if self._held:
             await self._release()
 
     async def _failed(self, error: Exception) -> None:
@@ -84,20 +105,8 @@ class Exchange:
             detail = f"Please try again. Reference: {self.request_id}"
             await self._reply(500, _problem("Something went wrong.", detail))
 
-    async def _counted(self) -> Message:
-        if self._too_large:
-            return {"type": "http.disconnect"}
-        message = await self._receive()
-        self._received += len(message.get("body", b""))
-        if self._received > BODY_LIMIT:
-            self._too_large = True
-            return {"type": "http.disconnect"}
-        return message
-
     async def _outgoing(self, message: Message) -> None:
-        """Hand an answer on, dressed; hold back a 500, and drop what follows an answer of our own."""
-        if self._too_large and self.status == 0:
-            return
+        """Hand an answer on, dressed; hold back a 500."""
         if self._held or (message["type"] == "http.response.start" and message["status"] == 500):
             self._held.append(message)
         else:
@@ -129,27 +138,48 @@ class Exchange:
             (name, value) for name, value in theirs if name not in names and not name.startswith(b"access-control-")
         ] + ours
 
-    async def _reply_too_large(self) -> None:
-        detail = f"A request may hold at most {BODY_LIMIT // 1024} KiB."
-        await self._reply(413, _problem("Request too large", detail))
+    async def _refuse(self, refusal: Refusal) -> None:
+        """Say no: a page for people, JSON for programs. What has not been read of a body stays unread."""
+        if not self._of_the_api() and "text/html" in _header(self.scope, b"accept"):
+            page = dead_ends.refused(self.path, refusal.status, refusal.title, refusal.detail)
+            await self._reply(refusal.status, bytes(page.body), b"text/html; charset=utf-8", refusal.headers)
+        else:
+            await self._reply(refusal.status, refusal.json(), headers=refusal.headers)
 
-    async def _reply(self, status: int, body: bytes) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self._pass_on({"type": "http.response.start", "status": status, "headers": headers})
+    async def _reply(
+        self,
+        status: int,
+        body: bytes,
+        content_type: bytes = b"application/json",
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        told = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
+        await self._pass_on({"type": "http.response.start", "status": status, "headers": told})
         await self._pass_on({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
 
     def _log(self, seconds: float) -> None:
-        """One line a request: never its query, which may hold a search term. Files are left out."""
+        """One line a request: never its query, which may hold a search term. Files are left out.
+
+        Of what leads nowhere, and strangers can ask for as often as they like, only so many lines a minute.
+        """
         if self.status < 400 and "." in self.path.rpartition("/")[2]:
+            return
+        if not 200 <= self.status < 300 and not logs.allows(f"request {self.status}"):
             return
         method = self.scope["method"]
         _log.info(
             "request",
-            method=method if method in _METHODS else "OTHER",
+            method=method if method in refusals.METHODS else "OTHER",
             path=self.path[:120],
             status=self.status,
             seconds=round(seconds, 4),
         )
+
+
+def request_id(scope: Scope) -> str:
+    """What one request is called in answers and logs: the caller's name for it if it is one, else one of ours."""
+    asked = _header(scope, b"x-request-id")
+    return asked if _REQUEST_ID.fullmatch(asked) else context.new_request_id()
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -1,4 +1,4 @@
-"""What the account pages' forms and scripts post to: the second step, confirming, one's password, drafts."""
+"""What the account pages' forms and scripts post to: confirming, one's password, drafts."""
 
 from __future__ import annotations
 
@@ -7,31 +7,21 @@ import asyncio
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from clinic_app.core import cookies, crypto, routes
+from clinic_app.core import cookies, routes
+from clinic_app.core.budget import Budgets
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, ErrorKind, ReauthenticationRequired
 from clinic_app.services.accounts import drafts, own_sessions, passphrase, passwords
-from clinic_app.services.accounts.errors import CodeRefused, SignInOver, WrongPassword
+from clinic_app.services.accounts.errors import CodeRefused, WrongPassword
 from clinic_app.services.accounts.reauthentication import reauthenticate
-from clinic_app.services.accounts.signing_in import finish_sign_in
 from clinic_app.web import requests
-from clinic_app.web.answers import back, first_page, forget, keep, let_in, let_out, see_other
-from clinic_app.web.requests import Acting, Asking, Form, Json, token_hash
+from clinic_app.web.answers import back, keep, let_in, let_out, see_other
+from clinic_app.web.requests import Acting, Asking, Form, Json, leaves_portal, token_hash
 
 router = requests.router()
+#: Of an account: ``drafts.js`` saves a second after the last key.
+DRAFTS_PER_SECOND = 4
+_draft_budgets = Budgets(lambda: DRAFTS_PER_SECOND)
 _DRAFT_STATUS = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.FORBIDDEN: 403}
-
-
-@router.post(routes.SEND_CODE)
-async def send_code(request: Request, form: Form) -> Response:
-    """*Continue* at ``/login/code``: the second step. For whoever holds the cookie of the first one."""
-    token = request.cookies.get(cookies.step_name(), "")
-    try:
-        done = await asyncio.to_thread(finish_sign_in, crypto.digest(token), form.get("code", "")[:64])
-    except SignInOver as error:
-        return forget(await back(routes.STAFF_SIGN_IN, message=error.detail), cookies.step_name())
-    except ClinicError as error:
-        return await back(routes.SIGN_IN_CODE, message=error.detail)
-    return let_in(first_page(done), done)
 
 
 @router.post(routes.REAUTHENTICATE)
@@ -43,7 +33,7 @@ async def confirm_it_is_you(request: Request, actor: Acting, form: Form) -> Resp
         done = await asyncio.to_thread(reauthenticate, actor, password, code, session_token_hash=kept)
     except ClinicError as error:
         if isinstance(error, AuthenticationRequired) and not isinstance(error, CodeRefused):
-            return let_out()
+            return see_other(after)  # sent twice: the session that came of it leads on there, else one has to sign in
         field = {WrongPassword: "password", CodeRefused: "code"}.get(type(error), "")
         return await back(routes.confirm(after), errors={field: error.detail} if field else {}, message=error.detail)
     return let_in(after, done)
@@ -59,7 +49,7 @@ async def change_password(request: Request, actor: Acting, form: Form) -> Respon
         return see_other(routes.confirm(routes.ACCOUNT))
     except ClinicError as error:
         if error.kind == ErrorKind.UNAUTHENTICATED:
-            return let_out()
+            return see_other(routes.STAFF_SIGN_IN)  # sent twice: there it is said that the password was changed
         return await back(routes.ACCOUNT, errors=error.fields, message="" if error.fields else error.detail)
     answer = await back(
         routes.ACCOUNT, notice="Your password has been changed. All your other sessions have been signed out."
@@ -68,11 +58,11 @@ async def change_password(request: Request, actor: Acting, form: Form) -> Respon
 
 
 @router.post(routes.SIGN_OUT_EVERYWHERE)
-async def leave_everywhere(actor: Asking) -> Response:
+async def leave_everywhere(request: Request, actor: Asking) -> Response:
     """*Sign out everywhere*: all sessions of whoever asks end, this one too."""
     if actor.kind == "account":
         await asyncio.to_thread(own_sessions.sign_out_everywhere, actor)
-    return let_out(patient=actor.patient_id is not None)
+    return let_out(patient=leaves_portal(request, actor), owner=actor.account_id or 0)
 
 
 @router.post(routes.PASSPHRASE)
@@ -87,9 +77,14 @@ async def offer_passphrase(actor: Asking) -> Response:
 
 @router.put(routes.DRAFT)
 async def keep_draft(form: str, actor: Asking, typed: Json) -> Response:
-    """What is typed into a form so far; ``idle.js`` sends it a moment after the last key."""
+    """What is typed into one form so far: ``{instance, fields, left}``, which ``drafts.js`` sends."""
+    if not _draft_budgets.of(actor.account_id or 0).take():
+        return JSONResponse({"detail": "Too much at once."}, 429, {"Retry-After": "5"})
+    instance, fields, left = typed.get("instance"), typed.get("fields"), typed.get("left") is True
+    if not isinstance(instance, str) or not isinstance(fields, dict):
+        return JSONResponse({"detail": "instance and fields are needed."}, 400)
     try:
-        await asyncio.to_thread(drafts.save_draft, actor, form, typed)
+        await asyncio.to_thread(drafts.save_draft, actor, form, instance, fields, left=left)
     except ClinicError as error:
         return JSONResponse({"detail": error.detail}, _DRAFT_STATUS.get(error.kind, 400))
     return Response(status_code=204)

@@ -73,9 +73,18 @@ def fixed_headers(settings: Settings) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+def of_refusals() -> list[tuple[bytes, bytes]]:
+    """Headers besides the fixed ones for what is no page and is kept nowhere."""
+    return [(b"content-security-policy", NOTHING), (b"cache-control", b"no-store")]
+
+
+#: What files are answered with, whole, in part, or as unchanged.
+_FILES = frozenset({200, 206, 304})
+
+
 def cache_control(path: str, status: int, html: bool) -> bytes:
     """How long an answer may be kept: hashed files for ever, other files while unchanged, all else never."""
-    if html or status >= 400 or path.startswith(("/api/", "/auth/")) or path in {"/api", "/healthz", "/readyz"}:
+    if html or status not in _FILES or path.startswith(("/api/", "/auth/")) or path in {"/api", "/healthz", "/readyz"}:
         return b"no-store"
     if path.startswith("/assets/"):  # the name holds a hash of the content
         return b"public, max-age=31536000, immutable"

@@ -5,28 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import segno
 from fastapi import Response
 
-from clinic_app.core import routes
+from clinic_app.core import clock, qr, routes
 from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
 from clinic_app.services.accounts import two_factor
 from clinic_app.services.accounts.errors import CodeRefused, TwoFactorIsOff, TwoFactorIsOn
 from clinic_app.services.accounts.views import Setup
+from clinic_app.services.intents import AlreadyDone
 from clinic_app.web import pages, requests
-from clinic_app.web.answers import let_out, see_other
-from clinic_app.web.requests import Acting, Form
+from clinic_app.web.answers import back, let_out, see_other
+from clinic_app.web.requests import Acting, Form, counted
 
 router = requests.router()
 
 
-def _elsewhere(error: ClinicError, back_to: str) -> Response:
-    """What to do about an error that is none of the form's."""
+_ON = "Two-factor sign-in is on. Its recovery codes are shown once: make new ones if you have not kept them."
+_MADE = "New recovery codes were made at {at}. They are shown once: make new ones if you have not kept them."
+
+
+async def _elsewhere(error: ClinicError, back_to: str) -> Response:
+    """What to do about an error that is none of the form's. What was done before is told, and not done again."""
     if error.kind == ErrorKind.UNAUTHENTICATED:
         return let_out()
+    if isinstance(error, AlreadyDone):
+        return await back(routes.ACCOUNT, notice=_MADE.format(at=f"{clock.local(error.done.done_at):%H:%M}"))
+    if isinstance(error, TwoFactorIsOn):
+        return await back(routes.ACCOUNT, notice=_ON)
     if isinstance(error, ReauthenticationRequired):
         return see_other(routes.confirm(back_to))
-    if isinstance(error, TwoFactorIsOn | TwoFactorIsOff) or error.kind == ErrorKind.FORBIDDEN:
+    if isinstance(error, TwoFactorIsOff) or error.kind == ErrorKind.FORBIDDEN:
         return see_other(routes.ACCOUNT)
     return pages.render("two_factor/problem.html", 409, detail=error.detail)
 
@@ -36,14 +44,14 @@ async def _do(work: Callable[[], Response], back_to: str) -> Response:
     try:
         return await asyncio.to_thread(work)
     except ClinicError as error:
-        return _elsewhere(error, back_to)
+        return await _elsewhere(error, back_to)
 
 
 def _setup_page(setup: Setup | None, error: str = "") -> Response:
     """The picture to scan and the key, or the button that begins."""
     if setup is None:
         return pages.render("two_factor/begin.html")
-    picture = segno.make(setup.address, error="m").svg_data_uri(border=2, dark="#111", light="#fff", scale=4)
+    picture = qr.picture(setup.address, border=2)
     return pages.render("two_factor/setup.html", picture=picture, secret=setup.secret, error=error)
 
 
@@ -84,11 +92,11 @@ async def turn_on(actor: Acting, form: Form) -> Response:
 
 
 @router.post(routes.TWO_FACTOR_CODES)
-async def new_codes(actor: Acting) -> Response:
-    """*New recovery codes*: answers with them, the only time they are shown."""
+async def new_codes(actor: Acting, form: Form) -> Response:
+    """*New recovery codes*: answers with them, the only time they are shown. Sent again, it says so and makes none."""
 
     def renew() -> Response:
-        return _codes_page(two_factor.renew_recovery_codes(actor), "Your old codes no longer work.")
+        return _codes_page(counted(actor, form, two_factor.renew_recovery_codes), "Your old codes no longer work.")
 
     return await _do(renew, routes.ACCOUNT)
 

@@ -9,9 +9,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from clinic_app.api import health, rates
+from clinic_app.api import health
 from clinic_app.api.app import create_api
 from clinic_app.core import context
+from clinic_app.services import rates
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import tokens
 from tests import factories

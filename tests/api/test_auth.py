@@ -86,7 +86,7 @@ async def test_exactly_one_hash_whoever_asks(api, people, monkeypatch):
     """Also for the door: that a name is a patient's must not show in the time."""
     checks = []
     real = crypto.verify_password
-    monkeypatch.setattr(crypto, "verify_password", lambda *args: checks.append(1) or real(*args))
+    monkeypatch.setattr(crypto, "verify_password", lambda *args, **more: checks.append(1) or real(*args, **more))
     for username in ("nobody", people.receptionist.username, people.patient.username):
         checks.clear()
         await sign_in(api, username, "wrong " * 4)
@@ -255,6 +255,8 @@ def forged(access: str, refresh: str) -> dict[str, str]:
 
     head, body, signature = access.split(".")
     now = int(claims["iat"])
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    spare_bit = alphabet[alphabet.index(signature[-1]) ^ 1]  # 256 bits leave two over in the last sign
     return {
         "alg none": f"{part({'alg': 'none', 'typ': 'at+jwt'})}.{body}.",
         "alg None with signature": f"{part({'alg': 'None', 'typ': 'at+jwt'})}.{body}.{signature}",
@@ -273,6 +275,12 @@ def forged(access: str, refresh: str) -> dict[str, str]:
         "tampered body": f"{head}.{part({**claims, 'sub': '1'})}.{signature}",
         "tampered signature": f"{head}.{body}.{signature[:-4]}AAAA",
         "no signature": f"{head}.{body}.",
+        "padded": f"{access}=",
+        "padded twice": f"{access}==",
+        "padded inside": f"{head}=.{body}.{signature}",
+        "a spare bit": f"{head}.{body}.{signature[:-1]}{spare_bit}",
+        "a sign that is read over": f"{head}.{body}.{signature[:9]}*{signature[9:]}",
+        "the other alphabet": f"{head}.{body}.{signature.replace('-', '+').replace('_', '/')}+",
         "somebody else's session": made({"sub": str(int(claims["sub"]) + 1)}),
         "no such session": made({"sid": "999999"}),
         "session as number": made({"sid": int(claims["sid"])}) + "x",

@@ -15,9 +15,9 @@ from limits.errors import StorageError
 from clinic_app.api import patients as patients_api
 from clinic_app.api.app import create_api
 from clinic_app.api.endpoint import Anyone, Call, Route
-from clinic_app.api.rates import FIGURES, rates
 from clinic_app.core import db, readiness
 from clinic_app.core.settings import get_settings
+from clinic_app.services.rates import FIGURES, rates
 from tests.db.tools import statements
 
 P = "/api/v1/patients/"
@@ -129,16 +129,18 @@ async def sent(api, method, path, headers, **more) -> list[str]:
 
 
 async def test_statements(api, as_, people):
-    """At most 3 without portal, 7 with it, besides the counter and the head of the chain (read, moved on)."""
-    desk, besides = as_("receptionist"), CHECKED + 3
+    """At most 3 without portal, 7 with it, besides the counter, the head of the chain (read, moved on), the actor."""
+    desk, besides = as_("receptionist"), CHECKED + 4
     body = {"first_name": "Count", "last_name": "Me"}
     assert len(await sent(api, "POST", P, desk, json=body)) <= 3 + besides
     with_portal = {**body, "create_portal_account": True, "portal_email": "count@example.org"}
     assert len(await sent(api, "POST", P, desk, json=with_portal)) <= 7 + besides
-    assert len(await sent(api, "GET", P, desk)) == CHECKED + 2
-    assert len(await sent(api, "GET", f"{P}{people.patient.patient_id}/", desk)) <= CHECKED + 6
+    recorded = 4  # the head read and moved on, the actor, the event
+    listed = await sent(api, "GET", P, desk)
+    assert len(listed) == CHECKED + 3 + recorded  # how many, the page, who of it is locked out
+    assert len(await sent(api, "GET", f"{P}{people.patient.patient_id}/", desk)) <= CHECKED + 7
     by_search = await sent(api, "GET", f"{P}search/?q=count", desk)
-    assert len(by_search) == CHECKED + 2 + 3
+    assert len(by_search) == CHECKED + 3 + recorded
 
 
 # --- rates ----------------------------------------------------------------------------------------
@@ -168,7 +170,7 @@ async def test_too_often(api, as_, strict):
 @pytest.mark.asvs("2.4.1", "16.5.2")
 async def test_rates_hold_without_redis(strict, people, monkeypatch, settings):
     """Redis gone: neither let everything through nor nothing."""
-    from clinic_app.api.rates import Rates, TooManyRequests
+    from clinic_app.services.rates import Rates, TooManyRequests
 
     asked = []
     made = Rates("redis://127.0.0.1:1/0")
@@ -203,6 +205,13 @@ async def test_alive_and_ready(api):
         "status": "ready",
         "parts": {"database": "ok", "migrations": "ok", "state_store": "not used"},
     }
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_whoever_asks_for_the_head_alone_gets_it(api, path):
+    whole, head = await api.get(path), await api.head(path)
+    assert (head.status_code, head.headers["content-type"]) == (200, whole.headers["content-type"])
+    assert head.headers["content-length"] == whole.headers["content-length"]
 
 
 async def test_not_ready_behind(api, database):
@@ -251,7 +260,7 @@ async def described(api):
 @pytest.mark.asvs("2.1.1", "8.1.2")
 async def test_every_operation_is_described(described):
     operations = [(path, method, what) for path, item in described["paths"].items() for method, what in item.items()]
-    assert len(operations) == 17
+    assert len(operations) == 18
     names = [what["operationId"] for _, _, what in operations]
     assert len(set(names)) == len(names)
     for path, method, what in operations:

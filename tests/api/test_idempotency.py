@@ -16,7 +16,7 @@ from clinic_app.services import idempotency
 from clinic_app.services.portal import provisioning
 from tests import factories
 from tests.api.conftest import bearer
-from tests.db.tools import number
+from tests.db.tools import dump, number
 
 pytestmark = pytest.mark.both_databases  # a key is kept by a statement that each of them writes in its own way
 P = "/api/v1/patients/"
@@ -110,15 +110,26 @@ async def test_keys_that_are_none(api, desk, key):
     assert patients() == 0
 
 
-async def test_create_portal_and_reset(api, desk, people):
+async def test_create_portal_reset_and_change_username(api, desk, people):
     patient = factories.make_patient(people.receptionist).patient
-    for path, body in (("create-portal", {"email": "k@example.org"}), ("reset-portal-password", None)):
+    for path, body in (
+        ("create-portal", {"email": "k@example.org"}),
+        ("reset-portal-password", None),
+        ("change-portal-username", {"email": "l@example.org"}),
+    ):
         first = await api.post(f"{P}{patient.id}/{path}/", json=body, headers=keyed(desk))
         again = await api.post(f"{P}{patient.id}/{path}/", json=body, headers=keyed(desk))
         assert first.json()["credentials"]["temporary_password"]
         assert again.json()["credentials"]["temporary_password"] is None
         assert again.json()["credentials"]["already_issued"] is True
-    assert number("SELECT count(*) FROM audit_events WHERE action = 'PORTAL_PASSWORD_RESET'") == 1
+        assert first.json()["credentials"]["temporary_password"] not in str(dump())
+        assert {**again.json()["credentials"], "temporary_password": ""} == {
+            **first.json()["credentials"],
+            "temporary_password": "",
+            "already_issued": True,
+        }
+    for action in ("PORTAL_PASSWORD_RESET", "PORTAL_USERNAME_CHANGED"):
+        assert number("SELECT count(*) FROM audit_events WHERE action = :action", action=action) == 1
 
 
 # --- when something dies in between ---------------------------------------------------------------

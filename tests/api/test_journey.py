@@ -65,6 +65,10 @@ async def test_from_signing_in_to_signing_out(api, people):
 
     reset = await api.post(f"{P}{ident}/reset-portal-password/", headers=desk)
     assert reset.status_code == 200, reset.text
+    renamed = await api.post(
+        f"{P}{ident}/change-portal-username/", json={"email": "zawadi.other@example.org"}, headers=desk
+    )
+    assert renamed.status_code == 200, renamed.text
     assert (await api.post(f"{P}{ident}/disable-portal/", headers=desk)).status_code == 200
     assert (await api.post(f"{P}{ident}/enable-portal/", headers=desk)).status_code == 200
 
@@ -84,6 +88,7 @@ async def test_from_signing_in_to_signing_out(api, people):
         "PATIENT_UPDATED",
         "PATIENT_VERIFIED",
         "PORTAL_PASSWORD_RESET",
+        "PORTAL_USERNAME_CHANGED",
         "PORTAL_TURNED_OFF",
     ):
         assert action in done

@@ -11,7 +11,7 @@ from clinic_app.core import db
 from clinic_app.models.patients import PATIENTS, Patient
 from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind
 from tests import factories
-from tests.db.tools import dump, trail
+from tests.db.tools import TRAIL, dump, trail
 
 P = "/api/v1/patients/"
 
@@ -54,7 +54,7 @@ async def test_pages(api, desk, five, settings):
         asked = parse_qs(urlsplit(found["next"]).query)
         assert asked == {"search": ["listed"], "page": [str(number + 1)], "page_size": ["2"]}
         address, previous = found["next"].removeprefix("https://desk.example.org"), address
-    assert seen == [patient.id for patient in five]
+    assert seen == [patient.id for patient in reversed(five)]  # all match alike: the newest first
     assert previous
     too_far = await api.get(f"{P}?search=listed&page_size=2&page=4", headers=header)
     assert too_far.status_code == 404
@@ -70,6 +70,7 @@ async def test_a_row_of_a_list(api, desk, five):
         "first_name": "ZzA",
         "last_name": "Listed",
         "date_of_birth": "1988-03-14",
+        "date_of_birth_estimated": False,
         "gender": "FEMALE",
         "phone": "0712445901",
         "email": None,
@@ -86,6 +87,13 @@ async def test_ordering(api, desk, five):
     assert [row["id"] for row in found] == [patient.id for patient in reversed(five)]
 
 
+@pytest.mark.parametrize("wrong", ["page_size=101", "page=0", "page=x"])
+async def test_a_wrong_figure_in_the_address_is_refused_though_the_body_has_a_right_one(api, desk, wrong):
+    body = {"q": "zzb", "page": 1, "page_size": 1}
+    answer = await api.post(f"{P}search/?{wrong}", json=body, headers=desk)
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, [wrong.partition("=")[0]])
+
+
 async def test_search_by_address_and_by_body(api, desk, five):
     by_address = (await api.get(f"{P}search/?q=zzb", headers=desk)).json()
     by_body = (await api.post(f"{P}search/", json={"q": "zzb"}, headers=desk)).json()
@@ -99,7 +107,7 @@ async def test_a_posted_term_is_in_no_address(api, desk, five):
     second = await api.post(
         urlsplit(first["next"])._replace(scheme="", netloc="").geturl(), json={"q": "listed"}, headers=desk
     )
-    assert [row["id"] for row in second.json()["results"]] == [patient.id for patient in five[2:4]]
+    assert [row["id"] for row in second.json()["results"]] == [five[2].id, five[1].id]
 
 
 async def test_the_term_is_in_no_log(api, desk, five, capfd):
@@ -154,11 +162,80 @@ async def test_patch_of_an_older_version(api, desk, five):
              {"version": "1"}, {"version": True}, {"version": 0}, {"is_active": False}],
 )  # fmt: skip
 async def test_patch_refused(api, desk, five, body):
-    before = dump(without=("login_sessions", "refresh_tokens"))
+    before = dump(without=("login_sessions", "refresh_tokens", *TRAIL))
     answer = await api.patch(f"{P}{five[0].id}/", json=body, headers=desk)
     assert answer.status_code == 400
     assert answer.json()["errors"]
-    assert dump(without=("login_sessions", "refresh_tokens")) == before
+    assert dump(without=("login_sessions", "refresh_tokens", *TRAIL)) == before
+
+
+async def _whole(api, desk, five, **changes):
+    """The object as GET gives it, sent back with ``changes``."""
+    read = (await api.get(f"{P}{five[0].id}/", headers=desk)).json()
+    return read, await api.patch(f"{P}{five[0].id}/", json={**read, **changes}, headers=desk)
+
+
+async def test_the_whole_object_may_be_sent_back(api, desk, five):
+    read, answer = await _whole(api, desk, five)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == read  # nothing changed: not even the version
+    read, answer = await _whole(api, desk, five, phone="0723456789", address="12 Lake Road")
+    assert answer.status_code == 200, answer.text
+    assert {name: value for name, value in answer.json().items() if value != read[name]} == {
+        "phone": "0723456789",
+        "address": "12 Lake Road",
+        "version": 2,
+        "updated_at": answer.json()["updated_at"],
+    }
+
+
+async def test_what_cannot_be_changed_is_named(api, desk, five):
+    before = dump(without=("login_sessions", "refresh_tokens"))
+    wrong = {"patient_id": "LMC999999", "portal_enabled": True, "created_at": "2020-01-01T00:00:00Z"}
+    _, answer = await _whole(api, desk, five, **wrong, phone="0723456789")
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == {name: f"{name} cannot be changed." for name in wrong}
+    _, answer = await _whole(api, desk, five, name="Somebody Else", email="x", nonsense=1)
+    assert set(answer.json()["errors"]) == {"name", "email", "nonsense"}
+    assert answer.json()["errors"]["nonsense"] == "nonsense is not a known field."
+    after = dump(without=("login_sessions", "refresh_tokens"))
+    assert after["patients"] == before["patients"]
+
+
+async def test_the_whole_object_of_an_older_version_is_a_conflict(api, desk, five):
+    read = (await api.get(f"{P}{five[0].id}/", headers=desk)).json()
+    await api.patch(f"{P}{five[0].id}/", json={"phone": "0723456789"}, headers=desk)
+    answer = await api.patch(f"{P}{five[0].id}/", json={**read, "address": "12 Lake Road"}, headers=desk)
+    assert answer.status_code == 409
+
+
+async def test_what_is_on_record_and_no_rule_would_take_today_may_be_sent_back(api, desk, five):
+    with db.transaction() as session:
+        session.execute(
+            sa.update(Patient).where(PATIENTS.c.id == five[0].id).values(national_id="N/A", preferred_language="xx")
+        )
+    _, answer = await _whole(api, desk, five, phone="0723456789")
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["national_id"], answer.json()["preferred_language"]) == ("N/A", "xx")
+    answer = await api.patch(f"{P}{five[0].id}/", json={"national_id": "n / a"}, headers=desk)
+    assert answer.json()["errors"] == {"national_id": "Leave National ID empty if there is none."}
+
+
+async def test_an_external_id_is_kept_shown_found_and_unique(api, desk, five):
+    answer = await api.patch(f"{P}{five[0].id}/", json={"external_id": " OPD/2019-0041 "}, headers=desk)
+    assert answer.json()["external_id"] == "OPD/2019-0041"
+    found = (await api.get(f"{P}?search=opd20190041", headers=desk)).json()
+    assert [row["id"] for row in found["results"]] == [five[0].id]
+    body = {"first_name": "Other", "last_name": "Person", "external_id": "OPD/2019-0041"}
+    for answer in (
+        await api.post(P, json=body, headers=desk),
+        await api.patch(f"{P}{five[1].id}/", json={"external_id": "OPD/2019-0041"}, headers=desk),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "A patient with these details already exists."
+        assert answer.json()["detail"] == "Another patient has this external ID."
+    for _ in range(2):  # several may have none
+        assert (await api.post(P, json={**body, "external_id": ""}, headers=desk)).status_code == 201
 
 
 # --- verifying ------------------------------------------------------------------------------------
@@ -215,11 +292,103 @@ async def test_every_field_that_is_described_is_kept_and_answered(api, desk):
     other = {
         name: next(one for one in field.choices() if one != field.example)
         if field.kind is Kind.CHOICE
-        else {Kind.DATE: "1991-02-16", Kind.PHONE: "0733100200", Kind.EMAIL: "o@example.org"}.get(
+        else {Kind.DATE: "1991-02", Kind.PHONE: "0733100200", Kind.EMAIL: "o@example.org", Kind.TICK: False}.get(
             field.kind, f"O {name}"
         )
         for name, field in PATIENT_FIELDS.items()
     }
     changed = (await api.patch(f"{P}{made['id']}/", json=other, headers=desk)).json()
     assert {name: changed[name] for name in other} == other
-    assert trail("PATIENT_UPDATED")[-1]["metadata"]["fields"] == sorted(other)
+    assert trail("PATIENT_UPDATED")[-1]["metadata"]["fields"] == sorted(set(other) - {"single_name"})
+
+
+async def test_messages_are_allowed_unless_refused_and_no_answer_is_none(api, desk):
+    made = (await api.post(P, json={"first_name": "Zzmsg", "last_name": "A"}, headers=desk)).json()["patient"]
+    assert (made["email_allowed"], made["sms_allowed"]) == (True, True)
+    path = f"{P}{made['id']}/"
+    refused = (await api.patch(path, json={"sms_allowed": False}, headers=desk)).json()
+    assert (refused["email_allowed"], refused["sms_allowed"]) == (True, False)
+    for nothing in (None, "", "on", 1):  # least of all is it a yes
+        answer = await api.patch(path, json={"sms_allowed": nothing}, headers=desk)
+        assert (answer.status_code, list(answer.json()["errors"])) == (400, ["sms_allowed"]), nothing
+    assert (await api.get(path, headers=desk)).json()["sms_allowed"] is False
+
+
+# --- partial birth dates, people with one name ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        ({"date_of_birth": "1990-01-15"}, ("1990-01-15", False)),
+        ({"date_of_birth": "1990-01"}, ("1990-01", False)),
+        ({"date_of_birth": "1990"}, ("1990", False)),
+        ({"date_of_birth": "1990", "date_of_birth_estimated": False}, ("1990", False)),
+        ({"date_of_birth": "1990", "date_of_birth_estimated": True}, ("1990", True)),
+        ({"date_of_birth": "1990-01", "date_of_birth_estimated": True}, ("1990-01", True)),
+        ({"date_of_birth": "about 1990"}, ("1990", True)),
+        ({"date_of_birth": "Mar 1960"}, ("1960-03", False)),
+        ({"date_of_birth": None, "date_of_birth_estimated": False}, (None, False)),
+        ({"date_of_birth_estimated": False}, (None, False)),
+        ({}, (None, False)),
+    ],
+)
+async def test_a_birth_date_holds_as_much_as_is_known(api, desk, sent, answered):
+    made = await api.post(P, json={"first_name": "Zzpart", "last_name": "Born", **sent}, headers=desk)
+    assert made.status_code == 201
+    patient = made.json()["patient"]
+    seen = (await api.get(f"{P}{patient['id']}/", headers=desk)).json()
+    listed = (await api.post(f"{P}search/", json={"q": "zzpart"}, headers=desk)).json()["results"][0]
+    for shown in (patient, seen, listed):
+        assert (shown["date_of_birth"], shown["date_of_birth_estimated"]) == answered
+    back = {name: seen[name] for name in ("date_of_birth", "date_of_birth_estimated", "last_name", "single_name")}
+    same = await api.patch(f"{P}{patient['id']}/", json=back, headers=desk)
+    assert (same.status_code, same.json()["version"]) == (200, 1)  # what was read, sent back, changes nothing
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"date_of_birth": "1990-01-15", "date_of_birth_estimated": True}, "date_of_birth"),
+        ({"date_of_birth": "about 1990", "date_of_birth_estimated": False}, "date_of_birth"),
+        ({"date_of_birth": "1990-13"}, "date_of_birth"),
+        ({"date_of_birth": "35"}, "date_of_birth"),
+        ({"date_of_birth": 1990}, "date_of_birth"),
+        ({"date_of_birth": "1990", "date_of_birth_estimated": "true"}, "date_of_birth_estimated"),
+        ({"date_of_birth_estimated": True}, "date_of_birth_estimated"),
+        ({"date_of_birth_precision": "YEAR"}, "date_of_birth_precision"),
+        ({"single_name": "on"}, "single_name"),
+        ({"single_name": 1}, "single_name"),
+        ({"single_name": True}, "last_name"),
+        ({"last_name": ""}, "last_name"),
+        ({"last_name": None}, "last_name"),
+        ({"last_name": "", "single_name": False}, "last_name"),
+    ],
+)
+async def test_what_does_not_fit_together_is_refused_by_field(api, desk, five, sent, field):
+    whole = {"first_name": "Zzpart", "last_name": "Born", **sent}
+    for answer in (
+        await api.post(P, json=whole, headers=desk),
+        await api.patch(f"{P}{five[0].id}/", json=whole, headers=desk),
+    ):
+        assert answer.status_code == 400
+        assert list(answer.json()["errors"]) == [field]
+
+
+async def test_somebody_with_one_name(api, desk):
+    alone = await api.post(P, json={"first_name": "Suharto"}, headers=desk)
+    assert alone.json()["detail"] == "Last name is required."
+    made = await api.post(P, json={"first_name": "Suharto", "single_name": True}, headers=desk)
+    assert made.status_code == 201
+    patient = made.json()["patient"]
+    assert [patient[name] for name in ("name", "first_name", "last_name", "single_name")] == [
+        *("Suharto", "Suharto", ""),
+        True,
+    ]
+    path = f"{P}{patient['id']}/"
+    refused = await api.patch(path, json={"single_name": False}, headers=desk)
+    assert (refused.status_code, refused.json()["errors"]) == (400, {"last_name": "Last name is required."})
+    named = (await api.patch(path, json={"last_name": "Sastro"}, headers=desk)).json()
+    assert (named["name"], named["single_name"]) == ("Suharto Sastro", False)
+    again = (await api.patch(path, json={"single_name": True}, headers=desk)).json()
+    assert (again["name"], again["last_name"], again["single_name"]) == ("Suharto", "", True)

@@ -53,6 +53,67 @@ async def test_off_and_on(api, desk, with_portal):
     assert (await api.get(path, headers=desk)).json()["portal_enabled"] is True
 
 
+async def test_change_username(api, desk, with_portal):
+    path = f"{P}{with_portal.patient.id}/"
+    answer = await api.post(f"{path}change-portal-username/", json={"email": "Right@Example.org"}, headers=desk)
+    assert answer.status_code == 200
+    found = answer.json()
+    assert set(found) == {"success", "message", "credentials", "patient"}
+    assert found["message"] == "Portal username changed successfully"
+    assert found["credentials"]["username"] == "right@example.org"
+    assert found["patient"]["portal_enabled"] is True
+    password = found["credentials"]["temporary_password"]
+    assert sign_in(PATIENT_DOOR, "right@example.org", password).actor.must_choose_password
+    assert (await api.get(path, headers=desk)).json()["portal_username"] == "right@example.org"
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "detail"),
+    [
+        ({}, "Email is required", "Please provide a valid email address for the portal account."),
+        ({"email": " "}, "Email is required", "Please provide a valid email address for the portal account."),
+        ({"email": None}, "Email is required", "Please provide a valid email address for the portal account."),
+        ({"email": "not one"}, "Invalid email format", "Please provide a valid email address."),
+        ({"email": 5}, "Invalid email format", "Please provide a valid email address."),
+        (
+            {"email": "Taken@example.org"},
+            "Email already in use",
+            "A portal account with this email already exists. Please use a different email.",
+        ),
+        (
+            {"email": "P@example.org"},
+            "Portal account already exists",
+            "This patient already has a portal account with username: p@example.org",
+        ),
+        ({"email": "q@example.org", "phone": "0712345678"}, "Validation failed", "phone is not a known field."),
+    ],
+)
+async def test_change_username_refused(api, desk, people, with_portal, body, error, detail):
+    factories.make_patient(people.receptionist, portal_email="taken@example.org")
+    path = f"{P}{with_portal.patient.id}/change-portal-username/"
+    answer = await api.post(path, json=body, headers=desk)
+    found = answer.json()
+    assert (answer.status_code, found["success"], found["error"], found["detail"]) == (400, False, error, detail)
+    assert list(found["errors"]) == ["phone" if "phone" in body else "email"]
+    assert found.get("existing_username") == ("p@example.org" if error.startswith("Portal account") else None)
+
+
+async def test_change_username_of_no_account_or_one_that_is_off(api, desk, without, with_portal):
+    body = {"email": "right@example.org"}
+    none = await api.post(f"{P}{without.id}/change-portal-username/", json=body, headers=desk)
+    assert (none.status_code, none.json()["error"]) == (409, "No portal account")
+    await api.post(f"{P}{with_portal.patient.id}/disable-portal/", headers=desk)
+    off = await api.post(f"{P}{with_portal.patient.id}/change-portal-username/", json=body, headers=desk)
+    assert (off.status_code, off.json()["error"]) == (409, "Portal access is turned off")
+
+
+async def test_change_username_is_for_the_desk(api, as_, with_portal):
+    path = f"{P}{with_portal.patient.id}/change-portal-username/"
+    answer = await api.post(path, json={"email": "right@example.org"}, headers=as_("clinician"))
+    assert answer.status_code == 403
+    assert answer.json() == {"detail": "Only receptionists and administrators can create portal accounts."}
+
+
 @pytest.mark.parametrize("what", ["reset-portal-password", "disable-portal", "enable-portal"])
 async def test_without_an_account(api, desk, without, what):
     answer = await api.post(f"{P}{without.id}/{what}/", headers=desk)
@@ -117,7 +178,7 @@ async def test_bulk_refused(api, as_, ids):
 
 
 async def test_too_many_hashes_at_once(api, desk, without, monkeypatch):
-    monkeypatch.setattr(crypto._places, "acquire", lambda **_: False)
+    monkeypatch.setattr(crypto._known._places, "acquire", lambda **_: False)
     answer = await api.post(f"{P}{without.id}/create-portal/", json={"email": "x@example.org"}, headers=desk)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0

@@ -51,6 +51,15 @@ async def test_one_email_for_eight_patients(client, desk):
     assert number("SELECT count(*) FROM patients WHERE portal_enabled") == 1
 
 
+async def test_one_new_username_for_eight_accounts(client, desk):
+    made = [factories.make_patient(desk, portal_email=f"{letter}@example.org").patient for letter in "abcdefgh"]
+    wanted = [(f"{P}{patient.id}/change-portal-username/", {"email": "same@example.org"}) for patient in made]
+    answers = await at_once(client, wanted, bearer(desk))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 7}
+    assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"Email already in use"}
+    assert number("SELECT count(*) FROM former_usernames") == 1
+
+
 async def test_one_national_id(client, desk):
     wanted = [(P, {"first_name": "Race", "last_name": f"N{i}", "national_id": "12 34-56"}) for i in range(8)]
     answers = await at_once(client, wanted, bearer(desk))

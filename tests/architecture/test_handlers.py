@@ -12,29 +12,31 @@ from tests.security.handlers import Registry, registry
 INTENDED = {
     "AccountState": {"own:session": "load"},
     "AuditTrailState": {"audit:see": "apply clear close load open turn"},
-    "ChoosePasswordState": {"own:password": "load"},
-    "CodeState": {"public": "load"},  # what the server noted for this browser, and nothing else
     "ConfirmState": {"own:session": "load"},
     "OwnRecordState": {"own:record": "load"},
     "OwnSessionsState": {"own:session": "end load watch"},
     "PatientListState": {"patient:see": "clear load search sort_by turn watch", "patient:register": "carry_over"},
     "PortalDialogState": {
-        "portal:manage": "ask_for change_open check_email check_phone printed submit",
+        "portal:manage": "answer_slip ask_for ask_reset ask_username change_open change_username check_email"
+        " check_phone printed reset_password submit unlock",
         "own:session": "close expire",
         "public": "forget",  # only wipes the tab's own
     },
     "ProfileState": {
-        "patient:see": "load watch",
-        "patient:edit": "cancel check clear edit save",
-        "portal:manage": "ask_turn_off reset_password turn_off turn_on",
+        "patient:see": "load show_all_activity watch",
+        "patient:register": "register_relative",
+        "patient:edit": "answer_slip cancel check edit go_on put_aside save",
+        "portal:manage": "ask_turn_off turn_off turn_on",
     },
+    "PressState": {},
+    "ResumeState": {"own:session": "resume"},
     "ReceptionState": {"patient:see": "load watch"},
-    "RegistrationState": {"patient:register": "another cancel check clear load submit"},
-    "SearchState": {"patient:see": "search"},
+    "RegistrationState": {"patient:register": "another answer_slip cancel check go_on load start_empty submit"},
+    "SearchState": {"patient:see": "enter_box search list_all", "patient:register": "register_term"},
+    "Misdirected": {},
     "Refusal": {},
     "SessionBinding": {},
     "ShellState": {"own:session": "enter", "public": "show_failure"},  # constant sentences
-    "SignInState": {"public": "again load"},  # likewise
     "StaffAccountsState": {
         "staff:manage": "answer ask begin cancel change_role close create enable load open unlock watch",
     },

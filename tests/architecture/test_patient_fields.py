@@ -16,6 +16,7 @@ import pytest
 from clinic_app.api import schemas, serializers
 from clinic_app.models.patients import Patient
 from clinic_app.services.patients import repository
+from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
 from clinic_app.services.patients.views import PatientProfile, PortalStanding
 from clinic_app.services.portal.views import OwnRecord
@@ -27,8 +28,13 @@ from clinic_app.ui.registration.state import RegistrationState
 
 FORM = tuple(PatientDetails.model_fields)
 OWN = tuple(name for name in FORM if PATIENT_FIELDS[name].own)
+#: Both ticks are one fact, whose words say which of them are set.
+_CONSENT = ("email_allowed", "sms_allowed")
 #: The names stand as one, under the label *Name*.
-OWN_LABELS = tuple(LABELS[name] for name in OWN if name not in ("first_name", "last_name"))
+_NAMES = ("first_name", "last_name", "single_name")
+OWN_LABELS = (*(LABELS[name] for name in OWN if name not in (*_NAMES, *_CONSENT)), "Messages")
+#: Whether there is one name only is seen from the names: nothing stands for a last name.
+SHOWN_LABELS = (*(label for name, label in LABELS.items() if name not in ("single_name", *_CONSENT)), "Messages")
 NOW = dt.datetime(2026, 6, 16, 9, 0, tzinfo=dt.UTC)
 
 
@@ -41,7 +47,8 @@ def _value(name: str) -> Any:
     kind = PATIENT_FIELDS[name].kind
     if kind is Kind.CHOICE:
         return list(PATIENT_FIELDS[name].choices())[-1]
-    return {Kind.DATE: dt.date(1990, 1, 15), Kind.PHONE: "+254712445901"}.get(kind, f"<{name}>")
+    known = {Kind.DATE: BirthDate(dt.date(1990, 1, 15)), Kind.PHONE: "+254712445901", Kind.TICK: False}
+    return known.get(kind, f"<{name}>")
 
 
 def _filled(view: Any) -> Any:
@@ -56,6 +63,7 @@ def _filled(view: Any) -> Any:
         "updated_at": NOW,
         "portal_enabled": False,
         "is_active": True,
+        "national_id_counts": True,
         "activity": (),
         "viewings": (),
         "viewed_before": False,
@@ -95,7 +103,7 @@ PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "what a profile's form begins with": (_named(presenters.typed(_filled(PatientProfile))), FORM),
     "shown on the profile": (
         _labels([*presenters.details(_filled(PatientProfile)), *presenters.contact(_filled(PatientProfile))]),
-        tuple(LABELS.values()),
+        SHOWN_LABELS,
     ),
     "the patient's own view": (_fields(OwnRecord), OWN),
     "shown in the own record": (
@@ -124,7 +132,7 @@ def test_a_forgotten_field_is_found(place: str) -> None:
 
 def test_what_patients_do_not_see_of_themselves_is_not_in_their_view() -> None:
     assert [name for name in FORM if name in _fields(OwnRecord)] == [name for name in FORM if name in OWN]
-    assert [name for name in FORM if name not in OWN] == ["national_id"]
+    assert [name for name in FORM if name not in OWN] == ["national_id", "external_id"]
 
 
 @pytest.mark.parametrize("place", ["the inputs of the registration", "the inputs of the profile"])
@@ -146,8 +154,9 @@ def test_inputs_stand_in_the_order_of_the_list(place: str) -> None:
 def test_nothing_else_is_named_as_if_it_were_a_field(shape: Any) -> None:
     others = {
         *("create_portal_account", "portal_email", "portal_phone", "version", "id", "patient_id", "name"),
+        "date_of_birth_estimated",
         *("portal_enabled", "portal_status", "portal_username", "verification_status", "created_at", "updated_at"),
-        *("is_active", "registered_by", "portal", "access", "activity"),
+        *("is_active", "registered_by", "portal", "access", "activity", "national_id_counts"),
     }
     assert set(shape) - others == set(FORM)
 
@@ -155,6 +164,7 @@ def test_nothing_else_is_named_as_if_it_were_a_field(shape: Any) -> None:
 def test_nothing_else_is_kept_of_a_patient_but_what_the_system_sets() -> None:
     system = {
         *("id", "patient_id", "national_id_key", "portal_enabled", "is_active", "verification_status", "name_key"),
-        *("search_text", "created_at", "updated_at", "registered_by_id", "version"),
+        *("search_names", "search_keys", "created_at", "updated_at", "registered_by_id", "version"),
+        "date_of_birth_precision",
     }
     assert set(PLACES["the table"][0]) - system == set(FORM)

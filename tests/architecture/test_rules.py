@@ -162,6 +162,47 @@ def naive_queries(name: str, tree: ast.AST) -> list[int]:
     ]
 
 
+def normal_forms(name: str, tree: ast.AST) -> list[int]:
+    """One function knows Unicode's normal forms, and cuts text before it looks at it: they take quadratic time."""
+    if name == "core/text_rules.py":
+        return []
+    calls = [line for _, call, line in _calls(ast.walk(tree)) if call == "normalize"]
+    imports = [
+        node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "unicodedata"
+    ]
+    return calls + imports
+
+
+#: Libraries that take more than linear time, or much of it, and the modules that cut what they give them.
+COSTLY = {
+    "zxcvbn": {"services/accounts/guessability.py"},
+    "email_validator": {"services/patients/fields.py"},
+    "anyascii": {"core/folding.py"},
+    "phonenumbers": {
+        "core/settings.py",
+        "services/patients/phones.py",
+        "services/patients/wording.py",
+        "api/serializers.py",
+    },
+}
+
+
+def costly_libraries(name: str, tree: ast.AST) -> list[int]:
+    """What is slow with long text is asked in one place, which cuts it; zxcvbn on a thread of its own."""
+    found = []
+    for node in ast.walk(tree):
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [one.name for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""]
+        for module in modules:
+            allowed = COSTLY.get(module.partition(".")[0])
+            if allowed is not None and name not in allowed:
+                found.append(node.lineno)
+    return found
+
+
 def html_from_text(name: str, tree: ast.AST) -> list[int]:
     """Templates make HTML, where every value is escaped; no f-string does."""
     return [
@@ -184,6 +225,8 @@ RULES = {
     reflex_database: "def f():\n    with rx.session(): pass",
     create_all: "SQLModel.metadata.create_all(engine)",
     html_from_text: "page = f'<p>{name}</p>'",
+    normal_forms: "import unicodedata\nplain = unicodedata.normalize('NFKC', text)",
+    costly_libraries: "from zxcvbn import zxcvbn",
     naive_queries: "session.execute(text('SELECT ' + name))",
 }
 
@@ -234,10 +277,11 @@ def _use_cases() -> Iterator[tuple[str, ast.FunctionDef]]:
                     yield name.removeprefix("services/"), node
 
 
-#: What is told who asks without being a use case of its own: the checks themselves, and what wraps a use case.
-NOT_ASKED = {"demand", "demand_fresh", "note_refusal", "once"}
-#: Ending one's own session needs no permission: it is refused to nobody who has one.
-OWN_BUSINESS = {"end_tokens"}
+#: What is told who asks without being a use case of its own: the checks themselves, what wraps a use case,
+#: and where somebody is sent.
+NOT_ASKED = {"demand", "demand_fresh", "note_refusal", "note_or_count_refusal", "once", "start"}
+#: Ending one's own session, and what became of one's own press, need no permission: others' cannot be named.
+OWN_BUSINESS = {"end_tokens", "outcome", "happened", "mark_seen"}
 #: Refuses by itself everybody but the command line in demo mode.
 DEMO = {"seed_demo"}
 
@@ -269,3 +313,14 @@ def test_every_use_case_asks_whether_it_may_before_anything_else():
         if function.name not in NOT_ASKED | OWN_BUSINESS | DEMO and not asks(module, function)
     ]
     assert silent == []
+
+
+def test_cookies_are_read_in_one_way_only():
+    """``cookies.sent``: documents, forms and sockets must not differ about which of two cookies counts."""
+
+    def rule(name: str, tree: ast.Module) -> Iterator[int]:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr == "cookies" and ast.unparse(node.value) != "core":
+                yield node.lineno
+
+    assert _breaches(rule) == []

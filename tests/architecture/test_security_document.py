@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from clinic_app.api import rates
-from clinic_app.core import crypto, paging
+import rxconfig
+from clinic_app.core import budget, crypto, paging
 from clinic_app.core.settings import Settings
 from clinic_app.models.accounts import Role
-from clinic_app.services import access, idempotency
+from clinic_app.services import access, idempotency, rates
 from clinic_app.services.accounts import (
     blocklist,
     drafts,
     flash,
+    guessability,
+    known_devices,
     one_time_codes,
     passwords,
     sessions,
@@ -28,8 +30,9 @@ from clinic_app.services.accounts import (
     tokens,
 )
 from clinic_app.services.audit import anchor, authorization
+from clinic_app.services.audit import refusals as refusal_counts
 from clinic_app.ui.portal_dialog import state as portal_dialog
-from clinic_app.web import event_socket, exchange
+from clinic_app.web import event_budget, event_socket, open_sockets, own_account, refusals
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -90,13 +93,20 @@ def figures() -> dict[str, str]:
         "temporary password, on the screen": f"{portal_dialog.SHOWN_MINUTES} minutes",
         "wrong passwords for one account": f"{sign_in_throttle.PER_ACCOUNT} {window}",
         "wrong passwords for one account from one address": f"{sign_in_throttle.PER_ACCOUNT_AND_ADDRESS} {window}",
-        "wrong passwords from one address": f"{sign_in_throttle.PER_ADDRESS} {window}",
+        "wrong passwords from one address, or one IPv6 /64": f"{sign_in_throttle.PER_ADDRESS} {window}",
+        "wrong passwords from one IPv6 /48": f"{sign_in_throttle.PER_NETWORK} {window}",
         "wrong passwords altogether": f"{sign_in_throttle.ALTOGETHER} {window}",
         "waiting after that": f"1 to {sign_in_throttle.LONGEST_WAIT_MINUTES} minutes, doubling",
-        "wrong passwords in a row until only a reset helps": str(sign_in_throttle.HARD_STOP),
+        "held up before that, from half of a limit that many share": (
+            f"up to {sign_in_throttle.LONGEST_DELAY:g} seconds"
+        ),
+        "wrong passwords in a row until strangers are refused": str(sign_in_throttle.HARD_STOP),
+        "wrong passwords from a browser that signed in before": f"{sign_in_throttle.PER_DEVICE} {window}",
+        "such a browser is known": f"{known_devices.LIFE.days} days, {known_devices.AT_MOST} for each account",
+        "wrong passwords when confirming, for each session": f"{sign_in_throttle.PER_SESSION} {window}",
         "authentication code": f"{one_time_codes.DIGITS} digits, {one_time_codes.STEP} seconds, once",
         "recovery codes": f"{one_time_codes.CODES_AT_ONCE}, once each",
-        "wrong codes for one account": f"{sign_in_throttle.CODES_PER_ACCOUNT} {window}",
+        "wrong codes for one account, browser or session": f"{sign_in_throttle.CODES_PER_ACCOUNT} {window}",
         "time and tries for the code at sign-in": (
             f"{minutes(signing_in.SECOND_STEP)} minutes, {signing_in.SECOND_STEP_TRIES} tries"
         ),
@@ -114,13 +124,34 @@ def figures() -> dict[str, str]:
         "API calls of one account": rates.FIGURES["any"],
         "registrations of one account": rates.FIGURES["register"],
         "searches of one account": rates.FIGURES["search"],
+        "answers to one account while it types": rates.FIGURES["typing"],
+        "pages of the register to one account": f"{default('list_pages_per_hour')}/hour",
         "portal accounts by one account": rates.FIGURES["portal"],
+        "passwords judged for one account": (
+            f"{guessability.A_SECOND} a second, {guessability.AT_ONCE} at once, in one worker"
+        ),
+        "refusals of one session that leave an event each": f"{refusal_counts.EACH} of one permission in a minute",
+        "addresses whose refusals are counted apart": f"{refusal_counts.SOURCES} in a minute",
+        "counts of refusals that a crash loses": f"those of {refusal_counts.EVERY:g} seconds",
         "repeated request remembered": f"{minutes(idempotency.LIFE) // 60} hours",
         "half-filled form kept": f"{minutes(drafts.LIFE) // 60} hours, encrypted",
+        "half-filled forms of one account": (
+            f"{drafts.KEPT_AT_MOST}, of {drafts.LONGEST:,} characters; "
+            f"saved {own_account.DRAFTS_PER_SECOND} times a second"
+        ),
+        "page state after a page is closed": f"{rxconfig.config.redis_token_expiration} seconds",
+        "events of one page": (
+            f"{default('events_per_second')} a second, {default('events_per_second') * budget.AT_ONCE} at once; "
+            f"all pages of a session {'twice' if event_budget.PAGES == 2 else event_budget.PAGES} that"
+        ),
+        "events of one session handed on": f"{default('events_per_second') * event_budget.FASTER:g} a second",
+        "no new line after a flood": f"{open_sockets.REST:g} seconds",
         "message on the event socket": f"{event_socket.SOCKET_LIMIT // 1024} KiB",
-        "body of a request": f"{exchange.BODY_LIMIT // 1024} KiB",
+        "body of a request": f"{refusals.BODY_LIMIT // 1024} KiB, whole within {default('body_seconds')} seconds",
+        "requests of one address in work": f"{default('requests_per_address')} in one worker",
+        "open pages": f"{default('tabs_per_session')} of one session, {default('tabs_per_address')} at one address",
         "rows of one page of a list": str(paging.PAGE_SIZE_AT_MOST),
-        "note of a refused sign-in": f"{int(flash.LIFE.total_seconds())} seconds",
+        "note of a refused form": f"{int(flash.LIFE.total_seconds())} seconds",
         "anchor of the audit trail": f"{minutes(anchor.EVERY)} minutes or {anchor.EVENTS} events",
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Request, expect, sync_playwright
 
 from clinic_app.core import db
 from clinic_app.models.accounts import Account
@@ -21,20 +21,27 @@ from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions
 from clinic_app.services.patients.views import Registered
 from tests import factories
-from tests.browser.serving import DEMO_PASSWORD, ROOT, Server, bound
+from tests.browser.checkers import Checkers
+from tests.browser.looking import Looks
+from tests.browser.serving import DEMO_PASSWORD, Server, bound
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run --mute-audio"
+    "--disable-sync --no-first-run --mute-audio --process-per-site"  # see Profiles
 ).split()
-ARTEFACTS = ROOT / ".artefacts"
-PATIENCE_MS = 10_000
+PATIENCE_MS = 20_000
+#: For what is promised within a second: other work on this machine may make it late, but what a page asks by itself
+#: every 30 seconds would come later still.
+SOON_MS = 8_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``make pictures``."""
+    """``make pictures``, and the checkers that are asked by hand."""
     parser.addoption("--pictures", action="store_true", help="draw every page and state into .artefacts/screens")
+    parser.addoption(
+        "--checkers", type=Path, help="node_modules with html_codesniffer and accessibility-checker-engine"
+    )
 
 
 def _chromium() -> str | None:
@@ -79,6 +86,82 @@ def new_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made.stop()
 
 
+#: The browser reports every document that is answered with an error. A refused form is one of ours, in words.
+REFUSED_FORM = re.compile(
+    r"error: Failed to load resource: .* status of (400|410|429|503) .*"
+    r"/(login|login/code|login/recovery-code|choose-password|patient-portal/login|patient-portal/change-password)\)"
+)
+
+#: And how a page learns that its session is over: the line is closed and refused, and it asks why. Then it leaves,
+#: perhaps with another line on its way.
+SESSION_OVER = re.compile(
+    r"error: (Failed to load resource: .* status of 401 .*/auth/session\)"
+    r"|WebSocket connection to .* response code: 403.*)"
+    r"|warning: WebSocket connection to .* WebSocket is closed before the connection is established.*"
+)
+
+#: Counts what the server has sent to the page, before any script of the page runs.
+COUNTING = """
+window.heardOf = 0;
+window.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener("message", (event) => { if (String(event.data).startsWith("42")) window.heardOf += 1; });
+  }
+};
+"""
+DRAWN = "!document.querySelector('clinic-shell') && (!window.__reactRouterContext || window.heardOf > 0)"
+
+
+_WITHOUT_SCRIPTS: list[Page] = []
+
+
+def drawn(page: Page) -> None:
+    """Wait until the page stands in place of its shell and the server has told it what to show: then it can be used."""
+    if page in _WITHOUT_SCRIPTS:
+        return  # nothing is drawn there; only plain pages can be used
+    until = time.monotonic() + 3 * PATIENCE_MS / 1000
+    while time.monotonic() < until:  # not wait_for_function: it evaluates text in the page, which the policy forbids
+        with contextlib.suppress(Error):  # on the way to another page
+            if page.evaluate(DRAWN):
+                return
+        page.wait_for_timeout(10)
+    raise AssertionError(f"{page.url} was not drawn")
+
+
+#: What the browser says when a page was already on its way elsewhere: a person would simply press once more.
+ON_ITS_WAY = re.compile(r"Not attached to an active page|interrupted by another navigation|net::ERR_ABORTED")
+
+
+def _leaves(dialog: Dialog) -> None:
+    """Leave when the browser asks. Playwright itself may answer when the page is gone, which ends its driver."""
+    with contextlib.suppress(Error):
+        dialog.accept()
+
+
+def _waits(page: Page) -> None:
+    """Whoever opens or reloads ``page`` goes on when it can be used; ``until=False`` goes on at once."""
+    for name in ("goto", "reload"):
+        load = getattr(page, name)
+
+        def loaded(*given: Any, until: bool = True, load: Callable[..., Any] = load, **options: Any) -> Any:
+            deadline = time.monotonic() + PATIENCE_MS / 1000
+            while True:
+                try:
+                    answer = load(*given, **options)
+                    break
+                except Error as error:
+                    if not until or not ON_ITS_WAY.search(str(error)) or time.monotonic() > deadline:
+                        raise
+                page.wait_for_load_state()
+                page.wait_for_timeout(100)
+            if until:
+                drawn(page)
+            return answer
+
+        setattr(page, name, loaded)
+
+
 class Watch:
     """What a page complained about."""
 
@@ -102,7 +185,8 @@ class Watch:
     @property
     def unexpected(self) -> list[str]:
         """Complaints nobody expected."""
-        return [text for text in self.complaints if not any(part in text for part in self._expected)]
+        left = [text for text in self.complaints if not (REFUSED_FORM.fullmatch(text) or SESSION_OVER.match(text))]
+        return [text for text in left if not any(part in text for part in self._expected)]
 
 
 @pytest.fixture
@@ -151,44 +235,59 @@ def clinic(server: Server) -> Iterator[Clinic]:
         yield Clinic(server)
 
 
+#: How large a page is unless a test says otherwise.
+SIZE = (1280, 860)
+
+
 class Profiles:
     """Browser profiles, used again by later tests: a fresh one would load and compile every script anew.
 
-    Nothing is carried over. Whoever takes one finds no cookie and no storage, and whoever gives one back has left no
-    page open and nothing still to be saved. Two that are open at the same time are never the same.
+    Each keeps one empty page of the site, so that the process behind it lives on with what it has compiled: that halves
+    what opening a page costs. Nothing else is carried over. Whoever takes one finds no cookie and no storage, and
+    whoever gives one back has left no page of theirs and nothing still to be saved. Two that are open at the same time
+    are never the same.
     """
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        self._free: dict[tuple[Any, ...], list[BrowserContext]] = defaultdict(list)
-        self._keys: dict[BrowserContext, tuple[Any, ...]] = {}
+        self._free: dict[str, list[BrowserContext]] = defaultdict(list)
+        self._sites: dict[BrowserContext, str] = {}
+        self._keepers: dict[BrowserContext, Page] = {}
 
-    def take(self, url: str, size: tuple[int, int], scheme: str, **options: Any) -> BrowserContext:
-        """A profile of nobody. One with ``options`` of its own is used once."""
-        key = (url, size, scheme)
-        if self._free[key] and not options:
-            return self._free[key].pop()
+    def take(self, url: str, *, fresh: bool = False, **options: Any) -> BrowserContext:
+        """A profile of nobody. One that is ``fresh``, as measurements need it, or has ``options`` is used once."""
+        used_once = fresh or bool(options)
+        if self._free[url] and not used_once:
+            return self._free[url].pop()
         made = self._browser.new_context(
             base_url=url,
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme=scheme,  # type: ignore[arg-type]
+            viewport={"width": SIZE[0], "height": SIZE[1]},
+            color_scheme="light",
             reduced_motion="reduce",
             **options,
         )
         made.set_default_timeout(PATIENCE_MS)
-        if not options:
-            self._keys[made] = key
+        made.add_init_script(COUNTING)
+        if not used_once:
+            self._sites[made] = url
+            self._keepers[made] = made.new_page()
+            self._keepers[made].goto("/healthz")
         return made
+
+    def pages(self, context: BrowserContext) -> list[Page]:
+        """The pages a test has opened in it."""
+        return [page for page in context.pages if page is not self._keepers.get(context)]
 
     def give_back(self, context: BrowserContext) -> None:
         """Close its pages and forget whose it was."""
-        for page in context.pages:
-            page.close()
-        if context not in self._keys:
+        if context not in self._sites:
             context.close()
             return
+        for page in self.pages(context):
+            page.close()
+        context.set_offline(False)  # a test that failed in between took the line away from all after it
         context.clear_cookies()
-        self._free[self._keys[context]].append(context)
+        self._free[self._sites[context]].append(context)
 
 
 @pytest.fixture(scope="package")
@@ -206,7 +305,7 @@ class Drafts:
     def page(self, page: Page) -> None:
         """Follow what ``page`` saves."""
         page.on("request", lambda one: self._under_way.add(one) if "/auth/draft/" in one.url else None)
-        page.on("requestfinished", lambda one: self._under_way.discard(one))
+        page.on("response", lambda one: self._under_way.discard(one.request))  # nobody reads what it says
         page.on("requestfailed", lambda one: self._under_way.discard(one))
 
     def end(self, page: Page) -> None:
@@ -216,6 +315,13 @@ class Drafts:
         until = time.monotonic() + PATIENCE_MS / 1000
         while any(one.frame.page == page for one in self._under_way) and time.monotonic() < until:
             page.wait_for_timeout(10)
+
+
+@pytest.fixture
+def looks(pytestconfig: pytest.Config) -> Looks:
+    """Says whether a page is accessible and fits."""
+    folder = pytestconfig.getoption("checkers")
+    return Looks(pytestconfig.getoption("pictures"), Checkers(folder) if folder else None)
 
 
 Opener = Callable[..., Page]
@@ -234,16 +340,17 @@ def open_page(profiles: Profiles, server: Server, watch: Watch) -> Iterator[Open
         who: str = "",
         path: str = "",
         *,
-        width: int = 1280,
-        height: int = 860,
+        width: int = SIZE[0],
+        height: int = SIZE[1],
         dark: bool = False,
         context: BrowserContext | None = None,
         at: Server = server,
+        fresh: bool = False,
         **options: Any,
     ) -> Page:
-        fresh = context is None
+        another_tab = context is not None
         if context is None:
-            context = profiles.take(at.url, (width, height), "dark" if dark else "light", **options)
+            context = profiles.take(at.url, fresh=fresh, **options)
             contexts.append(context)
         if who:
             with bound(at):
@@ -254,10 +361,18 @@ def open_page(profiles: Profiles, server: Server, watch: Watch) -> Iterator[Open
             cookie = {"name": "clinic_session", "value": token, "url": at.url, "httpOnly": True, "sameSite": "Strict"}
             context.add_cookies([cookie])  # type: ignore[list-item]
         page = context.new_page()
-        if fresh:
+        if (width, height) != SIZE:
+            page.set_viewport_size({"width": width, "height": height})
+        if dark:
+            page.emulate_media(color_scheme="dark")
+        if not another_tab:
             cdp = context.new_cdp_session(page)
             cdp.send("Storage.clearDataForOrigin", {"origin": at.url, "storageTypes": "local_storage,indexeddb"})
             cdp.detach()
+        if options.get("java_script_enabled") is False:
+            _WITHOUT_SCRIPTS.append(page)
+        _waits(page)
+        page.on("dialog", _leaves)
         watch.page(page)
         drafts.page(page)
         if path:
@@ -265,7 +380,8 @@ def open_page(profiles: Profiles, server: Server, watch: Watch) -> Iterator[Open
         return page
 
     yield opened
-    for page in [page for context in contexts for page in context.pages]:
+    _WITHOUT_SCRIPTS.clear()
+    for page in [page for context in contexts for page in profiles.pages(context)]:
         drafts.end(page)
     for context in contexts:
         profiles.give_back(context)
@@ -273,12 +389,28 @@ def open_page(profiles: Profiles, server: Server, watch: Watch) -> Iterator[Open
         at.end_session(token)
 
 
+def until(true: Callable[[], Any]) -> None:
+    """Wait for something in the database."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def begin_edit(page: Page, section: str) -> None:
+    """*Edit*; the cursor comes with the form, and what is typed before would be written there."""
+    page.get_by_role("button", name=f"Edit {section}").click()
+    expect(page.locator("form[data-draft^='profile-'] :focus")).to_have_count(1)
+
+
 def sign_in(page: Page, username: str = "receptionist", password: str = DEMO_PASSWORD) -> None:
     """By the form, as people do."""
     page.goto("/login")
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in").click()
+    drawn(page)
 
 
 def patient_sign_in(page: Page, email: str, password: str) -> None:
@@ -286,7 +418,9 @@ def patient_sign_in(page: Page, email: str, password: str) -> None:
     page.goto("/patient-portal/login")
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in").click()
+    drawn(page)
 
 
 def focused(page: Page) -> str:

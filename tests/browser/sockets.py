@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import socketio
+from socketio.exceptions import SocketIOError
 
 ROOT_STATE = "reflex___state____state"
 HYDRATE = f"{ROOT_STATE}.hydrate"
@@ -34,14 +35,19 @@ class Tab:
         self._client.on("new_token", self._renamed, namespace="/_event")
 
     async def __aenter__(self) -> Tab:
-        await self._client.connect(
-            f"{self.url}/_event?token={self.token}",
-            transports=["websocket"],
-            namespaces=["/_event"],
-            socketio_path="/_event",
-            headers=self._headers,
-            wait_timeout=10,
-        )
+        try:
+            await self._client.connect(
+                f"{self.url}/_event?token={self.token}",
+                transports=["websocket"],
+                namespaces=["/_event"],
+                socketio_path="/_event",
+                headers=self._headers,
+                wait_timeout=10,
+            )
+        except SocketIOError:
+            if self._client.eio.http is not None:  # the library leaves it open where it is refused
+                await self._client.eio.http.close()
+            raise
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -64,7 +70,19 @@ class Tab:
         """Fire whatever, in place of an event."""
         await self._client.emit("event", data, namespace="/_event")
 
-    async def settled(self, patience: float = 10.0) -> None:
+    async def send_text(self, text: str) -> None:
+        """Fire a message below the event protocol."""
+        await self._client.eio.send(text[1:] if text.startswith("4") else text)
+
+    def on(self, name: str, told: Callable[[], Any]) -> None:
+        """Call ``told`` when the server sends the message ``name``."""
+
+        async def answer(*_: Any) -> None:
+            told()
+
+        self._client.on(name, answer, namespace="/_event")
+
+    async def settled(self, patience: float = 30.0) -> None:
         """Wait until everything sent so far has been answered: a tab's events are taken in their order."""
         for _ in range(2):  # the second one also waits for what the first round has set off
             self._fences += 1

@@ -61,9 +61,12 @@ def test_a_password_that_is_not_good_enough_is_told_why(open_page, clinic, new, 
     _choose(page, new, again)
     field = page.get_by_label(label, exact=True)
     expect(field).to_have_accessible_description(re.compile(re.escape(sentence)))
+    expect(page.locator("#error-summary")).to_be_focused()
+    expect(page).to_have_title("Error: Choose your password · Lakeside Medical Centre")
+    page.get_by_role("alert").get_by_role("link", name=sentence).click()
     expect(field).to_be_focused()
     expect(page.get_by_label("New password", exact=True)).to_have_value("")  # a password is never sent back
-    page.reload()
+    page.goto("/patient-portal/change-password")
     expect(page.get_by_role("heading", name="Choose your password")).to_be_visible()
 
 
@@ -113,13 +116,15 @@ def test_my_record_shows_the_patients_own_details_and_who_looked(open_page, clin
 def test_a_second_patient_in_the_same_browser_sees_nothing_of_the_first(open_page, clinic):
     clinic.with_own_password("first.here@example.org", first_name="Firsthere", last_name="Person")
     clinic.with_own_password("second.here@example.org", first_name="Secondhere", last_name="Person")
-    page = open_page()
-    patient_sign_in(page, "first.here@example.org", factories.OWN_PASSWORD)
-    expect(page.get_by_text("Hello, Firsthere.")).to_be_visible()
-    tab = page.evaluate("sessionStorage.getItem('token')")
-    page.goto("/patient-portal/login")
+    first = open_page(path="/patient-portal/login")
+    page = open_page(path="/patient-portal/login", context=first.context)  # from before anybody signed in
+    patient_sign_in(first, "first.here@example.org", factories.OWN_PASSWORD)
+    expect(first.get_by_text("Hello, Firsthere.")).to_be_visible()
+    tab = first.evaluate("sessionStorage.getItem('token')")
     page.evaluate("(token) => sessionStorage.setItem('token', token)", tab)
-    patient_sign_in(page, "second.here@example.org", factories.OWN_PASSWORD)
+    page.get_by_label("Email").fill("second.here@example.org")
+    page.get_by_label("Password").fill(factories.OWN_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("Hello, Secondhere.")).to_be_visible()
     assert "Firsthere" not in page.content()
 

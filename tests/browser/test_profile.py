@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.profile import update_patient
 from tests import factories
-from tests.browser.conftest import patient_sign_in
+from tests.browser.conftest import begin_edit, patient_sign_in
 
 STALE = "Somebody else changed this record while you were editing. Nothing you typed is lost."
 
@@ -27,8 +26,7 @@ def _section(page: Page, title: str):
 
 
 def _edit(page: Page, title: str):
-    _section(page, title).get_by_role("button", name=re.compile("^Edit")).click()
-    expect(page.get_by_role("button", name="Save changes")).to_be_visible()
+    begin_edit(page, title.lower())
 
 
 def test_four_sections_and_a_title_without_the_name(open_page, clinic):
@@ -89,27 +87,26 @@ def test_cancel_keeps_the_record_as_it_was(open_page, clinic):
     assert "Thrown Away" not in page.locator("main").inner_text()
 
 
-@pytest.mark.parametrize(
-    ("title", "label", "value", "sentence"),
-    [
+def test_a_mistake_is_told_at_its_field_and_the_form_stays(open_page, clinic, subtests):
+    clinic.patient(national_id="CLASH-9")
+    page = _profile(open_page, clinic.patient())
+    for title, label, value, sentence in (
         ("Patient Details", "Last name", " ", "Last name is required."),
         ("Patient Details", "Date of birth", "31/2/1990", "Date of birth must be a real date, for example 31 3 1980."),
         ("Patient Details", "National ID", "CLASH 9", "A patient with this national ID already exists."),
         ("Contact Information", "Email", "x@", "Email must be an email address, for example name@example.com."),
-    ],
-)
-def test_a_mistake_is_told_at_its_field_and_the_form_stays(open_page, clinic, title, label, value, sentence):
-    if not clinic.sql("SELECT 1 FROM patients WHERE national_id = 'CLASH-9'"):
-        clinic.patient(national_id="CLASH-9")
-    page = _profile(open_page, clinic.patient())
-    _edit(page, title)
-    field = page.get_by_label(label, exact=True)
-    field.fill(value)
-    page.get_by_role("button", name="Save changes").click()
-    expect(page.get_by_role("heading", name="There is a problem")).to_be_visible()
-    expect(field).to_have_accessible_description(re.compile(re.escape(sentence)))
-    expect(field).to_be_focused()
-    expect(field).to_have_value(value)
+    ):
+        with subtests.test(label=label):
+            _edit(page, title)
+            field = page.get_by_label(label, exact=True)
+            field.fill(value)
+            page.get_by_role("button", name="Save changes").click()
+            expect(page.get_by_role("heading", name="There is a problem")).to_be_visible()
+            expect(field).to_have_accessible_description(re.compile(re.escape(sentence)))
+            expect(field).to_be_focused()
+            expect(field).to_have_value(value)
+            page.get_by_role("button", name="Cancel").click()
+            expect(page.get_by_role("button", name="Save changes")).to_have_count(0)
 
 
 def test_a_slow_press_on_save_is_not_lost_to_the_sentence_under_the_field_one_leaves(open_page, clinic):
@@ -159,7 +156,7 @@ def test_what_another_desk_changes_is_shown_but_never_under_the_hands_of_who_edi
 
 def test_no_such_patient_is_said_plainly(open_page, clinic):
     page = open_page("receptionist")
-    for number in ("LMC999999", "nonsense", "1"):
+    for number in ("LMC999999", "nonsense", "999999999", "ABC1"):
         page.goto(f"/patients/{number}")
         expect(page.get_by_role("heading", name="No patient has this number", level=1)).to_be_visible()
 
@@ -170,6 +167,11 @@ def test_the_three_turns_of_an_account_from_the_profile(open_page, clinic):
     access = _section(page, "Portal Access")
     expect(access).to_contain_text("Portal access is enabled for this patient")
     access.get_by_role("button", name="Reset temporary password").click()
+    asked = page.get_by_role("dialog", name="Reset temporary password?")
+    expect(asked).to_contain_text(f"For {done.patient.name}, {done.patient.patient_id}")
+    expect(asked).to_contain_text("replaces the password that the patient has chosen")
+    expect(asked.get_by_role("button", name="Cancel")).to_be_focused()
+    asked.get_by_role("button", name="Reset temporary password").click()
     dialog = page.get_by_role("dialog", name="Temporary password reset")
     password = dialog.get_by_role("textbox", name="Temporary Password").input_value()
     dialog.get_by_role("button", name="Close").click()

@@ -169,8 +169,15 @@ def test_a_new_password_is_required(amina, nothing):
 
 
 def test_both_spellings_must_be_the_same(amina):
-    assert _refused(amina[1], GOOD, GOOD + " ") == {"confirm_password": "The two passwords are not the same."}
+    assert _refused(amina[1], GOOD, GOOD + "x") == {"confirm_password": "The two passwords are not the same."}
     assert _refused(amina[1], GOOD, "") == {"confirm_password": "The two passwords are not the same."}
+
+
+def test_blanks_at_both_ends_of_ones_own_password_do_not_count(clock, amina):
+    choose_password(amina[1].actor, f"  {GOOD}\u00a0", f"{GOOD} ", session_token_hash=crypto.digest(amina[1].token))
+    for typed in (GOOD, f" {GOOD}", f"{GOOD}\u200b\n"):
+        assert sign_in(PATIENT_DOOR, "teal.heron@example.com", typed).actor.name
+    assert _refused(amina[1], "   ", "   ") == {"new_password": "New password is required."}
 
 
 @pytest.mark.asvs("6.4.1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -14,6 +16,8 @@ import clinic_app.models  # noqa: F401  makes the tables known
 from alembic import command
 from clinic_app.core import db, migrations
 from clinic_app.services.audit import chain
+from clinic_app.services.patients.birth_dates import BirthDate
+from clinic_app.services.patients.profile import reread_patient
 from tests import factories
 from tests.conftest import ROOT
 from tests.db import tools
@@ -83,6 +87,54 @@ def test_going_up_twice_changes_nothing(own_database, config):
     command.upgrade(config, "head")
     assert _shape(own_database) == built
     assert tools.dump() == before
+
+
+def test_dates_and_names_of_the_version_before_are_whole(own_database, config):
+    desk = factories.make_staff()
+    known = factories.make_patient(desk, first_name="Known", date_of_birth="15/1/1990").patient
+    dash = factories.make_patient(desk, first_name="Suharto", last_name="-", date_of_birth="").patient
+    command.downgrade(config, "0004_preferred_language")
+    columns = {column["name"] for column in sa.inspect(own_database).get_columns("patients")}
+    assert not {"date_of_birth_precision", "single_name"} & columns
+    before = tools.raw("SELECT * FROM patients ORDER BY id")
+    command.upgrade(config, "head")
+    shown = [reread_patient(desk, one.id) for one in (known, dash)]
+    assert [one.date_of_birth for one in shown] == [BirthDate(dt.date(1990, 1, 15)), None]
+    assert [(one.name, one.single_name) for one in shown] == [(known.name, False), ("Suharto -", False)]
+    assert {row[0] for row in tools.raw("SELECT date_of_birth_precision FROM patients")} == {"DAY"}
+    command.downgrade(config, "0004_preferred_language")
+    assert tools.raw("SELECT * FROM patients ORDER BY id") == before
+
+
+def test_partial_dates_and_people_with_one_name_survive_the_way_back(own_database, config):
+    desk = factories.make_staff()
+    for number, typed in enumerate(("1960", "Mar 1960", "about 1991", "15 Jan 1990", "")):
+        factories.make_patient(desk, first_name=f"P{number}", last_name="", single_name=True, date_of_birth=typed)
+    command.downgrade(config, "0004_preferred_language")
+    rows = tools.raw("SELECT first_name, last_name, date_of_birth FROM patients ORDER BY id")
+    days = ["1960-01-01", "1960-03-01", "1991-01-01", "1990-01-15", "None"]
+    assert [(row[0], row[1], str(row[2])) for row in rows] == [
+        (f"P{number}", "", day) for number, day in enumerate(days)
+    ]
+    command.upgrade(config, "head")
+    assert chain.verify().ok
+
+
+def test_who_is_registered_already_may_be_sent_messages(own_database, config):
+    desk = factories.make_staff()
+    refusing = factories.make_patient(desk, email_allowed="", sms_allowed="").patient
+    other = factories.make_patient(desk).patient
+    assert (reread_patient(desk, refusing.id).email_allowed, reread_patient(desk, refusing.id).sms_allowed) == (0, 0)
+    command.downgrade(config, "0009_draft_instances")
+    columns = {column["name"] for column in sa.inspect(own_database).get_columns("patients")}
+    assert not {"email_allowed", "sms_allowed"} & columns
+    before = tools.raw("SELECT * FROM patients ORDER BY id")
+    command.upgrade(config, "head")
+    for one in (refusing, other):
+        shown = reread_patient(desk, one.id)
+        assert (shown.email_allowed, shown.sms_allowed, shown.version) == (True, True, 1)
+    command.downgrade(config, "0009_draft_instances")
+    assert tools.raw("SELECT * FROM patients ORDER BY id") == before
 
 
 def test_the_tables_are_what_the_migrations_build(engine):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import threading
 
 import pytest
 import sqlalchemy as sa
 
-from clinic_app.core import db
+from clinic_app.core import db, waiting_room
 from clinic_app.core.errors import TooManyAttempts
 from clinic_app.services.access import Actor
+from clinic_app.services.accounts import drafts
 from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, sign_in
 from clinic_app.services.audit import chain
@@ -181,8 +183,8 @@ def test_edits_of_different_fields_without_a_version_are_all_kept(grace):
         "OTHER",
         5,
     )
-    assert "zed" in row.search_text
-    assert "0733100200" in row.search_text
+    assert " zed " in row.search_names
+    assert " 0733100200 " in row.search_keys
 
 
 def test_resets_and_switches_at_once_leave_one_password_and_flags_that_agree(grace):
@@ -213,10 +215,15 @@ def test_resets_and_switches_at_once_leave_one_password_and_flags_that_agree(gra
 # --- guessing -----------------------------------------------------------------------------------
 
 
-def _guess(address: str, password: str = "wrong"):
+def _guess(address: str, password: str = "wrong", device: str = ""):
+    """One try from ``address``, which waits for its turn as it would at the doors."""
+
+    async def ask(waited: float):
+        return await asyncio.to_thread(sign_in, STAFF_DOOR, "grace", password, device=device, waited=waited)
+
     def job():
         with tools.from_address(address):
-            return sign_in(STAFF_DOOR, "grace", password)
+            return asyncio.run(waiting_room.patiently(ask))
 
     return job
 
@@ -233,7 +240,18 @@ def test_sixteen_who_guess_at_once_get_no_more_checks_than_the_limit(grace, hash
     }
     assert len(tools.trail("SIGN_IN_FAILED")) == allowed
     assert len(tools.trail("SIGN_IN_BLOCKED")) == 1
+    assert tools.number("SELECT sum(pending) FROM sign_in_limits") == 0
     assert chain.verify().ok
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new browsers", "one known browser"])
+def test_right_passwords_at_once_from_one_address_are_none_too_many(grace, known):
+    device = _guess("198.51.100.1", factories.PASSWORD)().device if known else ""
+    for _ in range(2):
+        results = tools.at_once(*[_guess("198.51.100.1", factories.PASSWORD, device)] * (12 if known else 8))
+        assert set(_kinds(results)) == {"SignedIn"}, results
+    assert tools.number("SELECT coalesce(sum(failures) + sum(pending), 0) FROM sign_in_limits") == 0
+    assert tools.number("SELECT count(*) FROM known_devices") == (1 if known else 16)
 
 
 def test_right_passwords_at_once_all_sign_in_even_when_the_hash_is_made_anew(grace, change_setting):
@@ -301,3 +319,47 @@ def test_reading_sees_one_moment_and_keeps_nothing_that_was_written_in_it(grace)
     with db.reading() as session:
         session.execute(sa.text("UPDATE accounts SET full_name = 'Somebody'"))
     assert tools.number("SELECT count(*) FROM accounts WHERE full_name = 'Somebody'") == 0
+
+
+def test_one_name_and_a_last_name_at_the_same_moment_agree_in_the_end(grace):
+    number = factories.make_patient(grace, first_name="Suharto").patient.id
+    for _ in range(4):
+        edits = [{"single_name": True}, {"last_name": "Sastro"}, {"single_name": False}, {"first_name": "Soeharto"}] * 2
+        results = tools.at_once(*[lambda e=e: update_patient(grace, number, PatientUpdate.parse(e)) for e in edits])
+        assert {type(one).__name__ for one in results} <= {"PatientProfile", "InvalidInput"}
+        last_name, single = tools.raw("SELECT last_name, single_name FROM patients WHERE id = :id", id=number)[0]
+        assert bool(single) == (last_name == "")
+    assert chain.verify().ok
+
+
+# --- half-filled forms ----------------------------------------------------------------------------
+
+
+def test_of_eight_tabs_that_go_on_with_one_draft_one_gets_it(grace):
+    drafts.save_draft(grace, "registration", "a" * 32, {"first_name": "Only one"})
+    got = tools.at_once(*[lambda: drafts.continue_draft(grace, "registration", "a" * 32)] * EIGHT)
+    assert _kinds(got) == {"Draft": 1, "NoneType": EIGHT - 1}
+    (taken,) = [each for each in got if each is not None]
+    assert [each.instance for each in drafts.offered_drafts(grace, "registration")] == [taken.instance]
+
+
+def test_tabs_that_type_at_once_keep_their_own_and_no_more_than_the_limit(grace):
+    for number in range(drafts.KEPT_AT_MOST - 1):
+        drafts.save_draft(grace, "registration", f"{number:032x}", {"first_name": "Before"})
+    tabs = [f"{number:032x}" for number in range(1000, 1000 + EIGHT)]
+    jobs = [lambda tab=tab: drafts.save_draft(grace, "registration", tab, {"first_name": tab}) for tab in tabs]
+    assert tools.at_once(*jobs) == [None] * EIGHT
+    assert tools.number("SELECT count(*) FROM drafts") == drafts.KEPT_AT_MOST
+    for each in drafts.offered_drafts(grace, "registration"):
+        assert each.fields["first_name"] in (each.instance, "Before")
+
+
+def test_what_is_saved_while_its_form_is_sent_does_not_come_back(grace):
+    for number in range(EIGHT):
+        tab = f"{number:032x}"
+        tools.at_once(
+            lambda tab=tab: drafts.save_draft(grace, "registration", tab, {"first_name": "Late"}),
+            lambda tab=tab: drafts.discard_draft(grace, "registration", tab),
+            lambda tab=tab: drafts.save_draft(grace, "registration", tab, {"first_name": "Later"}),
+        )
+    assert drafts.offered_drafts(grace, "registration") == ()

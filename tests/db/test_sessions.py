@@ -10,7 +10,13 @@ from clinic_app.core import context, crypto
 from clinic_app.services.accounts import flash, sessions
 from clinic_app.services.accounts.passwords import choose_password
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, sign_in
-from clinic_app.services.portal.provisioning import reset_portal_password, turn_off_portal, turn_on_portal
+from clinic_app.services.portal.forms import ChangePortalUsername
+from clinic_app.services.portal.provisioning import (
+    change_portal_username,
+    reset_portal_password,
+    turn_off_portal,
+    turn_on_portal,
+)
 from tests import factories
 from tests.db import tools
 
@@ -152,7 +158,7 @@ def test_a_refused_sign_in_leaves_the_session_this_browser_had(grace):
     assert _alive(first)
 
 
-@pytest.mark.parametrize("how", ["choose", "reset", "off"])
+@pytest.mark.parametrize("how", ["choose", "reset", "rename", "off"])
 def test_all_sessions_of_the_account_end_with_its_password_or_access(grace, how):
     made = factories.make_patient(grace, portal_email="amina@example.com")
     other = factories.make_patient(grace, portal_email="other@example.com")
@@ -166,7 +172,12 @@ def test_all_sessions_of_the_account_end_with_its_password_or_access(grace, how)
     if how == "choose":
         choose_password(done[0].actor, factories.OWN_PASSWORD, factories.OWN_PASSWORD, session_token_hash=tokens[0])
     else:
-        (reset_portal_password if how == "reset" else turn_off_portal)(grace, made.patient.id)
+        do = {
+            "reset": reset_portal_password,
+            "rename": lambda *who: change_portal_username(*who, ChangePortalUsername("another@example.com")),
+            "off": turn_off_portal,
+        }[how]
+        do(grace, made.patient.id)
     assert not any(map(_alive, tokens))
     assert all(map(_alive, bystanders))
     if how == "off":

@@ -119,7 +119,7 @@ def test_the_secret_is_encrypted_and_recovery_codes_are_hashed(grace):
     assert not any(code in everything or code.replace("-", "") in everything for code in phone.recovery)
     hashes = [row[0] for row in tools.raw("SELECT code_hash FROM recovery_codes")]
     assert len(hashes) == 10
-    assert all(kept.startswith("v1$k1$$2b$") for kept in hashes)
+    assert all(kept.startswith("v2$k1$$2b$") for kept in hashes)
     assert len(set(phone.recovery)) == 10
     assert all(re.fullmatch("([A-Z2-9]{4}-){3}[A-Z2-9]{4}", code) for code in phone.recovery)
     trail = str(tools.trail())

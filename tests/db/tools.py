@@ -14,6 +14,8 @@ from sqlmodel import SQLModel
 import clinic_app.models  # noqa: F401  makes the tables known
 from clinic_app.core import context, db
 from clinic_app.models.audit import AUDIT_EVENTS
+from clinic_app.services.audit import refusals
+from clinic_app.services.patients import typed_searches
 
 TABLES = tuple(sorted(SQLModel.metadata.tables))
 TRAIL = ("audit_events", "audit_head")
@@ -46,7 +48,9 @@ def dump(*, without: tuple[str, ...] = ()) -> dict[str, list[str]]:
 
 
 def trail(action: str | None = None, *, after: int = 0) -> list[Any]:
-    """Audit events in order, perhaps of one action or after one number."""
+    """Audit events in order, perhaps of one action or after one number; also those that would follow by themselves."""
+    typed_searches.record_due(everything=True)
+    refusals.record_counts(everything=True)
     statement = sa.select(AUDIT_EVENTS).where(AUDIT_EVENTS.c.seq > after).order_by(AUDIT_EVENTS.c.seq)
     with db.reading() as session:
         rows = list(session.execute(statement).mappings())

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import html
 import json
+import pickle
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, NamedTuple
 
 import httpx
 
-from clinic_app.core import routes
 from clinic_app.models.accounts import Role
 from clinic_app.services.patients.views import Registered
 from tests import factories
 from tests.browser.serving import Server, bound
-from tests.browser.sockets import ROOT_STATE, Tab
+from tests.browser.sockets import ROOT_STATE
 
 #: Parts of everything personal about the first patient, about the second, and of the staff's names.
 ALPHA, BRAVO, STAFF = "alphaq", "bravoq", "staffq"
 SEARCHED = "kanariasearch"
+#: Settings of a server at which thousands of events are tried: the budget is not what is tested.
+ROOM = {"CLINIC_EVENTS_PER_SECOND": "10000"}
+#: Tables in which a refused attempt is recorded: what it writes there is no change.
+RECORDS = ("audit_events", "audit_head", "refusal_counts")
 #: The states that pages fire events at, by what they hold.
 STATES = f"{ROOT_STATE}.clinic_app___ui___"
 REGISTER = f"{STATES}registration___state____registration_state"
@@ -29,7 +36,6 @@ DIALOG = f"{STATES}portal_dialog___state____portal_dialog_state"
 PROFILE = f"{STATES}profile___state____profile_state"
 ACCOUNTS = f"{STATES}staff_accounts___state____staff_accounts_state"
 AUDIT = f"{STATES}audit_trail___state____audit_trail_state"
-SIGN_IN = f"{STATES}signing_in___state____sign_in_state"
 
 
 def personal(marker: str, digits: str) -> dict[str, str]:
@@ -61,14 +67,20 @@ def visitor(server: Server) -> httpx.Client:
     return httpx.Client(base_url=server.url, headers={"Origin": server.url}, cookies=forgetful, timeout=30)
 
 
-async def said_at_sign_in(url: str, flash: str) -> str:
-    """The sentence that the sign-in page shows to whoever brings this flash cookie; empty where it shows none."""
-    state = f"{ROOT_STATE}.clinic_app___ui___signing_in___state____sign_in_state"
-    async with Tab(url, cookie=f"clinic_flash={flash}") as tab:
-        await tab.send(f"{state}.load", path=routes.STAFF_SIGN_IN)
-        await tab.settled()
-        deltas = [json.loads(message).get("delta") or {} for message in tab.messages]
-    return "".join(delta.get(state, {}).get("message_rx_state_", "") for delta in deltas)
+def said(answer: httpx.Response) -> str:
+    """The sentence of the red note on a plain page; empty where there is none."""
+    found = re.search(r'<div class="note bad" role="alert">.*?<p>(?:<bdi>)?(.*?)(?:</bdi>)?</p>', answer.text, re.S)
+    return html.unescape(found[1]) if found else ""
+
+
+class Refusal(NamedTuple):
+    """What one event of the trail says of refusals: of one, or of ``count`` that were counted."""
+
+    role: str
+    outcome: str
+    permission: str
+    count: int
+    counted: bool
 
 
 @dataclass
@@ -86,6 +98,19 @@ class Target:
             token = self.server.open_session(username)
         self.secrets.append(token)
         return token
+
+    def look(self, what: str) -> Any:
+        """Into the server, where it has a window: ``tests.security.looking_in``."""
+        return pickle.loads(httpx.get(f"{self.server.url}/looking-in/{what}", timeout=30).content)
+
+    def refusals(self) -> list[Refusal]:
+        """All in the audit trail, oldest first, with those that the server has only counted so far."""
+        self.look("refusals")
+        told = [(*row[:2], json.loads(row[3])) for row in self.server.audit("ACCESS_DENIED")]
+        return [
+            Refusal(role, outcome, more["permission"], more.get("count", 1), "count" in more)
+            for role, outcome, more in told
+        ]
 
 
 @contextmanager

@@ -41,14 +41,12 @@ PLAIN = {
     "words for nothing": "null undefined NaN true pwn",
     "percent encoded": "%3Cscript%3Epwn%00%0d%0a",
     "spelled escapes": "\\u003cpwn\\x3e\\0\\r\\n",
-    "no width": "Zero\u200bpwn\u200c\u200d\ufeff\u2060end",
-    "marks of direction": "Left\u200epwn\u200f\u061c",
-    "flood of accents": "Z" + "\u0316" * 15 + "\u0300" * 15 + "pwn",
+    "accents": "Z\u0316\u0300\u0301\u0302pwn",
     "look-alikes": "Аdmin \u212bpwn".replace("\u212b", "\u00c5"),
-    "family": "👨\u200d👩\u200d👧\u200d👦 🏴\U000e0067\U000e0062\U000e007f pwn",
+    "family": "👨\u200d👩\u200d👧\u200d👦 pwn",
     "long word": "pwnÆ" * 12,
 }
-#: What nobody's name is: each holds a control character, half of a pair, or a mark that turns text round.
+#: What nobody's name is: each holds a control character or half of a pair.
 REFUSED = {
     "NUL": "pwn\0end",
     "NUL first": "\0pwn",
@@ -63,17 +61,19 @@ REFUSED = {
     "C1": "\x9b31mpwn\x85",
     "high surrogate": "pwn\ud800",
     "low surrogate": "\udfffpwn",
-    "turned round": "\u202epwn\u202c",
-    "embedded": "pwn\u202a\u202b\u202d",
-    "isolated": "\u2066pwn\u2067\u2068\u2069",
 }
 EVERY = {**PLAIN, **REFUSED}
-#: What is typed, and what it is once spaces and accents are as everywhere else.
+#: What is typed, and what it is once spaces and accents are as everywhere else, and what nobody sees is gone.
 NORMALISED = {
     "  pwn\u00a0 \u3000 end ": "pwn end",
     "pwn\u2028end\u2029": "pwn end",
     "pwne\u0301": "pwn\u00e9",
     "\u212bpwn": "\u00c5pwn",
+    "Zero\u200bpwn\u200c\u200d\ufeff\u2060end": "Zeropwnend",
+    "Left\u200epwn\u200f\u061c": "Leftpwn",
+    "\u202epwn\u202c": "pwn",
+    "pwn\u202a\u202b\u202d": "pwn",
+    "\u2066pwn\u2067\u2068\u2069": "pwn",
 }
 #: Local parts of addresses that are valid all the same (RFC 5322, 3.2.3).
 EMAILS = [
@@ -98,7 +98,6 @@ NO_EMAILS = [
     "pwn@example.org,pwn@example.com",
     "pwn@example.org%0d%0aBcc:pwn@example.com",
     "рwn@example.org",
-    "pwn@exam\u200bple.org",
     "pwn@example.org?bcc=pwn@example.com",
     "pwn(comment)@example.org",
 ]

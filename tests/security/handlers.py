@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _TELL = """
 import importlib, inspect, json, pkgutil, sys
 import clinic_app.ui
+from clinic_app.ui.session.drawn import MARK as ABOUT
 from clinic_app.ui.session.guard import FRAMEWORK_EVENTS, MARK
 from reflex_base.registry import RegistrationContext
 for module in pkgutil.walk_packages(clinic_app.ui.__path__, "clinic_app.ui."):
@@ -31,6 +32,7 @@ for name, one in sorted(registry.event_handlers.items()):
         "mark": None if getattr(fn, MARK, None) is None else str(getattr(fn, MARK)),
         "is_async": inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn),
         "state": next(iter(one.states)).__name__,
+        "about": getattr(fn, ABOUT, ""),
         "arguments": [key for key in inspect.signature(fn).parameters if key != "self"],
     })
 def walk(state):
@@ -53,6 +55,7 @@ class Handler:
     where: str
     mark: str | None
     is_async: bool
+    about: str  # the argument that names what it acts on, if it is about one thing
     arguments: tuple[str, ...]
 
 

@@ -17,11 +17,13 @@ from clinic_app.services.accounts.tokens import issue_tokens
 from clinic_app.services.audit.browsing import AuditQuery, browse_audit
 from clinic_app.services.audit.exporting import export_audit
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
-from clinic_app.services.patients.profile import update_patient, view_patient
+from clinic_app.services.patients.opened_last import opened_last
+from clinic_app.services.patients.overview import overview
+from clinic_app.services.patients.profile import reread_patient, update_patient, view_patient
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.portal import provisioning
-from clinic_app.services.portal.forms import PortalAccountRequest
+from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
 from clinic_app.services.portal.own_record import own_record
 from tests import factories
 from tests.db import tools
@@ -37,6 +39,7 @@ def _use_cases(people):
     plain = factories.make_patient(staff).patient.id
     with_portal = factories.make_patient(staff, portal_email="somebody.else@example.org").patient.id
     temporary = factories.make_patient(staff, portal_email="first.visit@example.org").credentials
+    view_patient(staff, plain)
     form = PatientRegistration.parse(factories.registration())
     with_account = PatientRegistration.parse(
         factories.registration(create_portal_account=True, portal_email="new.person@example.org")
@@ -46,7 +49,11 @@ def _use_cases(people):
     new = factories.OWN_PASSWORD
     return {
         "view": lambda: view_patient(staff, plain),
+        "view again": lambda: reread_patient(staff, with_portal),
+        "list": lambda: list_patients(staff, PatientQuery()),
+        "reception": lambda: overview(staff),
         "search": lambda: list_patients(staff, PatientQuery(term="odhiambo")),
+        "records opened last": lambda: opened_last(staff),
         "edit": lambda: update_patient(staff, plain, PatientUpdate.parse({"first_name": "Zed"})),
         "register": lambda: register_patient(staff, form),
         "register with portal": lambda: register_patient(staff, with_account),
@@ -54,7 +61,11 @@ def _use_cases(people):
             staff, plain, PortalAccountRequest("other.person@example.org")
         ),
         "reset": lambda: provisioning.reset_portal_password(staff, with_portal),
+        "change username": lambda: provisioning.change_portal_username(
+            staff, with_portal, ChangePortalUsername("another.person@example.org")
+        ),
         "turn off": lambda: provisioning.turn_off_portal(staff, with_portal),
+        "unlock": lambda: provisioning.unlock_portal(staff, with_portal),
         "own record": lambda: own_record(patient),
         "sign in": lambda: sign_in(STAFF_DOOR, staff.username, factories.PASSWORD),
         "sign in with a wrong password": lambda: sign_in(STAFF_DOOR, staff.username, "wrong"),
@@ -71,9 +82,10 @@ def _use_cases(people):
 
 
 NAMES = (
-    "view,search,edit,register,register with portal,create portal,reset,turn off,own record,sign in,"
-    "sign in with a wrong password,sign in for the API,choose a password,sign out,create staff,read the trail,"
-    "export the trail,refuse"
+    "view,view again,list,reception,search,records opened last,edit,"
+    "register,register with portal,create portal,reset,change username,turn off,"
+    "unlock,own record,sign in,sign in with a wrong password,sign in for the API,choose a password,sign out,"
+    "create staff,read the trail,export the trail,refuse"
 ).split(",")
 
 

@@ -83,11 +83,11 @@ BROKEN = {
 
 
 @pytest.fixture(autouse=True)
-def _log_stays_clean(attacked: Target) -> Iterator[None]:
+def _log_stays_clean(behind: Target) -> Iterator[None]:
     """Nothing here is an error of the server's, and none of it is repeated in the log."""
-    seen = len(attacked.server.log_text())
+    seen = len(behind.server.log_text())
     yield
-    log = attacked.server.log_text()[seen:]
+    log = behind.server.log_text()[seen:]
     assert "Traceback" not in log
     assert '"failed"' not in log
     assert [line for line in log.splitlines() if not line.startswith("{")] == []
@@ -95,9 +95,9 @@ def _log_stays_clean(attacked: Target) -> Iterator[None]:
 
 
 @pytest.fixture
-async def desk(attacked: Target) -> AsyncIterator[Tab]:
+async def desk(behind: Target) -> AsyncIterator[Tab]:
     """A receptionist who works there all the while."""
-    async with Tab(attacked.server.url, cookie=session(attacked.sign_in("receptionist"))) as tab:
+    async with Tab(behind.server.url, cookie=session(behind.sign_in("receptionist"))) as tab:
         yield tab
         await works(tab)
 
@@ -133,16 +133,18 @@ async def _answers(ws: aiohttp.ClientWebSocketResponse) -> str:
 
 
 @pytest.mark.parametrize("query", HANDSHAKES)
-async def test_a_handshake_of_another_kind_opens_no_tab(attacked, desk, query):
+async def test_a_handshake_of_another_kind_opens_no_tab(behind, desk, query):
     async with aiohttp.ClientSession() as http:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await _raw(http, attacked, query)
+            await _raw(http, behind, query)
     assert 400 <= refused.value.status < 500
 
 
-async def test_messages_that_are_none_tell_nothing_and_stop_nobody(attacked, desk):
+async def test_messages_that_are_none_tell_nothing_and_stop_nobody(behind, desk):
+    lines = asyncio.Semaphore(16)  # one loop speaks for all: a handshake that waits for its turn too long is ended
+
     async def send(body: str | bytes, connected: bool) -> str:
-        async with aiohttp.ClientSession() as http, await _raw(http, attacked) as ws:
+        async with lines, aiohttp.ClientSession() as http, await _raw(http, behind) as ws:
             if connected:
                 await ws.send_str(CONNECT)
             with suppress(ConnectionError):
@@ -156,16 +158,16 @@ async def test_messages_that_are_none_tell_nothing_and_stop_nobody(attacked, des
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-async def test_broken_frames_end_their_own_connection_at_most(attacked, desk, kind):
-    host = f"localhost:{attacked.server.port}"
+async def test_broken_frames_end_their_own_connection_at_most(behind, desk, kind):
+    host = f"localhost:{behind.server.port}"
     upgrade = (
-        f"GET /_event/?EIO=4&transport=websocket&token=x HTTP/1.1\r\nHost: {host}\r\nOrigin: {attacked.server.url}\r\n"
+        f"GET /_event/?EIO=4&transport=websocket&token=x HTTP/1.1\r\nHost: {host}\r\nOrigin: {behind.server.url}\r\n"
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     ).encode()
 
     def send(abruptly: bool) -> bytes:
-        with socket.create_connection(("127.0.0.1", attacked.server.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", behind.server.port), timeout=5) as connection:
             connection.sendall(upgrade)
             told = connection.recv(65536)
             with suppress(OSError):
@@ -194,9 +196,9 @@ def _event(name: str) -> str:
     ["2", EVENT + "[]", f'{EVENT}["event",null]', _event("x"), _event(SHOWN), _event(f"{LIST}.load")],
     ids=["pong", "nothing", "no event", "no such event", "an event", "a refused event"],
 )
-async def test_thousands_of_tiny_messages_keep_nobody_waiting(attacked, desk, body):
+async def test_thousands_of_tiny_messages_keep_nobody_waiting(behind, desk, body):
     async def flood() -> None:
-        async with aiohttp.ClientSession() as http, await _raw(http, attacked) as ws:
+        async with aiohttp.ClientSession() as http, await _raw(http, behind) as ws:
             await ws.send_str(CONNECT)
             with suppress(ConnectionError):
                 for _ in range(500):

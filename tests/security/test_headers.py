@@ -13,7 +13,8 @@ from tests.browser.serving import DEMO_PASSWORD, Server, bound
 from tests.browser.sockets import session
 
 PUBLIC = "https://desk.example.org"
-PAGES = sorted({"/", "/login", "/patients", "/patients/new", "/patients/LMC000001", "/patient-portal", "/admin/audit"})
+PAGES = sorted({"/", "/patients", "/patients/new", "/patients/LMC000001", "/admin/audit"})
+DOORS = ["/login", "/patient-portal/login"]  # for nobody signed in
 OTHERS = [
     "/nothing",
     "/look.css",
@@ -21,7 +22,7 @@ OTHERS = [
     "/healthz",
     "/readyz",
     "/auth/session",
-    "/auth/login",
+    "/auth/two-factor",
     "/api/v1/docs",
 ]
 OTHERS += ["/api/v1/openapi.json", "/api/v1/patients/", "/api/v1/nothing/", "/_upload", "/ping", "/assets/nothing.js"]
@@ -52,13 +53,18 @@ def cookies_of(answer: httpx.Response) -> dict[str, str]:
     return {line.partition("=")[0]: line.partition(";")[2].lower() for line in lines}
 
 
+def _shown(desk: httpx.Client, path: str) -> httpx.Response:
+    """The answer to whom it is meant for."""
+    return desk.get(path, headers={"Cookie": "x=y"} if path in DOORS else {})
+
+
 # --- headers ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.asvs("3.4.1", "3.4.3", "3.4.4", "3.4.5", "3.4.6", "3.4.8", "4.1.1")
-@pytest.mark.parametrize("path", [*PAGES, *OTHERS])
+@pytest.mark.parametrize("path", [*PAGES, *DOORS, *OTHERS])
 def test_every_answer_protects_the_browser(desk, path):
-    headers = desk.get(path).headers
+    headers = _shown(desk, path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
     assert headers["cross-origin-opener-policy"] == "same-origin"
@@ -74,9 +80,9 @@ def test_every_answer_protects_the_browser(desk, path):
 
 
 @pytest.mark.asvs("3.4.3")
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", [*PAGES, *DOORS])
 def test_pages_run_our_scripts_only(desk, path):
-    answer = desk.get(path)
+    answer = _shown(desk, path)
     given = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
     assert given["object-src"] == given["base-uri"] == given["default-src"] == "'none'"
     assert given["form-action"] == "'self'"
@@ -88,8 +94,9 @@ def test_pages_run_our_scripts_only(desk, path):
 
 
 @pytest.mark.asvs("14.3.2")
-@pytest.mark.parametrize("path", [*PAGES, "/auth/session", "/api/v1/patients/", "/api/v1/nothing/", "/healthz"])
+@pytest.mark.parametrize("path", [*PAGES, *DOORS, "/auth/session", "/api/v1/patients/", "/api/v1/nothing/", "/healthz"])
 def test_nothing_personal_may_be_cached(desk, path):
+    assert _shown(desk, path).headers["cache-control"] == "no-store"
     assert desk.get(path).headers["cache-control"] == "no-store"
 
 
@@ -146,7 +153,7 @@ def test_no_address_leads_away_from_us(https, target):
     assert routes.after_confirming(target) == routes.ACCOUNT
     assert not routes.staff_page(target)
     answer = httpx.post(
-        https.url + routes.SIGN_IN_STAFF,
+        https.url + routes.STAFF_SIGN_IN,
         params={"next": target},
         data={"username": "receptionist", "password": DEMO_PASSWORD, "next": target},
         headers={"Origin": PUBLIC},
@@ -157,14 +164,19 @@ def test_no_address_leads_away_from_us(https, target):
 # --- cookies ------------------------------------------------------------------------------------------------------
 
 
+def _cookie_of(answer):
+    return f"__Host-clinic_session={answer.cookies['__Host-clinic_session']}"
+
+
 @pytest.mark.asvs("3.3.1", "3.3.2", "3.3.3", "3.3.4", "7.2.3")
 def test_our_cookies_are_out_of_reach_of_scripts_and_other_sites(https):
     form = {"username": "receptionist", "password": DEMO_PASSWORD}
-    answer = httpx.post(https.url + routes.SIGN_IN_STAFF, data=form, headers={"Origin": PUBLIC})
+    answer = httpx.post(https.url + routes.STAFF_SIGN_IN, data=form, headers={"Origin": PUBLIC})
     assert answer.status_code == 303
-    wrong = httpx.post(https.url + routes.SIGN_IN_STAFF, data={"username": "x"}, headers={"Origin": PUBLIC})
-    set_ones = {**cookies_of(wrong), **cookies_of(answer)}
-    assert set(set_ones) >= {"__Host-clinic_session", "__Host-clinic_flash"}
+    page = httpx.get(https.url + routes.STAFF_SIGN_IN)
+    noted = httpx.post(https.url + routes.CHANGE_PASSWORD, headers={"Origin": PUBLIC, "Cookie": _cookie_of(answer)})
+    set_ones = {**cookies_of(page), **cookies_of(answer), **cookies_of(noted)}
+    assert set(set_ones) >= {"__Host-clinic_session", "__Host-clinic_probe", "__Host-clinic_flash"}
     for name, flags in set_ones.items():
         assert name.startswith("__Host-"), name
         parts = {part.strip() for part in flags.split(";")}
@@ -189,7 +201,7 @@ def test_without_the_prefix_a_cookie_counts_for_nothing_under_https(https):
 @pytest.mark.asvs("7.2.4")
 def test_signing_in_makes_a_new_token_and_ends_the_old_one(https):
     form = {"username": "receptionist", "password": DEMO_PASSWORD}
-    url, ours = https.url + routes.SIGN_IN_STAFF, {"Origin": PUBLIC}
+    url, ours = https.url + routes.STAFF_SIGN_IN, {"Origin": PUBLIC}
     planted = {**ours, "Cookie": "__Host-clinic_session=planted-by-somebody-else"}
     first = httpx.post(url, data=form, headers=planted).cookies["__Host-clinic_session"]
     assert first != "planted-by-somebody-else"
@@ -217,7 +229,7 @@ def test_signing_out_ends_it_on_the_server_and_forgets_in_the_browser(https, des
 
 @pytest.mark.asvs("4.1.4", "13.4.4")
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "CONNECTED", "PROPFIND"])
-@pytest.mark.parametrize("path", ["/", "/patients", "/auth/login", "/auth/logout", "/api/v1/patients/"])
+@pytest.mark.parametrize("path", ["/", "/patients", "/login", "/auth/logout", "/api/v1/patients/"])
 def test_methods_that_nothing_needs_do_nothing(desk, method, path):
     assert desk.request(method, path).status_code in (400, 404, 405, 501)
 
@@ -275,13 +287,13 @@ def test_no_file_and_no_tool_of_ours_lies_open(https, path):
     [
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/9.9\r\nHost: x\r\n\r\n",
-        "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\nhello",
-        "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\nhello",
-        "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 0x5\r\n\r\nhello",
-        "POST /auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        "POST /auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        "POST /auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nhello\r\n0\r\n\r\n",
-        "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
+        "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\nhello",
+        "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\nhello",
+        "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 0x5\r\n\r\nhello",
+        "POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "POST /login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nhello\r\n0\r\n\r\n",
+        "POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
         "GET / HTTP/1.1\r\nHost: x\r\nX-A: one\r\n two\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nX-A: a\x00b\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n",
@@ -311,9 +323,7 @@ def test_a_request_that_is_none_gets_at_most_a_refusal_and_the_server_lives_on(h
 
 
 @pytest.mark.asvs("5.2.1")
-@pytest.mark.parametrize(
-    "path", ["/auth/login", "/auth/password-strength", "/auth/audit-export", "/api/v1/auth/login/"]
-)
+@pytest.mark.parametrize("path", ["/login", "/auth/password-strength", "/auth/audit-export", "/api/v1/auth/login/"])
 def test_a_body_over_the_limit_is_refused_announced_or_not(https, path):
     ours = {"Origin": PUBLIC, "Content-Type": "application/json"}
     assert httpx.post(https.url + path, content=b"x" * (1024 * 1024 + 1), headers=ours).status_code == 413
@@ -329,10 +339,13 @@ def test_headers_of_proxies_are_not_believed(https):
         "Forwarded": "for=198.51.100.9",
     }
     forged |= {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http", "Host": "evil.example"}
-    answer = httpx.post(https.url + routes.SIGN_IN_STAFF, data={"username": "forger", "password": "x"}, headers=forged)
-    assert answer.status_code == 303
-    assert answer.headers["location"] == "/login"  # no host of anybody's choosing
-    assert "secure" in cookies_of(answer)["__Host-clinic_flash"]
+    answer = httpx.post(https.url + routes.STAFF_SIGN_IN, data={"username": "forger", "password": "x"}, headers=forged)
+    assert answer.status_code == 400
+    assert "evil.example" not in answer.text
+    page = httpx.get(https.url + routes.STAFF_SIGN_IN, headers=forged)
+    assert "secure" in cookies_of(page)["__Host-clinic_probe"]
+    sent_on = httpx.post(https.url + routes.SIGN_OUT, headers=forged)
+    assert sent_on.headers["location"] == "/login"  # no host of anybody's choosing
     (address,) = https.sql(
         "SELECT address FROM audit_events WHERE action = 'SIGN_IN_FAILED' ORDER BY seq DESC LIMIT 1"
     )[0]
@@ -353,7 +366,7 @@ def test_a_failure_says_nothing_of_its_inside(https):
     https.sql("ALTER TABLE sign_in_limits RENAME TO gone")
     try:
         form = {"username": "receptionist", "password": DEMO_PASSWORD}
-        answer = httpx.post(https.url + routes.SIGN_IN_STAFF, data=form, headers={"Origin": PUBLIC})
+        answer = httpx.post(https.url + routes.STAFF_SIGN_IN, data=form, headers={"Origin": PUBLIC})
     finally:
         https.sql("ALTER TABLE gone RENAME TO sign_in_limits")
     assert answer.status_code == 500

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import dataclasses
+import html
 import io
 import itertools
 import json
@@ -17,12 +19,13 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from clinic_app.core import clock, context, cookies, crypto, csv_safe, routes
+from clinic_app.core import clock, context, crypto, csv_safe, routes
 from clinic_app.core.errors import ClinicError, ErrorKind
+from clinic_app.core.folding import folded, letters_and_digits
 from clinic_app.core.logs import safe_path
 from clinic_app.models.accounts import Role
 from clinic_app.services.accounts import flash, staff
-from clinic_app.services.accounts.drafts import read_draft, save_draft
+from clinic_app.services.accounts.drafts import offered_drafts, save_draft
 from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, sign_in
 from clinic_app.services.audit import chain
@@ -33,16 +36,24 @@ from clinic_app.services.idempotency import once
 from clinic_app.services.patients.forms import LABELS, SECTIONS, PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.profile import reread_patient, update_patient, view_patient
 from clinic_app.services.patients.search import list_patients
+from clinic_app.services.patients.search_keys import words
 from clinic_app.services.portal.forms import PortalAccountRequest
 from tests import factories
 from tests.browser.serving import DEMO_PASSWORD, Server, bound
 from tests.browser.sockets import HYDRATE, Tab, run, session
-from tests.security.attack import ACCOUNTS, AUDIT, BAR, DIALOG, LIST, PROFILE, REGISTER, SIGN_IN
+from tests.security.attack import ACCOUNTS, AUDIT, BAR, DIALOG, LIST, PROFILE, REGISTER, ROOM
 from tests.security.corpus import EMAILS, EVERY, MARK, NO_EMAILS, NORMALISED, PLAIN, REFUSED
+
+pytestmark = pytest.mark.slow
 
 FREE = ("first_name", "last_name", "national_id", "address", "next_of_kin_name")  # any text
 STRICT = ("date_of_birth", "gender", "phone", "email", "next_of_kin_phone", "portal_email", "portal_phone")
 PORTAL = {"create_portal_account": "on", "portal_email": "pwn@example.org"}
+
+
+def _national_id(text: str, number: int) -> str:
+    """``text`` as a national ID that nobody else has: signs do not count when two are compared."""
+    return f"{text[:40]} x{number:03d}x"
 
 
 def _registration(**changes: Any) -> dict[str, Any]:
@@ -121,12 +132,12 @@ def test_what_is_stored_is_what_was_typed_and_the_others_stay_as_they_were(datab
     witness = factories.make_patient(people.receptionist, portal_email="witness@example.org").patient
     other = factories.make_patient(people.receptionist).patient.patient_id
     untouched = dataclasses.replace(reread_patient(people.admin, witness.patient_id), activity=())
-    for trick, text in PLAIN.items():
-        done = factories.make_patient(people.receptionist, **dict.fromkeys(FREE, text))
-        assert [getattr(reread_patient(people.admin, done.patient.patient_id), name) for name in FREE] == [text] * 5, (
-            trick
-        )
-        changes = {**dict.fromkeys(FREE, text), "national_id": f"{text[:49]}9"}
+    for number, (trick, text) in enumerate(PLAIN.items()):
+        given = {**dict.fromkeys(FREE, text), "national_id": _national_id(text, number)}
+        done = factories.make_patient(people.receptionist, **given)
+        kept = reread_patient(people.admin, done.patient.patient_id)
+        assert {name: getattr(kept, name) for name in FREE} == given, trick
+        changes = {**given, "national_id": _national_id(text, 500 + number)}
         changed = update_patient(people.receptionist, other, PatientUpdate.parse(changes))
         assert [getattr(changed, name) for name in FREE] == list(changes.values()), trick
     assert dataclasses.replace(reread_patient(people.admin, witness.patient_id), activity=()) == untouched
@@ -142,11 +153,16 @@ def test_a_search_is_for_the_characters_that_were_typed(people):
     for trick, text in PLAIN.items():
         found = list_patients(people.admin, PatientQuery(text, page_size=100)).items
         assert made[trick] in [row.patient_id for row in found], trick
-        assert len(found) <= 2, trick
+        wanted = max(words(text), key=len, default="")  # signs at the edges of a word do not count, those inside do
+        number = letters_and_digits(text)
+        assert all(
+            wanted in folded(row.name) or number in letters_and_digits(row.name) or row.found_by for row in found
+        ), trick
     for text in REFUSED.values():
         assert list_patients(people.admin, PatientQuery(text)).total <= len(PLAIN)
-    for term in ("p_n", "p%n", "s_ript", "__proto%pwned", "p\\wn", "' OR 1=1 --"):
+    for term in ("p_n", "p%n", "s_ript", "__proto%pwned", "p\\wn"):
         assert list_patients(people.admin, PatientQuery(term)).total == 0, term
+    assert list_patients(people.admin, PatientQuery("' OR 1=1 --")).total == 1  # who is called that, but for signs
 
 
 @pytest.mark.asvs("1.2.4", "6.3.8")
@@ -162,8 +178,8 @@ def test_no_trick_signs_in_and_all_are_told_the_same(people):
 def test_what_is_kept_for_the_next_page_comes_back_as_it_was_typed(people):
     for text in EVERY.values():
         assert flash.pop_note(crypto.digest(flash.put_note(username=text)))["username"] == text
-        save_draft(people.receptionist, "registration", {"address": text})
-        assert read_draft(people.receptionist, "registration") == {"address": text}
+        save_draft(people.receptionist, "registration", "a" * 32, {"address": text})
+        assert [draft.fields for draft in offered_drafts(people.receptionist, "registration")] == [{"address": text}]
 
 
 @pytest.mark.asvs("2.2.1")
@@ -205,7 +221,7 @@ VALID = {"first_name": "Plain", "last_name": "Person"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 OWN_PAGES = {routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.ACCOUNT, routes.confirm(routes.ACCOUNT)}
 CONTROL = "must not contain control characters."
-NO_PHONE = r"Phone must (be a valid phone number|not contain control characters|be at most)"
+NO_PHONE = r"Phone must (be a valid phone number|be without an extension|be one number|not contain letters|be at most)"
 
 
 @dataclass(frozen=True)
@@ -236,7 +252,7 @@ class Clinic:
 @pytest.fixture(scope="module")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     """One server for every door below; its log and its database are looked at last."""
-    made = Server(tmp_path_factory.mktemp("corpus"), CLINIC_API_RATE_FACTOR="0", CLINIC_LOG_LEVEL="DEBUG")
+    made = Server(tmp_path_factory.mktemp("corpus"), CLINIC_API_RATE_FACTOR="0", CLINIC_LOG_LEVEL="DEBUG", **ROOM)
     made.prepare()
     with bound(made):
         desk, admin = made.open_session("receptionist"), made.open_session("admin")
@@ -275,15 +291,18 @@ def _refused_by_field(answer: httpx.Response, *names: str) -> bool:
 
 @pytest.mark.asvs("1.2.1", "1.2.4", "2.2.2")
 def test_the_api_keeps_text_as_it_stands(clinic, api):
-    for trick, text in PLAIN.items():
+    for number, (trick, text) in enumerate(PLAIN.items()):
+        given = {**dict.fromkeys(FREE, text), "national_id": _national_id(text, number)}
         agent = text.encode() if text.isprintable() else b"pwn"
-        made = _post(api, "/api/v1/patients/", dict.fromkeys(FREE, text), **{"User-Agent": agent})
+        made = _post(api, "/api/v1/patients/", given, **{"User-Agent": agent})
         assert made.status_code == 201, (trick, made.text)
         path = f"/api/v1/patients/{made.json()['patient']['id']}/"
         changed = _post(api, path, {"address": f"{text}\n{text}"}, "PATCH")
         assert changed.status_code == 200, trick
         kept = api.get(path).json()
-        assert [kept[name] for name in FREE if name != "address"] == [text] * 4, trick
+        assert [kept[name] for name in FREE if name != "address"] == [
+            given[name] for name in FREE if name != "address"
+        ], trick
         assert kept["address"] == f"{text}\n{text}", trick
         asked = {"params": {"q": text, "page_size": 100}}
         for found in (
@@ -346,7 +365,7 @@ def test_what_stands_in_headers_paths_and_filters_is_taken_as_it_stands_or_refus
         quoted = urllib.parse.quote(plain, safe="")
         for path in (f"/api/v1/patients/{quoted}/", f"/api/v1/{quoted}/", f"/patients/{quoted}", f"/{quoted}"):
             answer = api.get(path)
-            assert answer.status_code in (200, 404), (trick, path)
+            assert answer.status_code in (200, 404) or answer.headers["location"] == routes.STAFF_SIGN_IN, (trick, path)
             assert plain not in answer.text, (trick, path)
 
 
@@ -356,40 +375,38 @@ def test_forms_that_browsers_post_answer_with_pages_of_ours_only(clinic):
         for trick, text in EVERY.items():
             clinic.forgive()
             posts = {
-                routes.SIGN_IN_STAFF: {"username": text, "password": text},
-                routes.SIGN_IN_PATIENT: {"email": text, "password": text},
-                routes.SEND_CODE: {"code": text},
+                routes.STAFF_SIGN_IN: {"username": text, "password": text},
+                routes.PORTAL_SIGN_IN: {"email": text, "password": text},
+                routes.SIGN_IN_CODE: {"code": text},
+                routes.SIGN_IN_RECOVERY: {"code": text},
                 routes.REAUTHENTICATE: {"password": text, "code": text, "next": text},
                 routes.CHANGE_PASSWORD: dict.fromkeys(("current_password", "new_password", "confirm_password"), text),
             }
             for path, form in posts.items():
                 raw = {name: value.encode("utf-8", "surrogatepass") for name, value in form.items()}
                 answer = browser.post(path, content=urllib.parse.urlencode(raw), headers=FORM)
-                assert answer.status_code == 303, (trick, path)
-                assert answer.headers["location"] in OWN_PAGES, (trick, path)
+                assert answer.status_code in (303, 400, 429), (trick, path)
+                if answer.status_code == 303:
+                    assert answer.headers["location"] in OWN_PAGES, (trick, path)
+                assert "<" + MARK not in answer.text.lower(), (trick, path)
             rated = _post(browser, routes.PASSWORD_STRENGTH, {"password": text})
             assert rated.status_code == 200, trick
             assert MARK not in rated.text.lower(), trick
 
 
 def test_a_refused_sign_in_gives_back_the_name_as_text_and_no_password(clinic):
-    async def look(flash: str) -> str:
-        async with Tab(clinic.server.url, cookie=f"{cookies.flash_name()}={flash}") as tab:
-            await tab.send(HYDRATE)
-            await tab.send(f"{SIGN_IN}.load", path="/login")
-            await tab.settled()
-            return tab.text()
-
     for trick, text in REFUSED.items():
         clinic.forgive()
         typed = text.encode("utf-8", "replace").decode()
         form = urllib.parse.urlencode({"username": typed, "password": f"{MARK} password"})
         with clinic.client() as browser:
-            flash = browser.post(routes.SIGN_IN_STAFF, content=form, headers=FORM).cookies[cookies.flash_name()]
-        shown = run(look(flash))
-        assert "Incorrect username or password." in shown, trick
-        assert json.dumps(typed) in _plainly(shown), trick
-        assert f"{MARK} password" not in shown, trick
+            answer = browser.post(routes.STAFF_SIGN_IN, content=form, headers=FORM)
+        assert answer.status_code == 400, trick
+        assert f"{MARK} password" not in answer.text, trick
+        if typed.strip():
+            assert "Incorrect username or password." in answer.text, trick
+        (value,) = re.findall(r'<input class="input" id="username"[^>]* value="([^"]*)"', answer.text)
+        assert html.unescape(value) == typed[:254], trick
 
 
 # --- the pages' events --------------------------------------------------------------------------------------------
@@ -423,11 +440,13 @@ def _on_page(clinic: Clinic, cookie: str, work: Callable[[Page], Any]) -> None:
 
 @pytest.mark.asvs("1.2.1", "2.2.2", "8.3.1")
 def test_registration_keeps_text_and_refuses_other_tricks_beside_their_field(clinic):
-    rows = clinic.column("count(*)")[0]
+    rows, ids = clinic.column("count(*)")[0], list[str]()
 
     async def work(page: Page) -> None:
-        for trick, text in EVERY.items():
-            form = {**dict.fromkeys(FREE, text), "national_id": f"{text[:49]}1", "gender": "FEMALE"}
+        for number, (trick, text) in enumerate(EVERY.items()):
+            given = _national_id(text, 1000 + number)
+            ids.append(given)
+            form = {**dict.fromkeys(FREE, text), "national_id": given, "gender": "FEMALE"}
             events = ((f"{REGISTER}.load", {}), (f"{REGISTER}.submit", {"form": form}))
             arrived = await page.does(*events, path="/patients/new")
             assert ("Patient registered successfully" in arrived) == (trick in PLAIN), trick
@@ -441,8 +460,8 @@ def test_registration_keeps_text_and_refuses_other_tricks_beside_their_field(cli
     assert clinic.column("count(*)")[0] == rows + len(PLAIN)
     newest = f"id IN (SELECT id FROM patients ORDER BY id DESC LIMIT {len(PLAIN)})"
     for name in FREE:
-        added = "1" if name == "national_id" else ""
-        assert clinic.column(name, newest) == [f"{text[:49]}{added}" if added else text for text in PLAIN.values()]
+        typed = [one for one, trick in zip(ids, EVERY, strict=True) if trick in PLAIN]
+        assert clinic.column(name, newest) == (typed if name == "national_id" else list(PLAIN.values()))
 
 
 def test_an_edit_keeps_text_and_refuses_other_tricks_beside_their_field(clinic):
@@ -457,7 +476,10 @@ def test_an_edit_keeps_text_and_refuses_other_tricks_beside_their_field(clinic):
                 typed = dict.fromkeys(set(FREE) & set(names), text)
                 if "national_id" in typed:
                     typed["national_id"] = f"{text[:49]}2"
-                events = ((f"{PROFILE}.edit", {"section": section}), (f"{PROFILE}.save", {"form": typed}))
+                drawn = {"patient_id": patient_id, "section": section}
+                version = clinic.column("version", f"patient_id = '{patient_id}'")[0]
+                save = (f"{PROFILE}.save", {**drawn, "version": version, "form": typed})
+                events = ((f"{PROFILE}.edit", drawn), save)
                 arrived = await page.does(*events, **at)
                 assert ("Saved." in arrived) == (trick in PLAIN), trick
                 assert (CONTROL in arrived) == (trick in REFUSED), trick
@@ -488,10 +510,12 @@ def test_the_portal_dialog_refuses_tricks_beside_email_and_phone(clinic):
             patient_id = factories.make_patient(factories.make_staff()).patient.patient_id
         for text in [*EVERY.values(), *NO_EMAILS]:
             opened = (f"{DIALOG}.ask_for", {"patient_id": patient_id})
-            arrived = await page.does(opened, (f"{DIALOG}.submit", {"form": {"email": text, "phone": text}}))
+            arrived = await page.does(
+                opened, (f"{DIALOG}.submit", {**opened[1], "form": {"email": text, "phone": text}})
+            )
             assert "Invalid email format. Please provide a valid email address." in arrived, text
             form = {"email": "pwn@example.org", "phone": text}
-            arrived = await page.does((f"{DIALOG}.submit", {"form": form}))
+            arrived = await page.does((f"{DIALOG}.submit", {**opened[1], "form": form}))
             assert re.search(NO_PHONE, arrived), text
             assert MARK not in re.sub("pwn@example.org", "", arrived).lower(), text
             assert "opened" not in (await page.does((f"{DIALOG}.ask_for", {"patient_id": text}))), text
@@ -523,12 +547,14 @@ def test_staff_accounts_and_filters_refuse_tricks_beside_their_field(clinic):
 def test_a_draft_comes_back_as_it_was_typed(clinic):
     async def work(page: Page) -> None:
         for trick, text in EVERY.items():
+            kept = {"instance": "a" * 32, "fields": {"first_name": text, "address": text}, "left": True}
             with clinic.client(clinic.desk) as browser:
-                assert _post(browser, "/auth/draft/registration", {"address": text}, "PUT").status_code == 204, trick
-            arrived = await page.does((f"{REGISTER}.load", {}), path="/patients/new")
+                while (answer := _post(browser, "/auth/draft/registration", kept, "PUT")).status_code == 429:
+                    await asyncio.sleep(0.25)  # as often as a person's drafts are saved
+            assert answer.status_code == 204, trick
+            arrived = await page.does((f"{REGISTER}.go_on", {"instance": "a" * 32}), path="/patients/new")
             shown = re.sub("[\ud800-\udfff]", "\ufffd", text)  # half of a pair can be sent, but not shown
             assert f'"address": {json.dumps(shown)}' in arrived, trick
-            await page.does((f"{REGISTER}.clear", {}), path="/patients/new")
 
     _on_page(clinic, clinic.desk, work)
 

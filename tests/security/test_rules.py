@@ -33,8 +33,13 @@ SCRIPTS = sorted((ROOT / "assets").glob("*.js"))
 DOCUMENT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 
 
-#: Everything that scripts write into the browser's storage: two switches.
-KEPT_BY_SCRIPTS = {'KEPT, event.target.checked ? "on" : "off"', '"renewed", "1"'}
+#: Everything that scripts write into the browser's storage: two switches, and random names of presses.
+KEPT_BY_SCRIPTS = {
+    'KEPT, event.target.checked ? "on" : "off"',
+    '"renewed", "1"',
+    "KEPT, JSON.stringify(all)",  # presses: random ids, and what they were for
+    "KEPT, JSON.stringify(ids)",  # forms: random ids
+}
 
 
 def calls() -> Iterator[tuple[str, ast.Call, str]]:
@@ -248,5 +253,12 @@ def test_every_log_line_is_in_the_inventory():
         and call.args
         and isinstance(call.args[0], ast.Constant)
     }
-    assert events >= {"request", "failed"}
+    events |= {
+        named.value.value
+        for _, call, name in calls()
+        if name == "periodic.running"
+        for named in call.keywords
+        if named.arg == "failed" and isinstance(named.value, ast.Constant)
+    }
+    assert events >= {"request", "failed", "tidy_failed"}
     assert {f"`{event}`" for event in events} <= set(table("What is logged"))

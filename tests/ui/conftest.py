@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import reflex as rx
 
-from clinic_app.core import crypto, db
+from clinic_app.core import crypto, db, sealing
 from clinic_app.models.accounts import Account
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions
@@ -21,6 +22,7 @@ class Desk:
     def __init__(self) -> None:
         self.root = rx.State(_reflex_internal_init=True)  # type: ignore[call-arg]
         self.token_hash = ""
+        self._sockets = contextlib.ExitStack()
         self.at("/")
 
     def at(self, path: str, **query: str) -> None:
@@ -37,6 +39,7 @@ class Desk:
             assert account is not None
             token, _ = sessions.open_session(session, account)
         self.token_hash = crypto.digest(token)
+        self._sockets.enter_context(sealing.holding(token))  # as while its connection is open
         self.at("/")
 
     def end_session(self) -> None:

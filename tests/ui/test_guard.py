@@ -22,7 +22,6 @@ from clinic_app.ui.registration.state import RegistrationState
 from clinic_app.ui.session import guard
 from clinic_app.ui.session.guard import PUBLIC
 from clinic_app.ui.session.handler import Asking, fields, handler, text
-from clinic_app.ui.signing_in.state import ChoosePasswordState
 from tests import factories
 from tests.db import tools
 from tests.ui.conftest import events
@@ -38,7 +37,7 @@ async def test_nobody_is_sent_to_the_sign_in_of_the_side_they_are_on(desk, path,
 
 async def test_a_patient_is_sent_to_their_own_side(desk, people):
     desk.sign_in(people.patient)
-    for loader in (PatientListState.load, RegistrationState.load, ChoosePasswordState.load, ShellState.enter):
+    for loader in (PatientListState.load, RegistrationState.load, ShellState.enter):
         assert events(await desk.fire(loader)) == ["_redirect /patient-portal"]
     assert await desk.fire(OwnRecordState.load) == [None]
     assert desk.state(OwnRecordState).loaded is True
@@ -53,8 +52,6 @@ async def test_a_temporary_password_leads_to_choosing_one(desk, people):
     for loader in (OwnRecordState.load, PatientListState.load, ShellState.enter):
         assert events(await desk.fire(loader)) == ["_redirect /patient-portal/change-password"]
     assert desk.state(OwnRecordState).details == []
-    assert await desk.fire(ChoosePasswordState.load) == [None]
-    assert desk.state(ChoosePasswordState).username == "first.time@example.org"
 
 
 class _Registered:
@@ -67,15 +64,15 @@ class _Registered:
         self.loaders = on_load
 
 
-async def test_who_must_choose_a_password_first_comes_to_their_account_and_is_refused_nothing(desk, people):
+async def test_who_must_choose_a_password_first_is_led_there_and_is_refused_nothing(desk, people):
     made = staff.create_staff_with_temporary_password(people.admin, "mercy", "Mercy Akinyi", "CLINICIAN")
     desk.sign_in(signing_in.sign_in(signing_in.STAFF_DOOR, "mercy", made.credentials.temporary_password).actor)
     desk.at("/account")
     page = _Registered()
     account_page.add(page)
     told = [event for loader in page.loaders if not loader.is_background for event in await desk.fire(loader)]
-    assert events(told) == []
-    assert desk.state(AccountState).mode == "choose"
+    assert events(told) == ["_redirect /choose-password"]
+    assert desk.state(AccountState).mode == "loading"
     assert tools.trail("ACCESS_DENIED") == []
 
 
@@ -123,6 +120,37 @@ async def test_another_session_in_the_same_tab_starts_from_nothing(tab, people):
     await gate.preprocess(None, tab.root, event)
     assert tab.state(PatientListState).rows == []
     assert tab.state(ShellState).who.name == ""
+
+
+async def test_while_nobody_can_say_who_is_there_the_tab_keeps_what_it_holds_and_has_to_ask_again(tab, monkeypatch):
+    await tab.fire(PatientListState.load)
+    gate, dropped = guard.SessionGuard(), []
+
+    class Server:
+        """Stands for the socket server: remembers whose connection it ended."""
+
+        manager = type("Manager", (), {"eio_sid_from_sid": staticmethod(lambda sid, namespace: (sid, namespace))})
+
+        class eio:  # noqa: N801  as the library calls it
+            """Its lower half."""
+
+            @staticmethod
+            async def disconnect(sid):
+                """End a connection."""
+                dropped.append(sid)
+
+    async def away(*_, **__):
+        raise OSError("the database is away")
+
+    monkeypatch.setattr(guard.identity, "actor_of", away)
+    app = type("App", (), {"sio": Server})()
+    for name in (f"{rx.State.get_full_name()}.hydrate", f"{PatientListState.get_full_name()}.load"):
+        event = type("Event", (), {"name": name})()
+        update = await gate.preprocess(app, tab.root, event)
+        assert update is not None
+        assert (update.delta, update.events) == ({}, [])
+    assert tab.state(PatientListState).rows, "an error is no end"
+    assert [namespace for _, namespace in dropped] == ["/_event"] * 2
 
 
 @pytest.mark.parametrize("name", ["setvar", "_wipe", "no_such_thing"])

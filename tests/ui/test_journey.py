@@ -39,15 +39,15 @@ async def test_registering_finding_and_editing(tab):
     record = tab.state(ProfileState)
     object.__setattr__(record, "_key", lambda: number)
     await tab.fire(ProfileState.load)
-    await tab.fire(ProfileState.edit, "contact")
-    await tab.fire(ProfileState.save, {**record.values, "address": "7 New Street"})
+    await tab.fire(ProfileState.edit, number, "contact")
+    await tab.fire(ProfileState.save, number, "contact", record.version, {**record.values, "address": "7 New Street"})
     assert (record.notice, record.failure) == ("Saved.", "")
-    await tab.fire(ProfileState.edit, "details")
-    await tab.fire(ProfileState.save, {**record.values, "last_name": " "})
+    await tab.fire(ProfileState.edit, number, "details")
+    await tab.fire(ProfileState.save, number, "details", record.version, {**record.values, "last_name": " "})
     assert list(record.errors) == ["last_name"]
-    await tab.fire(ProfileState.cancel)
-    await tab.fire(ProfileState.turn_off)
+    await tab.fire(ProfileState.cancel, number)
+    await tab.fire(ProfileState.turn_off, number, record.access.stamp)
     assert record.notice == "Portal access is turned off."
-    await tab.fire(ProfileState.turn_on)
+    await tab.fire(ProfileState.turn_on, number, record.access.stamp)
     assert record.notice == "Portal access is turned on."
     assert chain.verify().ok

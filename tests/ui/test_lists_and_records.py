@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 
 import pytest
 
 from clinic_app.services.patients.forms import PatientUpdate
-from clinic_app.services.patients.profile import update_patient
-from clinic_app.ui.frame.state import SearchState
-from clinic_app.ui.patients.state import PatientListState
+from clinic_app.services.patients.profile import update_patient, view_patient
+from clinic_app.ui.frame.state import SearchState, ShellState
+from clinic_app.ui.patients.state import PAGE_SIZE, PatientListState
 from clinic_app.ui.portal_dialog import state as portal_dialog
 from clinic_app.ui.portal_dialog.state import PortalDialogState
 from clinic_app.ui.profile.state import ProfileState
@@ -18,26 +19,30 @@ from clinic_app.ui.registration.state import RegistrationState
 from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.form_state import DONE, WORKING
 from tests import factories
+from tests.db import tools
 from tests.ui.conftest import events
+
+MANY = PAGE_SIZE + 2
+FIRST_PAGE = f"1–{PAGE_SIZE} of {MANY} patients"
 
 
 @pytest.fixture
-def twelve(people):
-    """Twelve more patients."""
-    return [factories.make_patient(people.receptionist, first_name="Many") for _ in range(12)]
+def two_pages(people):
+    """Two more patients than a page of the list holds."""
+    return [factories.make_patient(people.receptionist, first_name="Many") for _ in range(MANY)]
 
 
-async def test_the_list_stays_within_its_pages(tab, twelve):
+async def test_the_list_stays_within_its_pages(tab, two_pages):
     state = tab.state(PatientListState)
     await tab.fire(PatientListState.load)
-    assert (state.page, state.pages, len(state.rows)) == (1, 2, 10)
+    assert (state.page, state.pages, len(state.rows)) == (1, 2, PAGE_SIZE)
     for step, page in ((1, 2), (1, 2), (10**9, 2), (-1, 1), (-(10**9), 1), (None, 1), ("x", 1), ([], 1)):
         await tab.fire(PatientListState.turn, step)
         assert state.page == page
 
 
 @pytest.mark.parametrize("key", [None, 1, "password_hash", "name; DROP TABLE patients", "", "-name", []])
-async def test_an_unknown_column_sorts_nothing(tab, twelve, key):
+async def test_an_unknown_column_sorts_nothing(tab, two_pages, key):
     await tab.fire(PatientListState.load)
     before = list(tab.state(PatientListState).rows)
     await tab.fire(PatientListState.sort_by, key)
@@ -45,12 +50,12 @@ async def test_an_unknown_column_sorts_nothing(tab, twelve, key):
     assert list(tab.state(PatientListState).rows) == before
 
 
-async def test_a_search_begins_on_the_first_page_and_clearing_goes_back_to_all(tab, twelve):
+async def test_a_search_begins_on_the_first_page_and_clearing_goes_back_to_all(tab, two_pages):
     state = tab.state(PatientListState)
     await tab.fire(PatientListState.load)
     await tab.fire(PatientListState.turn, 1)
     await tab.fire(PatientListState.search, "  many ")
-    assert (state.term, state.page, state.summary) == ("many", 1, "1–10 of 12 patients")
+    assert (state.term, state.page, state.summary) == ("many", 1, FIRST_PAGE)
     await tab.fire(PatientListState.search, "nobody at all")
     assert (state.mode, list(state.rows)) == ("none", [])
     box = state.box
@@ -71,24 +76,73 @@ async def test_a_list_that_cannot_be_read_says_so(tab, monkeypatch):
     assert state.mode == "rows"
 
 
-async def test_suggestions_mark_what_matched_and_end_with_an_empty_box(tab, twelve):
+async def test_suggestions_mark_what_matched_and_end_with_an_empty_box(tab, two_pages):
     state = tab.state(SearchState)
     await tab.fire(SearchState.search, "any")
     assert state.shown is True
     assert len(state.rows) == 7
     assert (state.rows[0].before, state.rows[0].hit) == ("M", "any")
-    assert state.count == "12 patients"
+    assert state.count == f"{MANY} patients"
     await tab.fire(SearchState.search, "zzzz")
     assert (list(state.rows), state.count) == ([], "No patient matches")
     await tab.fire(SearchState.search, " ")
     assert (list(state.rows), state.shown) == ([], False)
 
 
-async def test_reception_counts(tab, twelve):
+async def test_the_box_leads_on_to_the_list_and_to_the_registration(tab, two_pages):
+    box, state = tab.state(SearchState), tab.state(PatientListState)
+    await tab.fire(SearchState.search, "any")
+    assert (box.more, box.advice) == (f"Show all {MANY} patients", "")
+    await tab.fire(SearchState.list_all)
+    tab.at("/patients")
+    await tab.fire(ShellState.enter)
+    await tab.fire(PatientListState.load)
+    assert (state.term, state.typed, state.answers, state.summary) == ("any", "any", "any", FIRST_PAGE)
+    assert (box.listed, box.more) == ("", "")
+    await tab.fire(SearchState.search, "Zuleika Nobody")
+    assert (box.more, box.advice.split()[0]) == ("", "Try")
+    await tab.fire(SearchState.register_term)
+    tab.at("/patients/new")
+    await tab.fire(ShellState.enter)
+    await tab.fire(RegistrationState.load)
+    form = tab.state(RegistrationState)
+    assert (form.values["first_name"], form.values["last_name"]) == ("Zuleika", "Nobody")
+
+
+async def test_an_empty_box_offers_the_records_opened_last(tab, people, two_pages):
+    state = tab.state(SearchState)
+    await tab.fire(SearchState.enter_box, "")
+    assert (list(state.rows), state.shown) == ([], False)
+    for done in two_pages[:2]:
+        view_patient(people.receptionist, done.patient.id)
+    await tab.fire(SearchState.enter_box, "")
+    assert [row.id for row in state.rows] == [two_pages[1].patient.id, two_pages[0].patient.id]
+    assert (state.shown, state.count, state.answers) == (True, "2 patients you opened last", "")
+    await tab.fire(SearchState.search, "any")
+    assert (len(state.rows), state.answers) == (7, "any")
+    await tab.fire(SearchState.enter_box, "any")
+    assert (len(state.rows), state.answers) == (7, "any")
+    await tab.fire(SearchState.search, "")
+    assert (len(state.rows), state.answers) == (2, "")
+
+
+async def test_the_same_records_are_asked_for_and_recorded_once_while_they_are_on_the_screen(tab, people, two_pages):
+    view_patient(people.receptionist, two_pages[0].patient.id)
+    before = tools.last_seq()
+    for term in ("", "", " ", None, [], 5):
+        await tab.fire(SearchState.enter_box, term)
+    assert [row["action"] for row in tools.trail(after=before)] == ["PATIENT_LISTED"]
+    await tab.fire(ShellState.enter)
+    assert list(tab.state(SearchState).rows) == []
+    await tab.fire(SearchState.enter_box, "")
+    assert [row["action"] for row in tools.trail(after=before)] == ["PATIENT_LISTED"] * 2
+
+
+async def test_reception_counts(tab, two_pages):
     await tab.fire(ReceptionState.load)
     state = tab.state(ReceptionState)
-    assert state.registered_today == "13"
-    assert state.uptake == "8%"
+    assert state.registered_today == str(MANY + 1)
+    assert state.uptake == f"{round(100 / (MANY + 1))}%"
     assert state.days[-1].today is True
     assert state.loaded is True
 
@@ -152,13 +206,14 @@ async def _open(tab, done):
 async def test_only_what_was_changed_is_saved_and_only_of_the_open_section(tab, people):
     done = factories.make_patient(people.receptionist)
     state = await _open(tab, done)
-    await tab.fire(ProfileState.edit, "contact")
+    number = done.patient.patient_id
+    await tab.fire(ProfileState.edit, number, "contact")
     form = {**state.values, "address": "Elsewhere 1", "first_name": "Smuggled", "evil": "x"}
     update_patient(people.admin, done.patient.patient_id, PatientUpdate.parse({"email": "other@example.org"}, 1))
-    await tab.fire(ProfileState.save, form)
+    await tab.fire(ProfileState.save, number, "contact", 1, form)
     assert state.stale_note.startswith("Somebody else changed")
     assert [fact.value for fact in state.stale] == ["other@example.org"]
-    await tab.fire(ProfileState.save, form)
+    await tab.fire(ProfileState.save, number, "contact", state.version, form)
     assert state.notice == "Saved."
     values = {fact.label: fact.value for fact in [*state.contact, *state.details]}
     assert (values["Address"], values["Email"]) == ("Elsewhere 1", "other@example.org")
@@ -168,18 +223,97 @@ async def test_only_what_was_changed_is_saved_and_only_of_the_open_section(tab, 
 @pytest.mark.parametrize("section", ["", "access", "__class__", None, 1, ["details"]])
 async def test_there_is_nothing_else_to_edit(tab, people, section):
     state = await _open(tab, factories.make_patient(people.receptionist))
-    await tab.fire(ProfileState.edit, section)
+    await tab.fire(ProfileState.edit, state.key, section)
     assert state.editing == ""
-    assert await tab.fire(ProfileState.save, {"first_name": "X"}) == []
+    assert await tab.fire(ProfileState.save, state.key, section, 1, {"first_name": "X"}) == []
 
 
 async def test_turning_off_asks_first_and_a_busy_page_does_not_ask(tab, people):
     state = await _open(tab, factories.make_patient(people.receptionist))
     for junk in (None, 1, "yes", [], {}):
-        await tab.fire(ProfileState.ask_turn_off, junk)
-        assert state.asking_off is False
-    await tab.fire(ProfileState.turn_off)
+        await tab.fire(ProfileState.ask_turn_off, state.key, state.access.stamp, junk)
+        assert state.asked == ""
+    await tab.fire(ProfileState.turn_off, state.key, state.access.stamp)
     assert state.failure_detail == "This patient has no portal account yet."
+
+
+async def test_all_activity_is_shown_for_the_record_the_button_stands_on_and_news_come_on_top(tab, people):
+    done = factories.make_patient(people.receptionist)
+    for _ in range(3):
+        view_patient(people.admin, done.patient.id)
+        view_patient(people.receptionist, done.patient.id)
+        view_patient(people.clinician, done.patient.id)
+    state = await _open(tab, done)
+    assert (len(state.activity), state.activity_more) == (8, True)
+    for other in ("LMC999999", "", None, 5, []):
+        await tab.fire(ProfileState.show_all_activity, other)
+        assert len(state.activity) == 8
+    await tab.fire(ProfileState.show_all_activity, done.patient.patient_id)
+    assert (len(state.activity), state.activity_more) == (11, False)
+    number = done.patient.patient_id
+    await tab.fire(ProfileState.edit, number, "contact")
+    await tab.fire(ProfileState.save, number, "contact", state.version, {**state.values, "address": "Elsewhere 1"})
+    assert len(state.activity) == 12
+    assert state.activity[0].what.startswith("Address changed by")
+    await tab.fire(ProfileState.load)
+    assert (len(state.activity), state.activity_more) == (8, True)
+
+
+# --- a relative ---------------------------------------------------------------------------------------
+
+
+async def _relative_of(tab, done):
+    state = await _open(tab, done)
+    assert events(await tab.fire(ProfileState.register_relative, state.person.patient_id)) == [
+        "_redirect /patients/new"
+    ]
+    tab.at("/patients/new")
+    await tab.fire(ShellState.enter)
+    await tab.fire(RegistrationState.load)
+    return tab.state(RegistrationState)
+
+
+async def test_a_relatives_form_begins_with_what_the_household_shares(tab, people):
+    done = factories.make_patient(
+        people.receptionist,
+        phone="0712 445 901",
+        address="Plot 5\nKisumu",
+        national_id="27840001",
+        email="a@example.org",
+        next_of_kin_name="Mercy Atieno",
+        next_of_kin_phone=None,
+    )
+    form = await _relative_of(tab, done)
+    assert {name: value for name, value in form.values.items() if value} == {
+        "gender": "UNKNOWN",
+        "phone": "0712 445901",
+        "email_allowed": "on",
+        "sms_allowed": "on",
+        "address": "Plot 5\nKisumu",
+        "next_of_kin_name": "Mercy Atieno",
+    }
+    assert (form.relative.patient_id, form.shared) == (done.patient.patient_id, ["Phone", "Address", "Next of kin"])
+    await tab.fire(RegistrationState.submit, {"first_name": "Young", "last_name": "One", **form.values})
+    assert (form.step, form.relative.patient_id) == (DONE, done.patient.patient_id)
+    await tab.fire(RegistrationState.another)
+    assert (form.relative.patient_id, form.shared, form.values.get("phone")) == ("", [], None)
+
+
+async def test_it_is_taken_along_once_and_a_mere_reconnect_leaves_it(tab, people):
+    form = await _relative_of(tab, factories.make_patient(people.receptionist, phone="0712 445 901"))
+    assert form.values["phone"] == "0712 445901"
+    await tab.fire(RegistrationState.load)  # as after a lost connection
+    assert (form.values["phone"], form.relative.patient_id != "") == ("0712 445901", True)
+    form._leave("/patients")
+    await tab.fire(RegistrationState.load)
+    assert (form.values.get("phone"), form.relative.patient_id) == (None, "")
+
+
+async def test_a_relative_of_another_than_the_record_drawn_is_not_registered(tab, people):
+    await _open(tab, factories.make_patient(people.receptionist))
+    for other in ("LMC999999", "", None, 5, []):
+        assert events(await tab.fire(ProfileState.register_relative, other)) == []
+    assert tab.state(SearchState).household == ""
 
 
 # --- the dialog --------------------------------------------------------------------------------------
@@ -188,7 +322,7 @@ async def test_turning_off_asks_first_and_a_busy_page_does_not_ask(tab, people):
 async def _dialog(tab, people, email="state@example.org"):
     done = factories.make_patient(people.receptionist)
     await tab.fire(PortalDialogState.ask_for, done.patient.patient_id)
-    given = await tab.fire(PortalDialogState.submit, {"email": email})
+    given = await tab.fire(PortalDialogState.submit, done.patient.patient_id, {"email": email})
     return tab.state(PortalDialogState), given
 
 
@@ -197,7 +331,8 @@ async def test_the_credentials_are_wiped_by_close_by_opening_and_by_leaving(tab,
         state, _ = await _dialog(tab, people, f"wipe{number}@example.org")
         assert len(state.password) == 12
         password = state.password
-        await tab.fire(way, *(["LMC000001"] if way is PortalDialogState.ask_for else []))
+        arguments = {PortalDialogState.close: [state.turn], PortalDialogState.ask_for: ["LMC000001"]}
+        await tab.fire(way, *arguments.get(way, []))
         assert password not in str(state.dict())
         assert (state.step == DONE, state.password, state.username) == (False, "", "")
 
@@ -207,8 +342,8 @@ async def test_shown_credentials_outlive_escape_and_a_second_submit(tab, people)
     password = state.password
     assert state.title == "Portal Account Created!"
     for wanted in (False, True, None, 0):
-        await tab.fire(PortalDialogState.change_open, wanted)
-    assert await tab.fire(PortalDialogState.submit, {"email": "second@example.org"}) == []
+        await tab.fire(PortalDialogState.change_open, state.turn, wanted)
+    assert await tab.fire(PortalDialogState.submit, state.for_patient, {"email": "second@example.org"}) == []
     await tab.fire(PortalDialogState.check_email, "x")
     assert (state.password, dict(state.errors), state.step) == (password, {}, DONE)
 
@@ -218,7 +353,6 @@ async def test_the_credentials_go_by_themselves_but_never_somebody_elses(tab, pe
 
     state, given = await _dialog(tab, people)
     assert events(given)[-1].startswith("expire")
-    turn = state._turn
     monkeypatch.setattr(portal_dialog.asyncio, "sleep", at_once)
 
     async def locked(self, *_: object) -> None: ...
@@ -226,21 +360,20 @@ async def test_the_credentials_go_by_themselves_but_never_somebody_elses(tab, pe
     for name in ("__aenter__", "__aexit__"):  # a background handler's view of the state, without its lock
         monkeypatch.setattr(PortalDialogState, name, locked, raising=False)
     expire = PortalDialogState.expire.fn
-    await expire(state, turn - 1)
-    assert state.password, "an older turn must not wipe these"
-    await expire(state, "junk")
-    assert state.password
-    await expire(state, turn)
-    assert state.password == ""
+    await expire(state)
+    assert state.password, "whoever fires it early must not wipe these"
+    monkeypatch.setattr(portal_dialog.clock, "now", lambda: dt.datetime.now(dt.UTC) + dt.timedelta(minutes=11))
+    await expire(state)
+    assert (state.password, state._sealed) == ("", "")
 
 
 async def test_nothing_is_created_without_the_dialog_being_open(tab, people):
-    assert await tab.fire(PortalDialogState.submit, {"email": "unopened@example.org"}) == []
+    assert await tab.fire(PortalDialogState.submit, "LMC000001", {"email": "unopened@example.org"}) == []
     await tab.fire(PortalDialogState.ask_for, "LMC999999")
     state = tab.state(PortalDialogState)
     assert (state.for_patient, state.failure_detail) == ("", "No patient has this number.")
-    assert await tab.fire(PortalDialogState.submit, {"email": "unopened@example.org"}) == []
-    await tab.fire(PortalDialogState.printed)
+    assert await tab.fire(PortalDialogState.submit, "LMC000001", {"email": "unopened@example.org"}) == []
+    await tab.fire(PortalDialogState.printed, state.turn)
 
 
 # --- news ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clinic_app.core.addresses import allowed_origins, client_address, normal_address, normal_origin
+from clinic_app.core.addresses import allowed_origins, client_address, networks, normal_address, normal_origin
 from clinic_app.core.settings import load_settings
 
 
@@ -87,3 +87,18 @@ def test_without_a_public_address_this_machine_is_known_by_both_names():
 
 def test_a_public_address_is_the_only_origin():
     assert allowed_origins(load_settings(public_url="https://desk.example.org")) == ("https://desk.example.org",)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("203.0.113.7", ("203.0.113.7",)),
+        ("2001:db8:1:2:3:4:5:6", ("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("2001:db8:1:2::", ("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("::1", ("::/64", "::/48")),
+        ("", ("",)),
+        ("unknown", ("unknown",)),
+    ],
+)
+def test_ipv6_addresses_are_told_apart_by_their_networks(address, expected):
+    assert networks(address) == expected

@@ -46,7 +46,12 @@ def test_outcomes_have_words():
         ("staff", "staff"),
         (["first_name", "phone"], "first_name, phone"),
         ([], "None"),
-        ({"action": "SIGNED_IN", "actor_id": None}, "Action: SIGNED_IN; Actor id: None"),
+        ({"action": "SIGNED_IN", "actor_id": None}, "Action: SIGNED_IN; Account: None"),
+        ({"since": "2026-06-17T21:00:00+00:00"}, "From: 18 Jun 2026, 00:00"),
+        ("2026-06-17T21:00:00.5+00:00", "18 Jun 2026, 00:00"),
+        ("2026-06-17T21:00:00", "2026-06-17T21:00:00"),
+        ("2026-06-17T99:00:00+00:00", "2026-06-17T99:00:00+00:00"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
         ({}, "None"),
     ],
 )

@@ -29,6 +29,14 @@ def success() -> str:
     return drawn(portal.success_step())
 
 
+def test_the_search_box_is_of_the_type_its_role_may_have() -> None:
+    with_popup, alone = forms.search_field(popup=rx.el.div()), forms.search_field()
+    assert 'role:"combobox"' in drawn(with_popup)
+    assert 'type:"text"' in drawn(with_popup)
+    assert "combobox" not in drawn(alone)
+    assert 'type:"search"' in drawn(alone)
+
+
 @pytest.mark.parametrize(("variant", "radix"), [("primary", "solid"), ("secondary", "soft"), ("outline", "outline")])
 def test_portal_button_has_three_variants(variant: str, radix: str) -> None:
     assert f'variant:"{radix}"' in drawn(portal.portal_account_button(has_access=False, variant=variant))
@@ -56,20 +64,24 @@ def test_portal_button_gives_way_to_the_badge() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "word", "tone"),
+    ("status", "due", "words", "word", "tone"),
     [
-        ("none", "Disabled", "idle"),
-        ("off", "Disabled", "idle"),
-        ("active", "Active", "good"),
-        ("temporary", "Active", "good"),
-        ("expired", "Active", "good"),
-        ("locked", "Active", "good"),
+        ("none", "", "", "Disabled", "badge idle"),
+        ("off", "", "", "Disabled", "badge idle"),
+        ("active", "", "", "Active", "badge good"),
+        ("temporary", "", "", "Active", "badge good"),
+        ("temporary", "soon", "expires in 5 h", "Active", "badge good"),
+        ("temporary", "never", "never signed in", "Active", "badge good"),
+        ("expired", "expired", "password expired", "Active", "badge good"),
+        ("locked", "locked", "locked", "Active", "badge good"),
     ],
 )
-def test_portal_status_is_a_word_and_a_tone(status: str, word: str, tone: str) -> None:
-    shown = drawn(feedback.portal_status(status))
+def test_portal_status_is_a_word_and_a_tone_and_what_is_due(status, due, words, word, tone) -> None:
+    shown = drawn(feedback.portal_status(PatientRow(portal=status, due=due, due_words=words)))
     assert f'"{word}"' in shown
-    assert f"badge {tone}" in shown
+    assert tone in shown
+    assert ('className:"due"' in shown) == bool(words)
+    assert not words or f'"{words}"' in shown
 
 
 @pytest.mark.parametrize(
@@ -93,7 +105,7 @@ def test_dialog_asks_in_the_words_of_the_specification(words: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        f'"Portal login credentials for ")+{PortalDialogState.name._js_expr}',
+        '"Portal login credentials for "',
         '"Username"',
         '"Temporary Password"',
         "Copy username",
@@ -107,6 +119,12 @@ def test_dialog_asks_in_the_words_of_the_specification(words: str) -> None:
 )
 def test_dialog_tells_in_the_words_of_the_specification(words: str) -> None:
     assert words in success()
+
+
+@pytest.mark.parametrize("step", [portal.input_step, portal.success_step, portal.reset_step, portal.rename_step])
+def test_every_step_names_whose_it_is(step) -> None:
+    described = drawn(step()).partition("Dialog.Description")[2][:900]
+    assert PortalDialogState.name._js_expr in described
 
 
 def test_slip_shows_the_password_in_groups_of_four() -> None:
@@ -175,7 +193,7 @@ def test_error_summary_is_there_only_when_there_is_a_problem() -> None:
 
 
 def test_plain_form_is_posted_by_the_browser() -> None:
-    form = drawn(forms.plain_form(action=routes.SIGN_IN_STAFF))
+    form = drawn(forms.plain_form(action=routes.CHANGE_PASSWORD))
     assert 'method:"post"' in form
     assert "onSubmit" not in form
 
@@ -202,10 +220,17 @@ def test_who_may_not_register_is_not_asked_to() -> None:
 
 
 def test_suggestions_are_links_to_the_patients() -> None:
-    popup = drawn(suggestions.suggestions([ROW], shown=True, count="1 patient"))
+    popup = drawn(suggestions.suggestions([ROW], shown=True, count="1 patient", answers="ami"))
     assert 'role:"listbox"' in popup
     assert 'role:"option"' in popup
     assert 'to:"/patients/LMC000007"' in popup
+    assert suggestions.OPENED_LAST not in popup
+
+
+def test_the_records_opened_last_have_a_heading_and_are_named_by_it() -> None:
+    popup = drawn(suggestions.suggestions([ROW], shown=True, count="1 patient you opened last", answers=""))
+    assert popup.count('"Opened last"') == 2
+    assert '"aria-label":"Opened last"' in popup
 
 
 def test_values_are_decided_here_and_vars_in_the_browser() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import os
 import string
 import threading
+import time
 
 import bcrypt
 import pytest
 
-from clinic_app.core import crypto, keys
+from clinic_app.core import crypto, encryption, keys
 from clinic_app.core.errors import Unavailable
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import ANONYMOUS
@@ -85,7 +87,7 @@ def test_keyed_digests_differ_by_key_purpose_and_value(changed):
 def test_a_hash_tells_its_scheme_key_and_cost_and_nothing_of_the_password():
     one, other = crypto.hash_password("seven amber kettles"), crypto.hash_password("seven amber kettles")
     assert one != other
-    assert one.startswith("v1$k1$$2b$04$")
+    assert one.startswith("v2$k1$$2b$04$")
     assert len(one) <= 120
     assert "amber" not in one
 
@@ -100,6 +102,37 @@ def test_only_the_right_password_fits_its_hash(checks):
 
 def test_a_password_is_the_same_however_the_keyboard_composes_it():
     assert crypto.verify_password("Jose\u0301 ﬁfty", crypto.hash_password("Jos\u00e9 fifty"))
+
+
+@pytest.mark.parametrize("blank", [" ", "\u00a0", "\t", "\u200b", "\ufeff", " \u200e "])
+def test_blanks_at_both_ends_do_not_count_when_set_and_when_checked(checks, blank):
+    for kept in (
+        crypto.hash_password("seven amber kettles"),
+        crypto.hash_password(f"{blank}seven amber kettles{blank}"),
+    ):
+        for typed in ("seven amber kettles", f"seven amber kettles{blank}", f"{blank}seven amber kettles"):
+            assert crypto.verify_password(typed, kept)
+        assert not crypto.verify_password(f"seven amber{blank}{blank}kettles", kept)
+        assert not crypto.needs_rehash(kept)
+    assert len(checks) == 8  # one each
+
+
+def test_a_hash_from_before_fits_what_was_typed_then_and_is_made_anew(checks):
+    for typed in ("seven amber kettles", " seven amber kettles "):
+        before = "v1$k1$" + bcrypt.hashpw(crypto._prehash(typed), bcrypt.gensalt(4)).decode()
+        assert crypto.verify_password(typed, before)
+        assert not crypto.verify_password(typed + "!", before)
+        assert crypto.needs_rehash(before)
+        assert crypto.verify_password("seven amber kettles", crypto.hash_password(typed))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["Ab3dEf7hJk9m", " Ab3dEf7hJk9m\n", "Ab3d Ef7h Jk9m", "Ab3d\u00a0Ef7h\u00a0Jk9m", "Ab3d-Ef7h-Jk9m",
+     "Ab3d–Ef7h—Jk9m", "\u202aAb3dEf7hJk9m\u202c", "Ab3d\u200bEf7h\u00adJk9m\ufeff", "Ab3d\u2009Ef7h \u2212 Jk9m"],
+)  # fmt: skip
+def test_a_temporary_password_is_the_same_however_it_is_pasted(typed):
+    assert crypto.plain_temporary(typed) == "Ab3dEf7hJk9m"
 
 
 @pytest.mark.asvs("6.2.8", "6.2.9")
@@ -119,7 +152,7 @@ def test_a_hash_is_worth_nothing_without_the_pepper(changed):
 
 
 @pytest.mark.parametrize(
-    "kept", [None, "", "plain", "v1$k1$", "v1$k1$broken", "v1$k1$$2b$04$tooshort", "$2b$04$" + "a" * 53]
+    "kept", [None, "", "plain", "v1$k1$", "v1$k1$broken", "v2$k1$", "v2$k1$$2b$04$tooshort", "$2b$04$" + "a" * 53]
 )
 def test_what_is_no_hash_costs_one_check_all_the_same(checks, kept):
     assert not crypto.verify_password("nobody", kept)
@@ -142,30 +175,71 @@ def test_hashes_are_made_and_checked_on_their_own_threads(checks, monkeypatch):
     assert len(made) == len(checks) == 1
 
 
-def test_too_many_waiting_hashes_are_refused_and_room_comes_back(monkeypatch):
-    monkeypatch.setattr(crypto, "_places", threading.BoundedSemaphore(2))
-    go, entered = threading.Event(), threading.Semaphore(0)
+@pytest.fixture
+def held(monkeypatch):
+    """bcrypt's checks take until the event is set; and how many have begun."""
+    crypto.prepare_dummy()
+    go, begun = threading.Event(), threading.Semaphore(0)
 
-    def slow(*_):
-        entered.release()
-        go.wait(5)
-        return b"$2b$04$x"
+    def slow(*_: object) -> bool:
+        begun.release()
+        go.wait(60)
+        return True
 
-    monkeypatch.setattr(bcrypt, "hashpw", slow)
-    busy = [threading.Thread(target=crypto.hash_password, args=("x",)) for _ in range(2)]
+    monkeypatch.setattr(bcrypt, "checkpw", slow)
+    yield go, begun
+    go.set()
+
+
+def _fill(room: crypto._Room, *, stranger: bool) -> list[threading.Thread]:
+    """Take every place of a room; returns when nobody else can get in."""
+    busy = [
+        threading.Thread(target=crypto.verify_password, args=("x", None), kwargs={"stranger": stranger})
+        for _ in range(room.at_once)
+    ]
     for thread in busy:
         thread.start()
-    assert entered.acquire(timeout=5)
-    while crypto._places._value:  # the second may wait for a thread of the pool
-        pass
+    until = time.monotonic() + 60
+    while room._places._value and time.monotonic() < until:  # most wait for a thread of the pool
+        time.sleep(0.001)
+    assert not room._places._value
+    return busy
+
+
+@pytest.mark.parametrize("stranger", [False, True])
+def test_too_many_waiting_hashes_are_refused_and_room_comes_back(held, stranger):
+    go, _ = held
+    busy = _fill(crypto._strangers if stranger else crypto._known, stranger=stranger)
     with pytest.raises(Unavailable):
-        crypto.hash_password("x")
-    with pytest.raises(Unavailable):
-        crypto.verify_password("x", None)
+        crypto.verify_password("x", None, stranger=stranger)
+    if not stranger:
+        with pytest.raises(Unavailable):
+            crypto.hash_password("x")
     go.set()
     for thread in busy:
-        thread.join(5)
+        thread.join(60)
+    assert not crypto.verify_password("x", None, stranger=stranger)
+
+
+@pytest.mark.asvs("15.4.4")
+def test_strangers_hashes_keep_nobody_waiting_who_is_known(held):
+    go, begun = held
+    busy = _fill(crypto._strangers, stranger=True)
+    for _ in range(crypto._strangers.threads):
+        assert begun.acquire(timeout=60)
+    assert not begun.acquire(blocking=False)  # the others have no thread yet
     assert crypto.hash_password("x")
+    known = threading.Thread(target=crypto.verify_password, args=("x", None))
+    known.start()
+    assert begun.acquire(timeout=60)  # while all of the strangers' still go on
+    go.set()
+    for thread in (*busy, known):
+        thread.join(60)
+
+
+def test_hashes_leave_a_core_to_others_where_there_are_several():
+    cores = os.cpu_count() or 1
+    assert crypto._known.threads == crypto._strangers.threads == max(1, cores - 1)
 
 
 def test_another_cost_or_scheme_asks_for_a_new_hash(changed):
@@ -181,3 +255,13 @@ def test_secrets_are_not_in_what_python_prints_of_them():
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     assert "hunter2" not in repr(Credentials("a@example.com", "hunter2", now))
     assert "hunter2" not in repr(SignedIn("hunter2", ANONYMOUS, now))
+
+
+@pytest.mark.parametrize("words", ["words", "other words", "of another length"])
+def test_what_is_encrypted_is_read_in_one_spelling_only(words):
+    made = encryption.encrypt(words, "tests", "here")
+    assert encryption.decrypt(made, "tests", "here") == words
+    padded = {made.rstrip("="), f"{made}=", f"{made}=="} - {made}
+    for other in (*padded, f"{made[:9]}*{made[9:]}", f"{made}\n", f" {made}", f"{made}é"):
+        with pytest.raises(encryption.Unreadable):
+            encryption.decrypt(other, "tests", "here")

@@ -123,7 +123,7 @@ def test_socket_io_adds_no_handler_that_prints_tracebacks(lines):
         ("/api/v1/patients/search/", 200, "/api/v1/patients/search/"),
         ("/api/v1/openapi.json", 200, "/api/v1/openapi.json"),
         ("/patient-portal/login", 200, "/patient-portal/login"),
-        ("/auth/login", 303, "/auth/login"),
+        ("/login/recovery-code", 303, "/login/recovery-code"),
         ("/_event", 404, "/…"),
         ("/amina", 404, "/…"),
         ("/patients/LMC000123/amina", 404, "/…"),

@@ -66,11 +66,16 @@ def test_contrast_knows_the_ends() -> None:
 
 
 def test_the_stylesheet_is_the_one_the_tokens_write() -> None:
-    written = (ASSETS / "tokens.css").read_text(encoding="utf-8")
-    assert written == tokens.stylesheet(), "run: python -m clinic_app.ui.kit.tokens"
+    for name, made in (("tokens.css", tokens.stylesheet()), ("tokens-dark.css", tokens.dark_stylesheet())):
+        assert (ASSETS / name).read_text(encoding="utf-8") == made, "run: python -m clinic_app.ui.kit.tokens"
 
 
-@pytest.mark.parametrize("name", ["look.css", "print.css"])
+def test_the_dark_set_without_scripts_is_the_one_that_scripts_choose() -> None:
+    by_script = tokens.stylesheet().partition(".dark, .dark-theme {")[2].partition("}")[0]
+    assert by_script.split() == tokens.dark_stylesheet().partition(":root {")[2].partition("}")[0].split()
+
+
+@pytest.mark.parametrize("name", ["look.css", "plain.css", "shell.css", "print.css"])
 def test_the_look_uses_only_tokens_that_exist(name: str) -> None:
     known = set(tokens.names())
     used = tokens.used_names((ASSETS / name).read_text(encoding="utf-8"))

@@ -18,42 +18,6 @@ def _half_past_nine_in_nairobi():
         yield
 
 
-def test_a_date_of_birth_is_read_back_with_the_age():
-    assert ", ".join(wording.read_back(dt.date(1990, 1, 15))) == "15 Jan 1990, 36 years old"
-    assert wording.read_back(None) == ("", "")
-    assert wording.date_words(None) == ""
-
-
-@pytest.mark.parametrize(
-    ("born", "words", "short"),
-    [
-        (dt.date(2026, 6, 15), "0 days old", "0 days"),
-        (dt.date(2026, 6, 14), "1 day old", "1 day"),
-        (dt.date(2026, 4, 16), "60 days old", "60 days"),
-        (dt.date(2026, 4, 15), "2 months old", "2 months"),
-        (dt.date(2024, 6, 16), "23 months old", "23 months"),
-        (dt.date(2024, 6, 15), "2 years old", "2 y"),
-        (dt.date(1988, 6, 16), "37 years old", "37 y"),
-        (dt.date(1988, 6, 15), "38 years old", "38 y"),
-        (dt.date(1900, 1, 1), "126 years old", "126 y"),
-    ],
-)
-def test_ages_are_days_then_months_then_years(born, words, short):
-    assert wording.read_back(born)[1] == words
-    assert wording.age_short(born) == short
-
-
-def test_somebody_born_on_the_29th_of_february_is_a_year_older_on_the_first_of_march():
-    with time_machine.travel("2026-02-28 12:00:00+00:00"):
-        assert wording.age_short(dt.date(2000, 2, 29)) == "25 y"
-    with time_machine.travel("2026-03-01 12:00:00+00:00"):
-        assert wording.age_short(dt.date(2000, 2, 29)) == "26 y"
-
-
-def test_an_unknown_date_of_birth_has_no_age():
-    assert wording.age_short(None) == ""
-
-
 def test_phones_are_written_as_the_region_does():
     assert wording.phone_words("+254712445901") == "0712 445901"
     assert wording.phone_words("+12024561111") == "+1 202-456-1111"
@@ -82,6 +46,12 @@ def test_a_deadline_says_how_long_and_until_when():
     assert wording.deadline_words(now + dt.timedelta(minutes=119, seconds=59))[0] == "119 minutes"
     assert wording.deadline_words(now + dt.timedelta(hours=2))[0] == "2 hours"
     assert wording.deadline_words(now - dt.timedelta(hours=2))[0] == "0 minutes"
+
+
+def test_nothing_stands_for_a_last_name_that_somebody_has_not():
+    assert wording.full_name("Amina", "Odhiambo") == "Amina Odhiambo"
+    assert wording.full_name("Suharto", "") == "Suharto"
+    assert wording.initials("Suharto", "") == "S"
 
 
 def test_initials_are_capitals():

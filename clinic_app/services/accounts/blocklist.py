@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
+from clinic_app.core.text_rules import normalised
+
 _FILE = Path(__file__).with_name("common_passwords.txt")
 _DIGITS = 12
+_LONGEST = 1000  # so much is looked at; passwords are shorter
 #: Neighbouring keys, and the alphabet: running along them is a pattern.
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "1234567890", "qwertzuiop", "azertyuiop", "abcdefghijklmnopqrstuvwxyz")
 _BESIDE = frozenset(pair for row in _ROWS for one in (row, row[::-1]) for pair in pairwise(one))
@@ -19,7 +21,7 @@ _RUNNING = 0.6  # share of steps along a row from which a password counts as a p
 
 def folded(password: str) -> str:
     """``password`` as it is compared: NFKC, case folded."""
-    return unicodedata.normalize("NFKC", password).casefold()
+    return normalised(password, _LONGEST, "NFKC").casefold()
 
 
 @functools.lru_cache(maxsize=1)

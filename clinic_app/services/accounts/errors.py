@@ -57,6 +57,14 @@ class WrongPassword(PermissionDenied):
     detail = "This is not your password."
 
 
+class AccountChanged(Conflict):
+    """A staff account is not any more what the page showed when somebody decided to change it."""
+
+    code = "account_changed"
+    title = "Account changed"
+    detail = "This account changed meanwhile. Nothing was changed."
+
+
 class TwoFactorIsOn(Conflict):
     """Setting it up again would replace what works: turn it off first."""
 
@@ -112,6 +120,14 @@ class UsernameTaken(AlreadyExists):
     title = "This username is taken."
     detail = "Choose another username."
     field = "username"
+
+
+class CredentialsSeen(Conflict):
+    """What a press issued is not issued again: it was seen, is in use, or was replaced by somebody."""
+
+    code = "credentials_seen"
+    title = "The password is no longer shown"
+    detail = "Reset it to hand over a new one."
 
 
 class TokenRefused(AuthenticationRequired):

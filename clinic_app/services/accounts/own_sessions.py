@@ -8,8 +8,9 @@ from clinic_app.core import clock, db
 from clinic_app.core.errors import NotFound
 from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, Account
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import sessions
+from clinic_app.services.accounts import known_devices, sessions
 from clinic_app.services.accounts.views import FailedTries, OwnSession
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
@@ -44,7 +45,7 @@ def end_own_session(actor: Actor, session_id: int) -> None:
     For whoever is signed in. Raises ``NotFound`` for a session that is over or somebody else's.
     """
     demand(actor, Permission.OWN_SESSION)
-    with db.transaction() as session:
+    with transaction(actor, ends_own_session=True) as session:
         ended = session.execute(
             update(LOGIN_SESSIONS)
             .where(
@@ -62,10 +63,11 @@ def end_own_session(actor: Actor, session_id: int) -> None:
 
 
 def sign_out_everywhere(actor: Actor) -> None:
-    """End all sessions of whoever is signed in, this one and those of the API too."""
+    """End all sessions of whoever is signed in, this one and those of the API too; no browser is known any more."""
     demand(actor, Permission.OWN_SESSION)
-    with db.transaction() as session:
+    with transaction(actor, ends_own_session=True) as session:
         sessions.end_sessions(session, actor.account_id or 0, "signed out everywhere")
+        known_devices.forget(session, actor.account_id or 0)
         _note(session, actor, {"one": False})
 
 
@@ -81,8 +83,12 @@ def _note(session, actor: Actor, details: dict[str, bool]) -> None:
     )
 
 
+#: Fewer wrong passwords than this are the owner's own slips, and are not mentioned.
+TOLD_FROM = 3
+
+
 def take_failed_tries(actor: Actor) -> FailedTries | None:
-    """The failed tries before the last sign-in, told once; None if there were none, or the owner has been told.
+    """The failed tries before the last sign-in, told once; None if there were fewer than three, or the owner was told.
 
     For whoever is signed in, about themselves.
     """
@@ -91,11 +97,13 @@ def take_failed_tries(actor: Actor) -> FailedTries | None:
         account = session.get(Account, actor.account_id or 0)
     if account is None or not account.told_tries:
         return None
-    with db.transaction() as session:
+    with transaction(actor) as session:
         told = session.execute(
             update(ACCOUNTS)
             .where(ACCOUNTS.c.id == account.id, ACCOUNTS.c.told_tries == account.told_tries)
             .values(told_tries=0, told_failed_at=None)
             .returning(ACCOUNTS.c.id)
         ).scalar_one_or_none()
-    return FailedTries(account.told_tries, account.told_failed_at) if told is not None else None
+    if told is None or account.told_tries < TOLD_FROM:
+        return None
+    return FailedTries(account.told_tries, account.told_failed_at)

@@ -5,20 +5,21 @@ Length and guessability, no composition rules (NIST SP 800-63B-4, 3.1.1.2; ASVS 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
 from sqlalchemy import select
-from zxcvbn import zxcvbn
 
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.errors import AuthenticationRequired, InvalidInput
 from clinic_app.core.settings import get_settings
+from clinic_app.core.text_rules import normalised, trimmed
 from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, Account, LoginSession
-from clinic_app.models.patients import Patient
+from clinic_app.models.patients import BirthPrecision, Patient
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import blocklist, reauthentication, sessions
+from clinic_app.services.accounts import blocklist, guessability, reauthentication, sessions
 from clinic_app.services.accounts.errors import WrongPassword
 from clinic_app.services.accounts.views import SignedIn, Strength
 from clinic_app.services.audit.actions import Action
@@ -27,13 +28,22 @@ from clinic_app.services.audit.recording import record
 
 SHORTEST, LONGEST = 15, 128  # code points
 _WORDS = ("Very weak", "Weak", "Could be stronger", "Strong", "Very strong")
-#: zxcvbn takes more than linear time: it reads this much and no more.
-_READ = 72
+#: Names, and passwords, are shorter: so much of either is looked at.
+_FOLDED = 1000
+#: Too many questions at once: asking again a moment later helps.
+_NOT_YET = Strength(0, "Not checked yet", "This could not be checked just now. Please try again in a moment.", False)
 
 
 def _folded(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).casefold()
+    plain = normalised(text, _FOLDED, "NFKD").casefold()
     return "".join(c for c in plain if c.isalnum())
+
+
+def _birth_digits(born: dt.date, precision: str) -> list[str]:
+    """A birth date as people type it into passwords: as much of it as is known."""
+    if precision == BirthPrecision.DAY:
+        return [f"{born:%d%m%Y}", f"{born:%Y%m%d}"]
+    return [f"{born:%m%Y}", f"{born:%Y%m}"] if precision == BirthPrecision.MONTH else [f"{born:%Y}"]
 
 
 def _personal_words(actor: Actor, patient: Patient | None) -> list[str]:
@@ -44,7 +54,7 @@ def _personal_words(actor: Actor, patient: Patient | None) -> list[str]:
         phone = patient.phone or ""
         sources += [patient.patient_id, phone, phone[-9:], patient.national_id or ""]  # with and without the country
         if patient.date_of_birth:
-            sources += [f"{patient.date_of_birth:%d%m%Y}", f"{patient.date_of_birth:%Y%m%d}"]
+            sources += _birth_digits(patient.date_of_birth, patient.date_of_birth_precision)
     words = {word for source in sources for word in [_folded(source), *map(_folded, re.split(r"[\W_]+", source))]}
     return sorted(word for word in words if len(word) >= 4)
 
@@ -73,16 +83,21 @@ def _assess(password: str, words: list[str]) -> Strength:
         )
     if blocklist.is_pattern(password):
         return Strength(1, _WORDS[1], "It repeats itself or runs along the keyboard. Use unrelated words.", False)
-    found = zxcvbn(password[:_READ], user_inputs=words)
-    score = int(found["score"])
+    found = guessability.guess(password, words)
+    if found is None:
+        return _NOT_YET
+    score = found.score
     rest, personal = _without(password, words)
     if personal:
-        score = min(score, int(zxcvbn(rest[:_READ])["score"]) if rest else 0, 2 if len(rest) < SHORTEST else 4)
+        alone = guessability.guess(rest, []) if rest else guessability.NOTHING
+        if alone is None:
+            return _NOT_YET
+        score = min(score, alone.score, 2 if len(rest) < SHORTEST else 4)
         if score < 3:
             why = "It contains a name, date or word linked to you or the clinic. Add unrelated words."
             return Strength(score, _WORDS[score], why, False)
     if score < 3:
-        hint = found["feedback"]["warning"] or "It is easy to guess."
+        hint = found.warning or "It is easy to guess."
         return Strength(
             score,
             _WORDS[score],
@@ -104,30 +119,37 @@ def _own_patient(actor: Actor) -> Patient | None:
 def assess_password(actor: Actor, password: str) -> Strength:
     """How good ``password`` would be for ``actor``, with the reason. For whoever is signed in, about themselves.
 
-    Nothing is kept or logged. Raises ``AuthenticationRequired`` for nobody.
+    Blanks at both ends do not count. Nothing is kept or logged. Raises ``AuthenticationRequired`` for nobody, and
+    ``TooManyAttempts`` for an account that asks faster than anybody types.
     """
     demand(actor, Permission.OWN_PASSWORD)
-    return _assess(password[: LONGEST + 1], _personal_words(actor, _own_patient(actor)))
+    guessability.spend(actor.account_id)
+    return _assess(trimmed(password, _FOLDED)[: LONGEST + 1], _personal_words(actor, _own_patient(actor)))
 
 
 def _check_new(actor: Actor, new: str, again: str) -> None:
     """Raise ``InvalidInput`` for a new password that is missing, too easy to guess, or not the same both times."""
-    if not new:
+    if not new or not trimmed(new, _FOLDED):
         raise InvalidInput({"new_password": "New password is required."})
     strength = assess_password(actor, new)
     if not strength.good_enough:
         raise InvalidInput({"new_password": strength.why})
-    if new != again:
+    if trimmed(new, _FOLDED) != trimmed(again or "", _FOLDED):
         raise InvalidInput({"confirm_password": "The two passwords are not the same."})
 
 
 def _replace(
-    new: str, session_token_hash: str, still: Callable[[Account], bool], *, was_temporary: bool, forgiven: bool = False
+    new: str,
+    session_token_hash: str,
+    still: Callable[[Account], bool],
+    *,
+    was_temporary: bool,
+    forgiven: Actor | None = None,
 ) -> SignedIn:
     """Keep ``new`` for the account behind the session, if what was checked is ``still`` so once its row is locked.
 
-    All sessions of the account end and a new one is opened; ``forgiven`` forgets the wrong tries before. One hash,
-    outside of the transaction. Raises ``AuthenticationRequired`` where something has changed meanwhile.
+    All sessions of the account end and a new one is opened; the wrong tries of whoever is ``forgiven`` are forgotten.
+    One hash, outside of the transaction. Raises ``AuthenticationRequired`` where something has changed meanwhile.
     """
     fresh = crypto.hash_password(new)
     with db.transaction() as session:
@@ -147,9 +169,9 @@ def _replace(
         account.password_hash = fresh
         account.password_temporary, account.password_expires_at, account.temporary_failures = False, None, 0
         account.password_changed_at = account.updated_at = clock.now()
-        if forgiven:
-            reauthentication.forgive(session, account)
-        sessions.end_sessions(session, account.id or 0, "password changed")
+        if forgiven is not None:
+            reauthentication.forgive(session, forgiven)
+        sessions.end_sessions(session, account.id or 0, sessions.PASSWORD_CHANGED)
         token, row = sessions.open_session(session, account)
         own = sessions.actor_of(account, row.id, row.proved_at)
         record(
@@ -194,12 +216,12 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
     """Replace one's own password by another one. All sessions of the account end and a new one is opened.
 
     For whoever is signed in, from the session behind ``session_token_hash``; with a second factor, only if they
-    confirmed recently. A wrong ``current`` counts like a failed sign-in. Raises ``InvalidInput`` (fields
+    confirmed recently. A wrong ``current`` counts as when confirming. Raises ``InvalidInput`` (fields
     ``current_password``, ``new_password``, ``confirm_password``), ``TooManyAttempts``,
     ``ReauthenticationRequired``, ``AuthenticationRequired``.
     """
     demand(actor, Permission.OWN_PASSWORD)
-    if not current:
+    if not current or not trimmed(current, _FOLDED):
         raise InvalidInput({"current_password": "Current password is required."})
     _check_new(actor, new, again)
     with db.reading() as session:
@@ -210,10 +232,10 @@ def change_password(actor: Actor, current: str, new: str, again: str, *, session
         checked = reauthentication.check_own_password(actor, current)
     except WrongPassword as error:
         raise InvalidInput({"current_password": error.detail}) from None
-    if current == new:
+    if trimmed(current, _FOLDED) == trimmed(new, _FOLDED):
         raise InvalidInput({"new_password": "Choose a password that is different from your current one."})
 
     def still(account: Account) -> bool:
         return account.id == checked.id and account.password_changed_at == checked.password_changed_at
 
-    return _replace(new, session_token_hash, still, was_temporary=False, forgiven=True)
+    return _replace(new, session_token_hash, still, was_temporary=False, forgiven=actor)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import update
+from sqlalchemy import Select, delete, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto
 from clinic_app.core.settings import get_settings
-from clinic_app.models.accounts import ACCOUNTS, Account, Role
+from clinic_app.models.accounts import ACCOUNTS, FORMER_USERNAMES, Account, FormerUsername, Role
+from clinic_app.services.accounts import known_devices, sessions, sign_in_throttle
 from clinic_app.services.accounts.views import Credentials
 
 
@@ -49,6 +50,62 @@ def add_portal_account(
     session.add(account)
     session.flush()
     return account
+
+
+def put_temporary_password(
+    session: Session, account: Account, credentials: Credentials, password_hash: str, reason: str
+) -> None:
+    """Building block: the account opens with ``credentials`` and nothing else; its sessions end for ``reason``.
+
+    The tries of others are forgotten: whoever was locked out gets in with what is handed over now.
+    """
+    account.password_hash = password_hash
+    account.password_temporary = True
+    account.password_expires_at = credentials.expires_at
+    account.temporary_failures = 0
+    account.password_changed_at = account.updated_at = clock.now()
+    sessions.end_sessions(session, account.id or 0, reason)
+    sign_in_throttle.unlock(session, account.username, account.id)
+
+
+def change_username(session: Session, account: Account, username: str) -> None:
+    """Building block: give the account another username; the constraint decides whether it is free.
+
+    The former one is free from now on, without what was counted against it, and kept as a former one. The browsers it
+    signed in with are known no longer: they may be somebody else's. A username that
+    an account gets back is no former one of its any more. Flushes: raises ``IntegrityError`` where it is taken.
+    """
+    former, now = account.username, clock.now()
+    account.username, account.updated_at = username, now
+    session.flush()
+    sign_in_throttle.unlock(session, former, account.id)
+    known_devices.forget(session, account.id or 0)
+    session.add(FormerUsername(account_id=account.id or 0, username=former, ended_at=now))
+    session.execute(
+        delete(FORMER_USERNAMES).where(
+            FORMER_USERNAMES.c.account_id == account.id, FORMER_USERNAMES.c.username == username
+        )
+    )
+
+
+def former_usernames(session: Session, patient_id: int) -> tuple[str, ...]:
+    """Building block: the usernames that the patient's account had before, the latest first."""
+    found = session.execute(
+        select(FORMER_USERNAMES.c.username)
+        .join(ACCOUNTS, ACCOUNTS.c.id == FORMER_USERNAMES.c.account_id)
+        .where(ACCOUNTS.c.patient_id == patient_id)
+        .order_by(FORMER_USERNAMES.c.ended_at.desc(), FORMER_USERNAMES.c.username)
+    )
+    return tuple(found.scalars())
+
+
+def formerly_named(username: str) -> Select[tuple[int]]:
+    """Building block: the ids of the patients whose account had this username before, for use in a search."""
+    return (
+        select(ACCOUNTS.c.patient_id)
+        .join(FORMER_USERNAMES, FORMER_USERNAMES.c.account_id == ACCOUNTS.c.id)
+        .where(FORMER_USERNAMES.c.username == username)
+    )
 
 
 def rename_portal_account(session: Session, patient_id: int, full_name: str) -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlmodel import Session
 
-from clinic_app.core import context, crypto, db
+from clinic_app.core import crypto, db
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, TooManyAttempts
 from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CodeRefused, WrongPassword
-from clinic_app.services.accounts.signing_in import note_failed_try
+from clinic_app.services.accounts.sign_in_throttle import Budget
+from clinic_app.services.accounts.signing_in import compared, note_failed_try
 from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh, note_failure
 from clinic_app.services.audit.recording import record
+
+
+def _budget(actor: Actor) -> Budget:
+    """Nobody else can use it up: who guesses from outside does not keep the owner from confirming."""
+    return sign_in_throttle.of_session(actor.session_id, actor.account_id)
 
 
 def _refused(actor: Actor, error: ClinicError) -> ClinicError:
@@ -31,47 +37,56 @@ def _refused(actor: Actor, error: ClinicError) -> ClinicError:
 
 
 def check_own_password(actor: Actor, password: str) -> Account:
-    """Building block: the account behind ``actor``, if ``password`` is its own; counted like a try to sign in.
+    """Building block: the account behind ``actor``, if ``password`` is its own; counted in its session.
 
     One bcrypt check, outside of transactions. Raises ``WrongPassword``, ``TooManyAttempts``,
     ``AuthenticationRequired``.
     """
+    budget = _budget(actor)
     with db.transaction() as session:
         account = session.get(Account, actor.account_id or 0)
         if account is None:
             raise AuthenticationRequired
-        verdict = sign_in_throttle.count_try(session, account.username, context.current().address)
+        verdict = sign_in_throttle.count_try(session, budget)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
-    if verdict.stopped or not crypto.verify_password(password, account.password_hash):
+    with compared(budget):
+        right = crypto.verify_password(password, None if verdict.stopped else account.password_hash)
+    if not right:
         raise _refused(actor, WrongPassword())
     return account
 
 
-def forgive(session: Session, account: Account) -> None:
-    """Building block: forget the wrong attempts after a right one."""
-    sign_in_throttle.forgive(session, account.username, context.current().address)
-    sign_in_throttle.forgive_codes(session, account.username)
+def forgive(session: Session, actor: Actor) -> None:
+    """Building block: forget the wrong attempts of this session after a right one."""
+    sign_in_throttle.forgive(session, _budget(actor))
+    sign_in_throttle.forgive(session, _budget(actor).for_codes())
+
+
+def count_code(session: Session, actor: Actor) -> sign_in_throttle.Verdict:
+    """Building block: count one code of somebody who is signed in, before anything slow."""
+    return sign_in_throttle.count_try(session, _budget(actor).for_codes())
 
 
 def _look_at_code(actor: Actor, account: Account, code: str) -> one_time_codes.Proof:
     """Check a code without using it up yet; the attempt is counted first. Raises as ``reauthenticate``."""
-    code = one_time_codes.normal(code)
+    code, budget = one_time_codes.normal(code), _budget(actor).for_codes()
     with db.transaction() as session:
-        verdict = sign_in_throttle.count_code(session, account.username)
+        verdict = count_code(session, actor)
         found = one_time_codes.find_recovery_code(session, account.id or 0, code)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
     if verdict.stopped:
         raise _refused(actor, CodeRefused())
-    return one_time_codes.look_at(found, code)
+    with compared(budget):
+        return one_time_codes.look_at(found, code)
 
 
 def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token_hash: str) -> SignedIn:
     """Confirm that it is still ``actor``: for five minutes sensitive actions are allowed, under a new session token.
 
-    For whoever is signed in, from the session behind ``session_token_hash``. Wrong tries count like those to sign
-    in. Raises ``WrongPassword``, ``CodeRefused``, ``TooManyAttempts``, ``AuthenticationRequired``.
+    For whoever is signed in, from the session behind ``session_token_hash``. Wrong tries count for
+    this session alone. Raises ``WrongPassword``, ``CodeRefused``, ``TooManyAttempts``, ``AuthenticationRequired``.
     """
     demand(actor, Permission.OWN_SESSION)
     account = check_own_password(actor, password)
@@ -83,7 +98,7 @@ def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token
         renewed = sessions.renew(session, session_token_hash, current.id or 0) if unchanged and right else None
         if renewed is not None:
             token, row = renewed
-            forgive(session, current)
+            forgive(session, actor)
             fresh = sessions.actor_of(current, row.id, row.proved_at)
             details = {"second_factor": proof.kind} if proof else {}
             record(session, fresh, Action.CONFIRMED, resource_type="account", resource_id=current.id, details=details)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, context, crypto, db
@@ -16,10 +18,13 @@ from clinic_app.services.audit.recording import record
 
 #: Activity is written down this coarsely, so that looking up a session is nearly always a read.
 TOUCH_EVERY = dt.timedelta(seconds=20)
+#: A session that was used later than now is over: the clock has jumped back, and nobody knows how long it was idle.
+CLOCKS_DIFFER = dt.timedelta(minutes=2)  # of two workers' machines
 #: Open sessions of one account and kind; opening one more ends the oldest.
 AT_MOST = 10
 API_AT_MOST = 100  # of the API: a program may well sign in once for each of its workers
 _LONGEST_PATH = 120
+_AT_ONCE = 500  # hashes in one statement
 
 
 def idle_limit(role: str) -> dt.timedelta:
@@ -100,7 +105,13 @@ def _make_room(session: Session, account: Account, kind: str, now: dt.datetime) 
 
 
 def _expired(row: LoginSession, role: str, now: dt.datetime) -> bool:
-    return row.ended_at is not None or row.expires_at <= now or row.last_seen_at <= now - idle_limit(role)
+    if row.ended_at is not None or row.last_seen_at > now + CLOCKS_DIFFER:
+        return True
+    return row.expires_at <= now or row.last_seen_at <= now - idle_limit(role)
+
+
+def _living(row: LoginSession, account: Account, now: dt.datetime) -> bool:
+    return account.is_active and not _expired(row, account.role, now)
 
 
 def resolve(token_hash: str, *, touch: bool = True) -> Actor:
@@ -120,7 +131,7 @@ def resolve(token_hash: str, *, touch: bool = True) -> Actor:
     if found is None:
         return ANONYMOUS
     row, account = found
-    if not account.is_active or _expired(row, account.role, now):
+    if not _living(row, account, now):
         return ANONYMOUS
     if touch and row.last_seen_at < now - TOUCH_EVERY:
         with db.transaction() as session:
@@ -130,6 +141,92 @@ def resolve(token_hash: str, *, touch: bool = True) -> Actor:
                 .values(last_seen_at=now)
             )
     return actor_of(account, row.id, row.proved_at)
+
+
+def seconds_left(token_hash: str) -> float | None:
+    """In how many seconds the session behind a token's hash ends if nothing is done in it; None when it is over."""
+    now = clock.now()
+    with db.reading() as session:
+        found = _with_account(session, [token_hash])
+    if not found or not _living(*found[0], now):
+        return None
+    row, account = found[0]
+    return (min(row.expires_at, row.last_seen_at + idle_limit(account.role)) - now).total_seconds()
+
+
+def over_among(token_hashes: Collection[str]) -> set[str]:
+    """Those of ``token_hashes`` behind which nobody is any more. Looking is not activity."""
+    now, living = clock.now(), set[str]()
+    asked = list(token_hashes)
+    with db.reading() as session:
+        for first in range(0, len(asked), _AT_ONCE):
+            found = _with_account(session, asked[first : first + _AT_ONCE])
+            living |= {row.token_hash for row, account in found if _living(row, account, now)}
+    return set(asked) - living
+
+
+def owner_of(token_hash: str) -> int:
+    """Whose session is or was behind a token's hash; 0 where there is none. It tells people apart, no more."""
+    with db.reading() as session:
+        found = session.execute(select(LOGIN_SESSIONS.c.account_id).where(LOGIN_SESSIONS.c.token_hash == token_hash))
+        return found.scalar_one_or_none() or 0
+
+
+def _with_account(session: Session, token_hashes: list[str]) -> list[tuple[LoginSession, Account]]:
+    found = session.execute(
+        select(LoginSession, Account)
+        .join(Account, ACCOUNTS.c.id == LOGIN_SESSIONS.c.account_id)
+        .where(LOGIN_SESSIONS.c.token_hash.in_(token_hashes))
+    )
+    return [(row, account) for row, account in found]
+
+
+#: Why all sessions of an account end when its owner saves a new password.
+PASSWORD_CHANGED = "password changed"  # noqa: S105  a reason, not one
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Why a session ended: after so many idle ``minutes``, else after so many ``hours`` in any case, else because its
+    owner's password was ``changed``."""
+
+    is_patient: bool
+    minutes: int = 0
+    hours: int = 0
+    changed: bool = False
+
+
+def why_over(token_hash: str) -> Over | None:
+    """Why the session behind a token's hash has ended, for the sign-in page of whoever holds the token.
+
+    None where nobody is behind it, it is open, or somebody ended it otherwise than by a new password. So whoever saved
+    one, and lost the answer, learns that it counts.
+    """
+    if not token_hash:
+        return None
+    now = clock.now()
+    with db.reading() as session:
+        found = session.execute(
+            select(
+                LOGIN_SESSIONS.c.expires_at, LOGIN_SESSIONS.c.last_seen_at, LOGIN_SESSIONS.c.end_reason, ACCOUNTS.c.role
+            )
+            .join(ACCOUNTS, ACCOUNTS.c.id == LOGIN_SESSIONS.c.account_id)
+            .where(
+                LOGIN_SESSIONS.c.token_hash == token_hash,
+                or_(LOGIN_SESSIONS.c.ended_at.is_(None), LOGIN_SESSIONS.c.end_reason == PASSWORD_CHANGED),
+                ACCOUNTS.c.is_active,
+            )
+        ).one_or_none()
+    if found is None:
+        return None
+    idle, patient = idle_limit(found.role), found.role == Role.PATIENT
+    if found.end_reason == PASSWORD_CHANGED:
+        return Over(patient, changed=True) if found.expires_at > now else None  # else it would be over in any case
+    if found.last_seen_at <= now - idle:
+        return Over(patient, minutes=int(idle.total_seconds() // 60))
+    if found.expires_at <= now:
+        return Over(patient, hours=int(absolute_limit(found.role).total_seconds() // 3600))
+    return None
 
 
 def remember_path(token_hash: str, path: str) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-import unicodedata
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, context, crypto, db
-from clinic_app.core.errors import ClinicError, TooManyAttempts
+from clinic_app.core.errors import ClinicError, TooManyAttempts, Unavailable
+from clinic_app.core.text_rules import normalised, visible
 from clinic_app.models.accounts import ACCOUNTS, PENDING_SIGN_INS, Account, PendingSignIn, Role
 from clinic_app.services.access import ANONYMOUS
-from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
+from clinic_app.services.accounts import known_devices, one_time_codes, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import (
     CodeRefused,
     InvalidCredentials,
@@ -21,6 +25,7 @@ from clinic_app.services.accounts.errors import (
     SignInOver,
     TemporaryPasswordExpired,
 )
+from clinic_app.services.accounts.sign_in_throttle import Budget, Verdict
 from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.authorization import note_failure
@@ -32,15 +37,17 @@ STAFF_DOOR, PATIENT_DOOR = "staff", "patient"
 #: The second step waits so long for a code, and takes so many wrong ones.
 SECOND_STEP = dt.timedelta(minutes=5)
 SECOND_STEP_TRIES = 5
+#: So much of a username is looked at.
+_READ = 1000
 ASK_AN_ADMINISTRATOR = "This temporary password has expired. Please ask an administrator for a new one."
 
 
 def normal_username(text: str) -> str:
-    """A username as it is kept and compared: NFKC, trimmed, lower case, at most 254 characters.
+    """A username as it is kept and compared: NFKC, trimmed, lower case, without unseen signs, at most 254 characters.
 
     What no username holds, such as NUL, which PostgreSQL cannot even look for, becomes U+FFFD.
     """
-    plain = unicodedata.normalize("NFKC", text.encode("utf-8", "replace").decode()).strip().lower()
+    plain = normalised(visible(text[:_READ]).encode("utf-8", "replace").decode(), _READ, "NFKC").strip().lower()
     return "".join(c if c.isprintable() else "\ufffd" for c in plain)[:254]
 
 
@@ -57,19 +64,52 @@ def _record_failure(session: Session, action: Action, account: Account | None, *
         resource_type="account",
         resource_id=account.id if account else None,
         details=details,
+        # lists of patients show who is locked
+        changes_lists=action == Action.SIGN_IN_BLOCKED and account is not None and account.role == Role.PATIENT,
     )
 
 
-def _count(door: str, name: str) -> tuple[Account | None, sign_in_throttle.Verdict]:
+def _budget(session: Session, name: str, account: Account | None, device: str) -> Budget:
+    """What a try at ``name`` counts under: the device's own where the account signed in there before."""
+    ident = account.id or 0 if account is not None else 0
+    if known_devices.knows(session, device, ident):
+        return sign_in_throttle.of_device(device, ident)
+    return sign_in_throttle.of_stranger(name, context.current().address, ident or None)
+
+
+def _note_verdict(
+    session: Session, verdict: Verdict, account: Account | None, door: str, device: str, **more: str
+) -> None:
+    """Record that somebody is shut out now. A device that guesses without end is known no longer."""
+    if verdict.newly_blocked:
+        _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, **more)
+    if verdict.newly_stopped:
+        _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, until="unlocked", **more)
+    if verdict.stopped and account is not None and device:
+        known_devices.forget(session, account.id or 0, device)
+
+
+def _count(door: str, name: str, device: str, waited: float) -> tuple[Account | None, Verdict, Budget]:
     """Count the try before anything slow, and find the account."""
     with db.transaction() as session:
-        verdict = sign_in_throttle.count_try(session, name, context.current().address)
         account = session.execute(select(Account).where(ACCOUNTS.c.username == name)).scalar_one_or_none()
-        if verdict.newly_blocked:
-            _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait)
+        budget = _budget(session, name, account, device)
+        verdict = sign_in_throttle.count_try(session, budget, waited=waited)
+        _note_verdict(session, verdict, account, door, device)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
-    return account, verdict
+    return account, verdict, budget
+
+
+@contextlib.contextmanager
+def compared(budget: Budget) -> Iterator[None]:
+    """Building block: where the block cannot compare, because too many hashes wait, the try is given back."""
+    try:
+        yield
+    except Unavailable:
+        with db.transaction() as session:
+            sign_in_throttle.give_back(session, budget)
+        raise
 
 
 def note_failed_try(session: Session, account_id: int) -> None:
@@ -81,8 +121,12 @@ def note_failed_try(session: Session, account_id: int) -> None:
     )
 
 
-def _note_wrong(door: str, account: Account | None) -> None:
+def _note_wrong(door: str, account: Account | None, budget: Budget) -> None:
     def count(session: Session) -> None:
+        note_wrong(session)
+        sign_in_throttle.settle(session, budget)  # last: whoever signs in locks the account first, too
+
+    def note_wrong(session: Session) -> None:
         if account is None or account.id is None or not _opens(account, door):
             return
         note_failed_try(session, account.id)
@@ -99,6 +143,9 @@ def _note_wrong(door: str, account: Account | None) -> None:
         resource_type="account",
         resource_id=account.id if account else None,
         details={"door": door, "known": account is not None},
+        changes_lists=account is not None
+        and account.role == Role.PATIENT
+        and account.temporary_failures + 1 >= TEMPORARY_TRIES,
         also=count,
     )
 
@@ -115,38 +162,59 @@ def _refusal(current: Account, door: str, checked: Account) -> ClinicError | Non
     return None
 
 
-def _count_code(account: Account, code: str, door: str) -> tuple[sign_in_throttle.Verdict, tuple[int, str] | None]:
-    """Count one code before anything slow, and find the recovery code it may be."""
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A code that was given and counted: what is known of it; no ``proof`` where no code is accepted at all."""
+
+    proof: one_time_codes.Proof | None
+    budget: Budget
+
+
+def _prove(account: Account, code: str, door: str, device: str) -> _Given:
+    """Count a code before anything slow, and find out what can be found out. Raises ``TooManyAttempts``."""
     with db.transaction() as session:
-        verdict = sign_in_throttle.count_code(session, account.username)
-        if verdict.newly_blocked:
-            _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, step="code")
-        return verdict, one_time_codes.find_recovery_code(session, account.id or 0, code)
-
-
-def _prove(account: Account, code: str, door: str) -> one_time_codes.Proof | None:
-    """What can be found out about ``code`` before the transaction; None where no code is accepted at all.
-
-    Raises ``TooManyAttempts``.
-    """
-    verdict, found = _count_code(account, code, door)
+        budget = _budget(session, account.username, account, device).for_codes()
+        verdict = sign_in_throttle.count_try(session, budget)
+        _note_verdict(session, verdict, account, door, device, step="code")
+        found = one_time_codes.find_recovery_code(session, account.id or 0, code)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
-    return None if verdict.stopped else one_time_codes.look_at(found, code)
+    with compared(budget):
+        return _Given(None if verdict.stopped else one_time_codes.look_at(found, code), budget)
+
+
+def _use(session: Session, account: Account, given: _Given) -> bool:
+    """Use the code up if it is right, and forget the wrong ones before it. Inside the caller's transaction."""
+    right = given.proof is not None and one_time_codes.use(session, account, given.proof)
+    if right:
+        sign_in_throttle.forgive(session, given.budget)
+    return right
 
 
 def _welcome(
-    session: Session, account: Account, door: str, kind: str, replaces: str, proof: one_time_codes.Proof | None = None
+    session: Session,
+    account: Account,
+    door: str,
+    kind: str,
+    replaces: str,
+    device: str,
+    proof: one_time_codes.Proof | None = None,
 ) -> SignedIn:
     """Open the session, inside the caller's transaction with the account's row locked."""
     back_to = sessions.path_of(session, replaces, account.id or 0) if replaces else ""
     if replaces:
         sessions.end_one(session, replaces, "signed in again")
+    first = account.role == Role.PATIENT and account.last_sign_in_at is None
     account.last_sign_in_at = clock.now()
     account.told_tries += account.failed_tries
     account.told_failed_at = account.last_failed_at or account.told_failed_at
     account.failed_tries, account.last_failed_at = 0, None
     token, row = sessions.open_session(session, account, kind)
+    ours = known_devices.knows(session, _mark(kind, device), account.id or 0)
+    if kind == "page":
+        device = known_devices.remember_browser(session, device, account.id or 0)
+    else:
+        known_devices.remember(session, _mark(kind, device), account.id or 0)
     actor = sessions.actor_of(account, row.id, row.proved_at)
     record(
         session,
@@ -154,10 +222,20 @@ def _welcome(
         Action.SIGNED_IN,
         resource_type="account",
         resource_id=account.id,
-        details={"door": door, **({"second_factor": proof.kind} if proof else {})},
-        changes_lists=bool(session.info.get("changed")),  # an older session was ended: its lists must notice
+        details={
+            "door": door,
+            **({"known_device": True} if ours else {}),
+            **({"second_factor": proof.kind} if proof else {}),
+        },
+        # an older session was ended: its lists must notice; so must lists of patients, that this one has signed in
+        changes_lists=first or bool(session.info.get("changed")),
     )
-    return SignedIn(token, actor, row.expires_at, back_to)
+    return SignedIn(token, actor, row.expires_at, back_to, device)
+
+
+def _mark(kind: str, device: str) -> str:
+    """What the browser with this token, or else the program that asks, is known by."""
+    return known_devices.mark(device) if kind == "page" else known_devices.mark_of(context.current().address)
 
 
 def _wait_for_code(session: Session, account: Account, replaces: str) -> str:
@@ -177,42 +255,58 @@ def _wait_for_code(session: Session, account: Account, replaces: str) -> str:
 
 
 def sign_in(
-    door: str, username: str, password: str, *, replaces: str = "", kind: str = "page", code: str = ""
+    door: str,
+    username: str,
+    password: str,
+    *,
+    replaces: str = "",
+    kind: str = "page",
+    code: str = "",
+    device: str = "",
+    waited: float = math.inf,
 ) -> SignedIn:
     """Check a username and password, and a code where the account asks for one, and open a session.
 
     Anybody may try. ``door`` is ``staff`` or ``patient``; each refuses the other's accounts. ``replaces`` is
-    the hash of the session token this browser had: it ends. One bcrypt check of the password in every case,
+    the hash of the session token this browser had: it ends. ``device`` is the token it is known by, if it has one.
+    ``waited`` are the seconds this try has been held up for already. One bcrypt check of the password in every case,
     outside of transactions; the try is counted before it.
 
-    Raises ``TooManyAttempts``, ``InvalidCredentials``; after the right password only ``TemporaryPasswordExpired``,
-    ``SecondFactorRequired`` (no code; on pages with the token of the second step) and ``CodeRefused``.
+    Raises ``TryAgainShortly`` (ask again then), ``TooManyAttempts``, ``InvalidCredentials``; after the right password
+    only ``TemporaryPasswordExpired``, ``SecondFactorRequired`` (no code; on pages with the token of the second step)
+    and ``CodeRefused``.
     """
     name = normal_username(username)
-    account, verdict = _count(door, name)
+    known_by = _mark(kind, device)
+    account, verdict, budget = _count(door, name, known_by, waited)
     welcome = _opens(account, door) and not verdict.stopped
-    right = crypto.verify_password(password, account.password_hash if account and welcome else None)
+    if account is not None and account.password_temporary:
+        password = crypto.plain_temporary(password)  # as it was made, however it was pasted
+    with compared(budget):
+        kept = account.password_hash if account and welcome else None
+        right = crypto.verify_password(password, kept, stranger=budget.stranger)
     if account is None or not right:
-        _note_wrong(door, account)
+        _note_wrong(door, account, budget)
         raise InvalidCredentials
     fresh_hash = crypto.hash_password(password) if crypto.needs_rehash(account.password_hash) else None
     code = one_time_codes.normal(code)
-    proof = _prove(account, code, door) if code and account.totp_enabled_at is not None else None
+    given = _prove(account, code, door, known_by) if code and account.totp_enabled_at is not None else None
 
     with db.transaction() as session:
         # Read again: it may have been turned off or reset while the hash was computed.
         current = session.execute(select(Account).where(ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         refusal = _refusal(current, door, account)
-        if refusal is None:
-            sign_in_throttle.forgive(session, name, context.current().address)
+        if refusal is not None:
+            sign_in_throttle.settle(session, budget)
+        else:
+            sign_in_throttle.forgive(session, budget)
             current.password_hash = fresh_hash or current.password_hash
             if current.totp_enabled_at is None:
-                done = _welcome(session, current, door, kind, replaces)
+                done = _welcome(session, current, door, kind, replaces, device)
             elif not code:
                 refusal = SecondFactorRequired(_wait_for_code(session, current, replaces) if kind == "page" else "")
-            elif proof is not None and one_time_codes.use(session, current, proof):
-                sign_in_throttle.forgive_codes(session, current.username)
-                done = _welcome(session, current, door, kind, replaces, proof)
+            elif given is not None and _use(session, current, given):
+                done = _welcome(session, current, door, kind, replaces, device, given.proof)
             else:
                 refusal = CodeRefused()
                 note_failed_try(session, current.id or 0)
@@ -247,23 +341,24 @@ def _take_a_turn(token_hash: str) -> tuple[Row[Any], Account]:
     return step, account
 
 
-def finish_sign_in(token_hash: str, code: str) -> SignedIn:
+def finish_sign_in(token_hash: str, code: str, *, device: str = "") -> SignedIn:
     """The second step: a code of the authenticator app, or a recovery code, opens the session.
 
-    For whoever holds the token of a first step (``SecondFactorRequired``); ``token_hash`` is its hash. It lasts
+    For whoever holds the token of a first step (``SecondFactorRequired``); ``token_hash`` is its hash, ``device`` the
+    token the browser is known by. It lasts
     five minutes, takes five wrong codes and opens one session; a code opens one too. Counted before anything slow.
     Raises ``SignInOver``, ``TooManyAttempts``, ``CodeRefused``.
     """
     code = one_time_codes.normal(code)
     step, account = _take_a_turn(token_hash)
     door = PATIENT_DOOR if account.role == Role.PATIENT else STAFF_DOOR
-    proof = _prove(account, code, door)
+    given = _prove(account, code, door, _mark("page", device))
     with db.transaction() as session:
         current = session.execute(select(Account).where(ACCOUNTS.c.id == account.id).with_for_update()).scalar_one()
         outdated = current.password_changed_at != step.password_changed_at or current.totp_enabled_at is None
         if outdated or not current.is_active:
             refusal: ClinicError | None = SignInOver()
-        elif proof is None or not one_time_codes.use(session, current, proof):
+        elif not _use(session, current, given):
             refusal = CodeRefused() if step.tries < SECOND_STEP_TRIES else SignInOver()
             note_failed_try(session, current.id or 0)
         else:
@@ -275,8 +370,7 @@ def finish_sign_in(token_hash: str, code: str) -> SignedIn:
             )
             if session.execute(taken).one_or_none() is None:
                 raise SignInOver  # another request was quicker; the code stays unused
-            sign_in_throttle.forgive_codes(session, current.username)
-            done = _welcome(session, current, door, "page", step.replaces, proof)
+            done = _welcome(session, current, door, "page", step.replaces, device, given.proof)
         if refusal is not None:
             _record_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
     if refusal is not None:

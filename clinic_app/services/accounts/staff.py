@@ -12,14 +12,28 @@ from sqlmodel import Session
 from clinic_app.core import clock, crypto, db, text_rules
 from clinic_app.core.errors import InvalidInput, PermissionDenied
 from clinic_app.models.accounts import ACCOUNTS, Account, Role
-from clinic_app.services import access
+from clinic_app.services import access, intents
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import sessions, sign_in_throttle, two_factor
-from clinic_app.services.accounts.errors import LastAdministrator, OwnStaffAccount, StaffNotFound, UsernameTaken
+from clinic_app.services.accounts import known_devices, sessions, sign_in_throttle, two_factor
+from clinic_app.services.accounts.errors import (
+    AccountChanged,
+    CredentialsSeen,
+    LastAdministrator,
+    OwnStaffAccount,
+    StaffNotFound,
+    UsernameTaken,
+)
 from clinic_app.services.accounts.passwords import assess_password
 from clinic_app.services.accounts.portal_accounts import prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
-from clinic_app.services.accounts.views import STAFF_LOGIN_URL, Credentials, StaffCredentials, StaffMember
+from clinic_app.services.accounts.views import (
+    STAFF_LOGIN_URL,
+    Credentials,
+    StaffCredentials,
+    StaffMember,
+    staff_stamp,
+)
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
@@ -89,7 +103,7 @@ def _prepare(username: str) -> tuple[Credentials, str]:
 
 def _insert(actor: Actor, name: str, shown: str, role: str, hashed: str, temporary: Credentials | None) -> int:
     try:
-        with db.transaction() as session:
+        with transaction(actor) as session:
             expires = temporary.expires_at if temporary is not None else None
             return add_staff_account(session, actor, name, shown, role, hashed, expires).id or 0
     except IntegrityError as error:
@@ -123,8 +137,15 @@ def add_staff_account(
     )
     session.add(account)
     session.flush()
-    details = {"role": str(role)}
-    record(session, actor, Action.STAFF_CREATED, resource_type="account", resource_id=account.id, details=details)
+    record(
+        session,
+        actor,
+        Action.STAFF_CREATED,
+        resource_type="account",
+        resource_id=account.id,
+        details={"role": str(role)},
+        issues=temporary_until is not None,
+    )
     return account
 
 
@@ -144,11 +165,16 @@ def list_staff(actor: Actor) -> tuple[StaffMember, ...]:
     """All staff accounts, active ones first, by name. For administrators. Raises ``PermissionDenied``."""
     demand(actor, Permission.STAFF_MANAGE)
     with db.reading() as session:
-        found = session.execute(
-            select(Account)
-            .where(ACCOUNTS.c.role != Role.PATIENT)
-            .order_by(ACCOUNTS.c.is_active.desc(), func.lower(ACCOUNTS.c.full_name), ACCOUNTS.c.id)
-        ).scalars()
+        found = (
+            session.execute(
+                select(Account)
+                .where(ACCOUNTS.c.role != Role.PATIENT)
+                .order_by(ACCOUNTS.c.is_active.desc(), func.lower(ACCOUNTS.c.full_name), ACCOUNTS.c.id)
+            )
+            .scalars()
+            .all()
+        )
+        locks = sign_in_throttle.locked(session, [one.username for one in found if one.is_active])
         return tuple(
             StaffMember(
                 one.id or 0,
@@ -159,7 +185,9 @@ def list_staff(actor: Actor) -> tuple[StaffMember, ...]:
                 one.password_expires_at if one.password_temporary else None,
                 one.totp_enabled_at is not None,
                 one.last_sign_in_at,
-                sign_in_throttle.locked_until(session, one.username),
+                one.username in locks,
+                locks.get(one.username),
+                one.password_changed_at,
             )
             for one in found
         )
@@ -185,9 +213,12 @@ def staff_id(actor: Actor, username: str) -> int:
 # --- changing -----------------------------------------------------------------------------------
 
 
-def _lock(session: Session, actor: Actor, account_id: int, *, administrators: bool = False) -> Account:
+def _lock(
+    session: Session, actor: Actor, account_id: int, drawn: str | None, *, administrators: bool = False
+) -> Account:
     """The staff account, locked, for an actor who still may at this moment and is somebody else.
 
+    ``drawn`` is the stamp of the account that was looked at before; None where nobody looked at one.
     ``administrators`` locks all active ones first, always in the same order: of two who take each other's role away,
     the second is no longer an administrator when their turn comes.
     """
@@ -213,12 +244,21 @@ def _lock(session: Session, actor: Actor, account_id: int, *, administrators: bo
         raise StaffNotFound
     if account.id == actor.account_id:
         raise OwnStaffAccount
+    _refuse_if_changed(account, drawn)
     if administrators and admins == [account.id]:
         raise LastAdministrator
     return account
 
 
-def _note(session: Session, actor: Actor, action: Action, account: Account, **details: str) -> None:
+def _refuse_if_changed(account: Account, drawn: str | None) -> None:
+    now = (account.role, account.is_active, account.totp_enabled_at is not None, account.password_changed_at)
+    if drawn is not None and drawn != staff_stamp(*now):
+        raise AccountChanged
+
+
+def _note(
+    session: Session, actor: Actor, action: Action, account: Account, *, issues: bool = False, **details: str
+) -> None:
     session.flush()
     record(
         session,
@@ -227,57 +267,60 @@ def _note(session: Session, actor: Actor, action: Action, account: Account, **de
         resource_type="account",
         resource_id=account.id,
         details=details,
+        issues=issues,
         changes_lists=True,  # sessions that have ended leave, and other administrators' lists follow
     )
 
 
-def change_role(actor: Actor, account_id: int, role: str) -> None:
+def change_role(actor: Actor, account_id: int, role: str, drawn: str | None = None) -> None:
     """Give a staff account another role; its sessions end. Giving it the role it has changes nothing.
 
-    For administrators who confirmed recently, about others, and the command line. Raises ``InvalidInput`` (field
-    ``role``), ``LastAdministrator``, ``OwnStaffAccount``, ``StaffNotFound``, ``ReauthenticationRequired``,
-    ``PermissionDenied``.
+    For administrators who confirmed recently, about others, and the command line. With ``drawn``, the stamp of the
+    account that was looked at, it is refused when the account has changed since. Raises ``InvalidInput`` (field
+    ``role``), ``AccountChanged``, ``LastAdministrator``, ``OwnStaffAccount``, ``StaffNotFound``,
+    ``ReauthenticationRequired``, ``PermissionDenied``.
     """
     _demand(actor)
     if role not in STAFF_ROLES:
         raise InvalidInput({"role": "Role must be ADMIN, RECEPTIONIST or CLINICIAN."})
-    with db.transaction() as session:
-        account = _lock(session, actor, account_id, administrators=role != Role.ADMIN)
+    with transaction(actor) as session:
+        account = _lock(session, actor, account_id, drawn, administrators=role != Role.ADMIN)
         if account.role != role:
             before, account.role, account.updated_at = account.role, role, clock.now()
             sessions.end_sessions(session, account_id, "role changed")
             _note(session, actor, Action.STAFF_ROLE_CHANGED, account, before=before, role=role)
 
 
-def disable_staff(actor: Actor, account_id: int) -> None:
+def disable_staff(actor: Actor, account_id: int, drawn: str | None = None) -> None:
     """Turn a staff account off: its sessions end, it can no longer sign in, its history stays.
 
     For administrators who confirmed recently, about others, and the command line. Doing it twice changes nothing.
     Raises as ``change_role``.
     """
     _demand(actor)
-    with db.transaction() as session:
-        account = _lock(session, actor, account_id, administrators=True)
+    with transaction(actor) as session:
+        account = _lock(session, actor, account_id, drawn, administrators=True)
         if account.is_active:
             account.is_active = False
             account.turned_off_at = account.updated_at = clock.now()
             account.turned_off_by_id = actor.account_id
             sessions.end_sessions(session, account_id, "turned off")
+            known_devices.forget(session, account_id)
             _note(session, actor, Action.STAFF_DISABLED, account)
 
 
-def enable_staff(actor: Actor, account_id: int) -> None:
+def enable_staff(actor: Actor, account_id: int, drawn: str | None = None) -> None:
     """Turn a staff account on again, with the password it had. Who may, and what it raises: as ``disable_staff``."""
     _demand(actor)
-    with db.transaction() as session:
-        account = _lock(session, actor, account_id)
+    with transaction(actor) as session:
+        account = _lock(session, actor, account_id, drawn)
         if not account.is_active:
             account.is_active, account.updated_at = True, clock.now()
             account.turned_off_at = account.turned_off_by_id = None
             _note(session, actor, Action.STAFF_ENABLED, account)
 
 
-def reset_staff_password(actor: Actor, account_id: int) -> StaffCredentials:
+def reset_staff_password(actor: Actor, account_id: int, drawn: str | None = None) -> StaffCredentials:
     """Replace the password by a temporary one, handed over once; all sessions end, a lock is lifted.
 
     The second factor stays: a stolen temporary password alone opens nothing. For administrators who confirmed
@@ -289,47 +332,80 @@ def reset_staff_password(actor: Actor, account_id: int) -> StaffCredentials:
     if found is None or found.role == Role.PATIENT:
         raise StaffNotFound
     credentials, hashed = _prepare(found.username)
-    with db.transaction() as session:
-        account = _lock(session, actor, account_id)
-        account.password_hash, account.password_temporary = hashed, True
-        account.password_expires_at, account.temporary_failures = credentials.expires_at, 0
-        account.password_changed_at = account.updated_at = clock.now()
-        sessions.end_sessions(session, account_id, "password reset")
-        sign_in_throttle.unlock(session, account.username)
-        _note(session, actor, Action.STAFF_PASSWORD_RESET, account)
+    with transaction(actor) as session:
+        account = _lock(session, actor, account_id, drawn)
+        _renew(session, account, credentials, hashed)
+        _note(session, actor, Action.STAFF_PASSWORD_RESET, account, issues=True)
     return StaffCredentials(account_id, account.full_name, credentials)
 
 
-def reset_two_factor(actor: Actor, account_id: int) -> None:
+def _renew(session: Session, account: Account, credentials: Credentials, hashed: str) -> None:
+    account.password_hash, account.password_temporary = hashed, True
+    account.password_expires_at, account.temporary_failures = credentials.expires_at, 0
+    account.password_changed_at = account.updated_at = clock.now()
+    sessions.end_sessions(session, account.id or 0, "password reset")
+    sign_in_throttle.unlock(session, account.username, account.id)
+
+
+def reissue_staff_credentials(actor: Actor, intent: str) -> StaffCredentials:
+    """Credentials that a press issued and nobody has seen: a fresh temporary password in place of the lost one.
+
+    For administrators who confirmed recently, about their own presses. Raises ``CredentialsSeen`` where they were seen,
+    are in use, or have been replaced since; else as ``reset_staff_password``.
+    """
+    _demand(actor)
+    done = intents.outcome(actor, intent)
+    if done is None or done.seen or done.resource_type != "account" or done.resource_id is None:
+        raise CredentialsSeen
+    with db.reading() as session:
+        found = session.get(Account, done.resource_id)
+    if found is None or found.role == Role.PATIENT:
+        raise StaffNotFound
+    credentials, hashed = _prepare(found.username)
+    with transaction(actor) as session:
+        account = _lock(session, actor, done.resource_id, None)
+        now = intents.lock(session, actor, intent)
+        untouched = account.password_temporary and account.is_active
+        if now is None or now.seen or not untouched or account.password_changed_at > now.done_at:
+            raise CredentialsSeen
+        _renew(session, account, credentials, hashed)
+        intents.issued_anew(session, actor, intent)
+        _note(session, actor, Action.STAFF_PASSWORD_RESET, account)
+    return StaffCredentials(done.resource_id, account.full_name, credentials)
+
+
+def reset_two_factor(actor: Actor, account_id: int, drawn: str | None = None) -> None:
     """Remove the second factor of somebody else, who has lost it; all their sessions end.
 
     For administrators who confirmed recently, about others, and the command line. Raises as ``change_role``.
     """
     _demand(actor)
-    with db.transaction() as session:
-        account = _lock(session, actor, account_id)
+    with transaction(actor) as session:
+        account = _lock(session, actor, account_id, drawn)
         two_factor.clear(session, account)
         sessions.end_sessions(session, account_id, "second factor reset")
-        sign_in_throttle.unlock(session, account.username)
+        sign_in_throttle.unlock(session, account.username, account.id)
         _note(session, actor, Action.TWO_FACTOR_RESET, account)
 
 
-def unlock_account(actor: Actor, account_id: int) -> None:
+def unlock_account(actor: Actor, account_id: int, drawn: str | None = None) -> None:
     """Forget the failed tries of an account, staff's or a patient's, so that its owner can sign in at once.
 
-    For administrators, and the command line. Raises ``StaffNotFound``, ``PermissionDenied``.
+    For administrators, and the command line. ``drawn`` as for ``change_role``. Raises ``AccountChanged``,
+    ``StaffNotFound``, ``PermissionDenied``.
     """
     demand(actor, Permission.STAFF_MANAGE)
-    with db.transaction() as session:
+    with transaction(actor) as session:
         account = session.get(Account, account_id)
         if account is None:
             raise StaffNotFound
-        sign_in_throttle.unlock(session, account.username)
+        _refuse_if_changed(account, drawn)
+        sign_in_throttle.unlock(session, account.username, account.id)
         _note(session, actor, Action.ACCOUNT_UNLOCKED, account)
 
 
 def note_staff_printed(actor: Actor, account_id: int) -> None:
     """Record that the credentials of a staff account were sent to a printer. For administrators."""
     demand(actor, Permission.STAFF_MANAGE)
-    with db.transaction() as session:
+    with transaction(actor) as session:
         record(session, actor, Action.CREDENTIALS_PRINTED, resource_type="account", resource_id=account_id)

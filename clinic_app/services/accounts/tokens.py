@@ -5,10 +5,12 @@ Figures and rules: docs/security.md (ASVS 5.0 V9; RFC 9068 for the access token,
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import functools
 import hashlib
 import hmac
+import math
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,7 +100,7 @@ def _access(account_id: int, session_id: int, role: str, ends: dt.datetime) -> s
 
 def _claims(token: str, now: dt.datetime) -> dict[str, Any]:
     """The claims of a token of ours. Raises ``TokenRefused`` for anything else, whatever is wrong with it."""
-    if not token or len(token) > _LONGEST or not token.isascii():
+    if not token or len(token) > _LONGEST or not _spelt_as_issued(token):
         raise TokenRefused
     mark = (crypto.digest(token), signing_key(), get_settings().origin)
     claims = _checked.get(mark)
@@ -110,6 +112,18 @@ def _claims(token: str, now: dt.datetime) -> dict[str, Any]:
     if claims["exp"] <= now.timestamp():
         raise TokenRefused
     return claims
+
+
+def _spelt_as_issued(token: str) -> bool:
+    """Whether each part is base64url in its one spelling (RFC 7515, 2): no padding, no blanks, no spare bits.
+
+    Libraries read over all of these, so that one token would have many texts.
+    """
+    try:
+        parts = [(part, base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in token.split(".")]
+    except ValueError:  # also characters beyond ASCII
+        return False
+    return len(parts) == 3 and all(base64.urlsafe_b64encode(raw).rstrip(b"=") == part.encode() for part, raw in parts)
 
 
 def _decoded(token: str) -> dict[str, Any]:
@@ -137,7 +151,7 @@ def _alive(row: Any, role: str, now: dt.datetime) -> bool:
         and row.role == role
         and row.ended_at is None
         and row.expires_at > now
-        and row.last_seen_at > now - sessions.idle_limit(row.role)
+        and now - sessions.idle_limit(row.role) < row.last_seen_at <= now + sessions.CLOCKS_DIFFER
     )
 
 
@@ -212,15 +226,16 @@ def _door(username: str) -> str:
     return PATIENT_DOOR if role == Role.PATIENT else STAFF_DOOR
 
 
-def issue_tokens(username: str, password: str, code: str = "") -> Tokens:
+def issue_tokens(username: str, password: str, code: str = "", *, waited: float = math.inf) -> Tokens:
     """Sign in for the API, with the account of a member of staff or of a patient.
 
     Anybody may try. ``code`` is needed by accounts with a second factor. A temporary password opens nothing here,
-    and neither does an account that must set up a second factor first. Raises ``InvalidCredentials``,
-    ``TemporaryPasswordExpired``, ``SecondFactorRequired``, ``CodeRefused``, ``TooManyAttempts``;
-    ``PermissionDenied`` for the right password of an account that is held back.
+    and neither does an account that must set up a second factor first. From a network the account signed in from
+    before, strangers' guesses do not shut it out. ``waited`` as for ``sign_in``. Raises ``InvalidCredentials``,
+    ``TemporaryPasswordExpired``, ``SecondFactorRequired``, ``CodeRefused``, ``TryAgainShortly``,
+    ``TooManyAttempts``; ``PermissionDenied`` for the right password of an account that is held back.
     """
-    done = sign_in(_door(username), username, password, kind=KIND, code=code)
+    done = sign_in(_door(username), username, password, kind=KIND, code=code, waited=waited)
     session_id = done.actor.session_id or 0
     with db.transaction() as session:
         session.execute(delete(REFRESH_TOKENS).where(REFRESH_TOKENS.c.expires_at <= clock.now()))

@@ -11,9 +11,10 @@ from clinic_app.core.errors import TooManyAttempts
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS, RECOVERY_CODES, Account
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import one_time_codes, sessions, sign_in_throttle
+from clinic_app.services.accounts import one_time_codes, reauthentication, sessions
 from clinic_app.services.accounts.errors import CodeRefused, TwoFactorIsOff, TwoFactorIsOn, TwoFactorIsRequired
 from clinic_app.services.accounts.views import Setup, TwoFactor
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
@@ -73,7 +74,7 @@ def begin_two_factor(actor: Actor) -> None:
     ``ReauthenticationRequired``, ``PermissionDenied``.
     """
     _demand(actor)
-    with db.transaction() as session:
+    with transaction(actor) as session:
         account = _own(session, actor, on=False)
         account.totp_secret = one_time_codes.encrypt_secret(account.id or 0, one_time_codes.new_secret())
         account.totp_counter = None
@@ -89,8 +90,8 @@ def show_two_factor(actor: Actor) -> Setup | None:
 
 
 def _count(actor: Actor) -> None:
-    with db.transaction() as session:
-        verdict = sign_in_throttle.count_code(session, actor.username)
+    with transaction(actor) as session:
+        verdict = reauthentication.count_code(session, actor)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
 
@@ -104,7 +105,7 @@ def confirm_two_factor(actor: Actor, code: str) -> tuple[str, ...]:
     _demand(actor)
     _count(actor)
     shown, kept = one_time_codes.new_recovery_codes()
-    with db.transaction() as session:
+    with transaction(actor) as session:
         account = _own(session, actor, on=False)
         if account.totp_secret is None:
             raise TwoFactorIsOff
@@ -112,7 +113,7 @@ def confirm_two_factor(actor: Actor, code: str) -> tuple[str, ...]:
             raise CodeRefused
         account.totp_enabled_at = account.updated_at = clock.now()
         one_time_codes.keep_recovery_codes(session, account.id or 0, kept)
-        sign_in_throttle.forgive_codes(session, account.username)
+        reauthentication.forgive(session, actor)
         sessions.end_sessions(session, account.id or 0, "second factor turned on", keep=actor.session_id)
         session.flush()
         _note(session, actor, Action.TWO_FACTOR_TURNED_ON, changes_lists=True)
@@ -128,7 +129,7 @@ def renew_recovery_codes(actor: Actor) -> tuple[str, ...]:
     with db.reading() as session:
         _own(session, actor, on=True, lock=False)
     shown, kept = one_time_codes.new_recovery_codes()
-    with db.transaction() as session:
+    with transaction(actor) as session:
         account = _own(session, actor, on=True)
         one_time_codes.keep_recovery_codes(session, account.id or 0, kept)
         _note(session, actor, Action.RECOVERY_CODES_MADE)
@@ -151,7 +152,7 @@ def turn_off_two_factor(actor: Actor) -> None:
     _demand(actor)
     if sessions.second_factor_required(actor.role):
         raise TwoFactorIsRequired
-    with db.transaction() as session:
+    with transaction(actor) as session:
         account = _own(session, actor, on=True)
         clear(session, account)
         sessions.end_sessions(session, account.id or 0, "second factor turned off", keep=actor.session_id)

@@ -19,6 +19,7 @@ class SignedIn:
     actor: Actor
     expires_at: dt.datetime
     back_to: str = ""  # the page this browser was on when the same account's session went idle
+    device: str = field(default="", repr=False)  # what the browser keeps to be known by; empty: what it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,22 @@ class StaffMember:
     temporary_until: dt.datetime | None  # until when its temporary password opens; None where it has its own
     two_factor: bool
     last_sign_in_at: dt.datetime | None
-    locked_until: dt.datetime | None
+    locked: bool  # for browsers in which it has not signed in before
+    locked_until: dt.datetime | None  # None where only an administrator can open it again
+    password_since: dt.datetime
+
+    @property
+    def stamp(self) -> str:
+        """What an administrator decides on: role, on or off, second factor, and since when the password opens it.
+
+        Another stamp means that the account has changed.
+        """
+        return staff_stamp(self.role, self.is_active, self.two_factor, self.password_since)
+
+
+def staff_stamp(role: str, is_active: bool, two_factor: bool, password_since: dt.datetime) -> str:
+    """Building block: the stamp of a staff account."""
+    return f"{role}-{is_active:d}{two_factor:d}-{password_since:%Y%m%d%H%M%S%f}"
 
 
 @dataclass(frozen=True, slots=True)

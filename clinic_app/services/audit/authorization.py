@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlmodel import Session
@@ -17,8 +18,9 @@ from clinic_app.core.errors import (
     ReauthenticationRequired,
     Unexpected,
 )
-from clinic_app.services import access
+from clinic_app.services import access, intents
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.audit import refusals
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.recording import record
 
@@ -36,7 +38,7 @@ def demand(
     """
     if actor.can(permission):
         return
-    note_refusal(actor, str(permission), resource_type=resource_type, resource_id=resource_id)
+    note_or_count_refusal(actor, str(permission), resource_type=resource_type, resource_id=resource_id)
     if actor.kind == "anonymous":
         raise AuthenticationRequired
     raise PermissionDenied(actor.held_back or access.REFUSALS.get(permission))
@@ -66,6 +68,14 @@ def note_refusal(actor: Actor, what: str, *, resource_type: str | None = None, r
     )
 
 
+def note_or_count_refusal(
+    actor: Actor, what: str, *, resource_type: str | None = None, resource_id: int | None = None
+) -> None:
+    """The same for what anybody may bring about as often as they like: such refusals are counted (``refusals``)."""
+    if not refusals.counted(actor, what):
+        note_refusal(actor, what, resource_type=resource_type, resource_id=resource_id)
+
+
 def note_failure(
     actor: Actor,
     action: Action,
@@ -74,6 +84,7 @@ def note_failure(
     resource_type: str | None = None,
     resource_id: int | None = None,
     details: Mapping[str, Any] | None = None,
+    changes_lists: bool = False,
     also: Callable[[Session], None] | None = None,
 ) -> None:
     """Building block: record a failure in a transaction of its own, for whoever raises the error behind it next.
@@ -93,22 +104,45 @@ def note_failure(
                 resource_type=resource_type,
                 resource_id=resource_id,
                 details=details,
+                changes_lists=changes_lists,
             )
     except Exception as error:  # noqa: BLE001  see above
         logs.failure(error, f"note of {action}")
 
 
+@dataclass(slots=True)
+class Attempt:
+    """What is being tried; ``resource_id`` once it is known what it is about."""
+
+    resource_id: int | None = None
+
+
 @contextlib.contextmanager
-def recorded_failure(actor: Actor, action: Action, title: str, *, resource_type: str) -> Iterator[None]:
+def recorded_failure(actor: Actor, action: Action, title: str, *, resource_type: str) -> Iterator[Attempt]:
     """Building block: whatever ends the block is recorded as ``action``, in a transaction of its own, and raised.
 
+    Yields the attempt, which the block tells whom it is about: the error's words may say something of that record.
     Our own errors are raised as they are. Any other is a fault: logged without values, and raised as ``Unexpected``
-    with ``title`` and the reference to look for.
+    with ``title`` and the reference to look for. What a press has done after all is no failure: ``AlreadyDone``.
     """
+    attempt = Attempt()
     try:
-        yield
-    except Exception as raised:  # noqa: BLE001  whatever it is, people get a sentence and the log the rest
+        yield attempt
+    except Exception as raised:
+        if isinstance(raised, intents.AlreadyDone):
+            raise
+        done = None
+        with contextlib.suppress(Exception):  # while the database does not answer, the page asks again
+            done = intents.happened(actor)
+        if done is not None:
+            raise intents.AlreadyDone(done) from None
         ours = isinstance(raised, ClinicError)
         error = raised if ours else Unexpected(logs.failure(raised, action.lower()), title)
-        note_failure(actor, action, resource_type=resource_type, details={"reason": error.code})
+        note_failure(
+            actor,
+            action,
+            resource_type=resource_type,
+            resource_id=attempt.resource_id,
+            details={"reason": error.code},
+        )
         raise error from None

@@ -15,6 +15,7 @@ from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.audit import AUDIT_EVENTS
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.browsing import AuditQuery, about_patient, conditions
@@ -86,7 +87,7 @@ def export_audit(actor: Actor, query: AuditQuery) -> AuditExport:
     demand(actor, Permission.AUDIT_SEE)
     demand_fresh(actor)
     where = conditions(query)
-    with db.transaction() as session:
+    with transaction(actor) as session:
         count, last = session.execute(
             select(func.count(), func.max(AUDIT_EVENTS.c.seq)).select_from(AUDIT_EVENTS).where(*where)
         ).one()

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 from sqlmodel import Session
 
 from clinic_app.core import db
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
-from clinic_app.services.audit.actions import Outcome
+from clinic_app.services.audit.actions import Action, Outcome
 
 #: Made once: putting a statement together takes longer than running it.
 _ABOUT = (
@@ -25,6 +25,24 @@ _ABOUT = (
 )
 _DONE = _ABOUT.where(
     AUDIT_EVENTS.c.action.in_(bindparam("actions", expanding=True)), AUDIT_EVENTS.c.outcome == Outcome.SUCCESS
+)
+#: Looks at a record, which change nothing; on some records there are very many.
+LOOKS = frozenset({Action.PATIENT_VIEWED, Action.OWN_RECORD_VIEWED})
+#: How far back changes are searched for among looks, in events of one record: the look-up stays short.
+_BACK, _CHANGES = 1000, 12
+_LATELY = (
+    select(AUDIT_EVENTS)
+    .where(AUDIT_EVENTS.c.resource_type == bindparam("type"), AUDIT_EVENTS.c.resource_id == bindparam("id"))
+    .order_by(AUDIT_EVENTS.c.seq.desc())
+    .limit(_BACK)
+    .subquery()
+)
+_CHANGED = (
+    select(_LATELY, ACCOUNTS.c.full_name)
+    .join(ACCOUNTS, ACCOUNTS.c.id == _LATELY.c.actor_id, isouter=True)
+    .where(_LATELY.c.action.not_in([str(action) for action in sorted(LOOKS)]), _LATELY.c.outcome == Outcome.SUCCESS)
+    .order_by(_LATELY.c.seq.desc())
+    .limit(_CHANGES)
 )
 
 
@@ -57,7 +75,23 @@ def events_of(
     """
     wanted: dict[str, Any] = {"type": resource_type, "id": resource_id, "most": limit}
     statement = _DONE if done else _ABOUT
-    rows = session.execute(statement, {**wanted, "actions": list(done)} if done else wanted).mappings()
+    return _events(session, statement, {**wanted, "actions": list(done)} if done else wanted)
+
+
+def activity_of(session: Session, resource_type: str, resource_id: int, limit: int) -> tuple[RecordedEvent, ...]:
+    """The latest ``limit`` events about one record, and the latest dozen that are more than looks; newest first.
+
+    For use cases that have checked who asks.
+    """
+    latest = events_of(session, resource_type, resource_id, limit)
+    if len(latest) < limit:
+        return latest
+    changes = _events(session, _CHANGED, {"type": resource_type, "id": resource_id})
+    return latest + tuple(event for event in changes if event.seq < latest[-1].seq)
+
+
+def _events(session: Session, statement: Select[Any], wanted: dict[str, Any]) -> tuple[RecordedEvent, ...]:
+    rows = session.execute(statement, wanted).mappings()
     return tuple(
         RecordedEvent(
             row["seq"],

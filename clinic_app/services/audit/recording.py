@@ -14,17 +14,20 @@ from sqlmodel import Session
 from clinic_app.core import clock, context, db, keys
 from clinic_app.core.prepared import Prepared
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
-from clinic_app.services import idempotency
+from clinic_app.services import idempotency, intents
 from clinic_app.services.access import Actor
+from clinic_app.services.audit import actor_check
 from clinic_app.services.audit.actions import Action, Outcome
 
 _READ_HEAD = Prepared(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1).with_for_update())
+_HOLD_HEAD = Prepared(select(AUDIT_HEAD.c.id).where(AUDIT_HEAD.c.id == 1).with_for_update(read=True))
 _ADD = Prepared(insert(AUDIT_EVENTS))
 _ADVANCE = Prepared(
     update(AUDIT_HEAD)
     .where(AUDIT_HEAD.c.id == 1)
     .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), changes=bindparam("new_changes"))
 )
+_OWED = "looks owed"
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _COLUMNS = [
     "seq",
@@ -70,14 +73,18 @@ def record(
     resource_id: int | None = None,
     details: Mapping[str, Any] | None = None,
     changes_lists: bool = False,
-) -> None:
-    """Add one event to the trail, in ``session``'s transaction: both are kept or neither.
+    issues: bool = False,
+) -> int:
+    """Add one event to the trail, in ``session``'s transaction: both are kept or neither. Returns its number.
 
     ``details`` holds ids, names of fields, counts and a portal username; never values of a record,
     passwords, tokens or search terms. ``changes_lists`` wakes open lists after the commit. A success marks the
-    idempotency key it is done under. Call it last: from here to the commit nobody else can add an event.
+    idempotency key or the press it is done under; ``issues`` says that there are credentials to be shown. Call it
+    last: from here to the commit nobody else can add an event. In a transaction on behalf of somebody it looks
+    whether they still may, and raises ``SessionOver`` or ``RoleChanged``.
     """
     head = _READ_HEAD.one_or_none(session)
+    actor_check.check(session)  # after the lock: whoever ends a session records that, and so comes before or after
     here = context.current()
     row = {
         "seq": head.seq + 1,
@@ -100,5 +107,45 @@ def record(
     _ADVANCE.run(session, new_seq=row["seq"], new_hash=mark, new_changes=changes)
     if outcome == Outcome.SUCCESS:
         idempotency.mark_done(session, row["seq"])
+        intents.mark_done(
+            session, actor, action=str(action), resource_type=resource_type, resource_id=resource_id, issues=issues
+        )
+        if resource_type == "patient" and resource_id is not None:
+            session.info.get(_OWED, {}).pop(resource_id, None)
     if changes_lists:
         db.changed(session)
+    return head.seq + 1
+
+
+def owe(session: Session, patient_id: int, page: str) -> None:
+    """Building block: what was read of this patient is shown, so an event about it is due before the commit.
+
+    Any success about the patient counts. ``settle`` records the look that is still due then, with ``page``. Raises
+    ``RuntimeError`` in a transaction that would not settle.
+    """
+    if actor_check.actor_of(session) is None:
+        raise RuntimeError("a patient is shown by a transaction on nobody's behalf: see services.audit.acting")
+    session.info.setdefault(_OWED, {})[patient_id] = page
+
+
+def settle(session: Session, actor: Actor) -> None:
+    """Building block: record the looks that are still due."""
+    for patient_id, page in dict(session.info.get(_OWED, {})).items():
+        record(
+            session,
+            actor,
+            Action.PATIENT_VIEWED,
+            resource_type="patient",
+            resource_id=patient_id,
+            details={"page": page},
+        )
+
+
+def check_actor(session: Session) -> None:
+    """Building block: raise as ``record`` does in a transaction that recorded nothing.
+
+    From here to the commit nobody can add an event, and so nobody ends a session; others that record nothing may pass.
+    """
+    if actor_check.is_due(session):
+        _HOLD_HEAD.one_or_none(session)
+        actor_check.check(session)

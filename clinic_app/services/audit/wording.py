@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from typing import Any
 
+from clinic_app.core import clock
+from clinic_app.core.calendar_words import SHORT_MONTHS
 from clinic_app.services.audit.actions import Action
 
 #: Where the action's own words, set in sentence case, would read badly.
 _BETTER = {
     "PATIENT_CREATED": "Patient registered",
     "PATIENT_CREATE_FAILED": "Registration failed",
+    "PATIENT_UPDATE_FAILED": "Patient record not changed",
     "PATIENT_VIEWED": "Patient record opened",
     "PATIENT_SEARCHED": "Patients searched",
+    "PATIENT_LISTED": "List of patients shown",
     "PORTAL_ACCOUNT_CREATE_FAILED": "Portal account not created",
     "PORTAL_PASSWORD_RESET": "Temporary password reset",
+    "PORTAL_USERNAME_CHANGE_FAILED": "Portal username not changed",
     "PORTAL_TURNED_OFF": "Portal access turned off",
     "PORTAL_TURNED_ON": "Portal access turned on",
+    "PORTAL_CHANGE_FAILED": "Portal access not changed",
+    "PORTAL_UNLOCKED": "Portal account unlocked",
     "CREDENTIALS_PRINTED": "Credential slip printed",
     "OWN_RECORD_VIEWED": "Own record opened",
     "SIGN_IN_FAILED": "Sign-in failed",
@@ -40,8 +49,13 @@ _BETTER = {
     "TOKEN_REUSED": "API token used twice",
 }
 OUTCOMES = {"success": "Done", "failure": "Failed", "denied": "Refused"}
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 _LABELS = {
+    "actor_id": "Account",
+    "since": "From",
+    "until": "Before",
     "door": "Signed in as",
+    "minute": "In the minute from",
     "patient_id": "Patient ID",
     "portal_username": "Portal username",
     "term": "Search term (digest)",
@@ -51,6 +65,21 @@ _LABELS = {
 def action_words(action: str) -> str:
     """``Patient record opened``, for a person."""
     return _BETTER.get(action) or action.replace("_", " ").capitalize()
+
+
+#: Looks in a row that the trail shows as one group: what one, and what several are called.
+GROUPED = {
+    "PATIENT_VIEWED": ("Opened 1 profile", "Opened {} profiles"),
+    "PATIENT_LISTED": ("Listed patients once", "Listed patients {} times"),
+    "PATIENT_SEARCHED": ("Searched once", "Searched {} times"),
+}
+
+
+def group_words(action: str, number: int, times: int) -> str:
+    """``Opened 14 profiles``; where some were opened more than once, ``Opened 9 profiles, 14 times in all``."""
+    one, many = GROUPED[action]
+    words = one if number == 1 else many.format(f"{number:,}")
+    return words if times == number else f"{words}, {times:,} times in all"
 
 
 def actions() -> tuple[tuple[str, str], ...]:
@@ -73,4 +102,14 @@ def fact_words(value: Any) -> str:
         return "; ".join(f"{fact_label(str(key))}: {fact_words(one)}" for key, one in value.items()) or "None"
     if isinstance(value, list | tuple):
         return ", ".join(fact_words(one) for one in value) or "None"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else _instant_words(str(value))
+
+
+def _instant_words(text: str) -> str:
+    """An instant as the clinic's clock shows it; any other text as it stands."""
+    try:
+        instant = dt.datetime.fromisoformat(text) if _INSTANT.match(text) else None
+        there = clock.local(instant) if instant is not None and instant.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return text
+    return f"{there.day} {SHORT_MONTHS[there.month - 1]} {there.year}, {there:%H:%M}" if there is not None else text

@@ -39,6 +39,15 @@ class PatientDetailsTaken(AlreadyExists):
     detail = "This patient ID has already been assigned."
 
 
+class ExternalIdTaken(AlreadyExists):
+    """Another patient has this external ID."""
+
+    code = "external_id_taken"
+    title = "A patient with these details already exists."
+    detail = "Another patient has this external ID."
+    field = "external_id"
+
+
 class ConstraintViolated(AlreadyExists):
     """The database refused for a reason no rule of ours foresaw."""
 

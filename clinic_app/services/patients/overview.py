@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Collection
 
 from sqlalchemy import func, select
 
 from clinic_app.core import clock, db
 from clinic_app.models.patients import PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
-from clinic_app.services.patients import repository
-from clinic_app.services.patients.views import Overview
+from clinic_app.services.audit.together import record_alone
+from clinic_app.services.patients import looks, repository
+from clinic_app.services.patients.views import Overview, Uncounted
 
 DAYS, LATEST = 14, 5
+#: So many are named.
+NAMED = 20
 
 
-def overview(actor: Actor) -> Overview:
-    """Today's numbers, the latest patients and registrations per day. For staff; raises ``PermissionDenied``."""
+def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
+    """Today's numbers, the latest patients and registrations per day. For staff; raises ``PermissionDenied``.
+
+    That the latest are shown is recorded before; where a page is drawn ``again`` by itself, which has the ids of who
+    is on the screen, only if somebody else comes there.
+    """
     demand(actor, Permission.PATIENT_SEE)
-    now, today = clock.now(), clock.today()
+    today = clock.today()
     first = today - dt.timedelta(days=DAYS - 1)
     active = PATIENTS.c.is_active
     with db.reading() as session:
@@ -42,13 +51,29 @@ def overview(actor: Actor) -> Overview:
             .order_by(PATIENTS.c.created_at.desc(), PATIENTS.c.id.desc())
             .limit(LATEST)
         )
-        return Overview(
+        found = Overview(
             registered_today=counts[today],
             registered_yesterday=counts[today - dt.timedelta(days=1)],
             patients=total,
             with_portal=with_portal,
             waiting=waiting,
             waiting_since=since,
-            latest=tuple(repository.summary(row, now) for row in latest),
+            latest=repository.summaries_of(session, latest),
             days=tuple((day, counts[day]) for day in (first + dt.timedelta(days=n) for n in range(DAYS))),
         )
+    if found.latest and looks.anybody_new(found.latest, again):
+        details = {"kind": "reception", "page": 1, "count": len(found.latest)}
+        record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
+    return found
+
+
+def uncounted_national_ids() -> Uncounted:
+    """Whose national ID, from before numbers were compared by letters and digits, is not theirs alone or no number.
+
+    For whoever runs the program, on its machine; patient IDs only.
+    """
+    where = [PATIENTS.c.national_id.is_not(None), PATIENTS.c.national_id_key.is_(None)]
+    with db.reading() as session:
+        total = session.execute(select(func.count()).select_from(PATIENTS).where(*where)).scalar_one()
+        first = session.execute(select(PATIENTS.c.patient_id).where(*where).order_by(PATIENTS.c.id).limit(NAMED))
+        return Uncounted(total, tuple(first.scalars()))

@@ -5,72 +5,108 @@ from __future__ import annotations
 from sqlalchemy.exc import IntegrityError
 
 from clinic_app.core import clock, db
+from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import rename_portal_account
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
-from clinic_app.services.audit.authorization import demand
+from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.patients import repository
+from clinic_app.services.patients import looks, national_ids, repository
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import PatientUpdate
+from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.registration import clash
 from clinic_app.services.patients.views import PatientProfile
 from clinic_app.services.patients.wording import full_name
 
-ACTIVITY = 12
+#: Events that a profile shows at first, before those that only look are folded together.
+ACTIVITY = 30
+FAILED = "Failed to save the changes"
 
 
 def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY) -> PatientProfile:
-    """The record of one patient, with its latest ``activity`` events. The look itself is recorded first.
+    """The record of one patient, with its latest ``activity`` events and changes. The look itself is recorded first.
 
     For staff. ``key`` is the id or the patient ID. Raises ``PatientNotFound``, ``PermissionDenied``.
     """
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
-    with db.transaction() as session:
-        found = repository.find_whole(session, key)
-        record(session, actor, Action.PATIENT_VIEWED, resource_type="patient", resource_id=found.id)
+    with transaction(actor) as session:
+        found = repository.find_whole(session, key, Seen.RECORD)
         return repository.profile_from(session, found, activity=activity)
 
 
-def reread_patient(actor: Actor, key: int | str) -> PatientProfile:
-    """The record again, for a page that already shows it. For staff; raises as ``view_patient``."""
+def reread_patient(actor: Actor, key: int | str, page: Seen = Seen.OPEN, *, on_record: bool = False) -> PatientProfile:
+    """The record again, for a page that shows it already or a dialog on it. For staff; raises as ``view_patient``.
+
+    A look that is recorded with its ``page``, unless that is an open record, or stands ``on_record``, and the trail
+    says that it is open.
+    """
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
-    with db.reading() as session:
-        return repository.profile_from(session, repository.find_whole(session, key), activity=ACTIVITY)
+    if page is Seen.OPEN or on_record:
+        with db.reading() as session:
+            found = repository.find_whole(session, key, Seen.UNSHOWN)
+            if looks.is_open(session, actor, found.id):
+                return repository.profile_from(session, found, activity=ACTIVITY)
+    with transaction(actor) as session:
+        return repository.profile_from(session, repository.find_whole(session, key, page), activity=ACTIVITY)
+
+
+def kept_patient(actor: Actor, key: int | str) -> PatientProfile:
+    """The record, to compare what was sent with it. Recorded as a look: the answer tells which of it is right.
+
+    For receptionists and administrators. Raises ``PatientNotFound``, ``PermissionDenied``.
+    """
+    demand(actor, Permission.PATIENT_EDIT, resource_type="patient")
+    with transaction(actor) as session:
+        return repository.profile_from(session, repository.find_whole(session, key, Seen.COMPARED))
 
 
 def update_patient(actor: Actor, key: int | str, form: PatientUpdate) -> PatientProfile:
     """Change the fields in ``form.changes``; others stay as they are, whoever changed them.
 
     For receptionists and administrators. With ``form.version`` the edit is refused when the record has changed
-    since. Raises ``StaleRecord``, ``NationalIdTaken``, ``PatientNotFound``, ``PermissionDenied``.
+    since. Nobody is left without a last name unless they have one name only. What is refused is recorded too: its
+    words may say something of that record, or of another one. Raises ``StaleRecord``, ``InvalidInput``,
+    ``NationalIdTaken``, ``ExternalIdTaken``, ``PatientNotFound``, ``PermissionDenied``, or ``Unexpected`` with a
+    reference.
     """
     demand(actor, Permission.PATIENT_EDIT, resource_type="patient")
-    try:
-        with db.transaction() as session:
-            patient = repository.find(session, key, lock=True)
-            if form.version is not None and form.version != patient.version:
-                raise StaleRecord
-            changed = sorted(name for name, value in form.changes.items() if getattr(patient, name) != value)
-            if changed:
-                for name in changed:
-                    setattr(patient, name, form.changes[name])
-                repository.keys_for_finding(patient)
-                patient.updated_at = clock.now()
-                patient.version += 1
-                session.flush()
-                if not {"first_name", "last_name"}.isdisjoint(changed):
-                    rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
-                details = {"patient_id": patient.patient_id, "fields": changed}
-                record(
-                    session,
-                    actor,
-                    Action.PATIENT_UPDATED,
-                    resource_type="patient",
-                    resource_id=patient.id,
-                    details=details,
-                    changes_lists=True,
-                )
-            return repository.profile_of(session, patient, activity=ACTIVITY)
-    except IntegrityError as error:
-        raise clash(error) from None
+    with recorded_failure(actor, Action.PATIENT_UPDATE_FAILED, FAILED, resource_type="patient") as attempt:
+        try:
+            return _update(actor, key, form, attempt)
+        except IntegrityError as error:
+            raise clash(error) from None
+
+
+def _update(actor: Actor, key: int | str, form: PatientUpdate, attempt: Attempt) -> PatientProfile:
+    with transaction(actor) as session:
+        patient = repository.find(session, key, Seen.CHANGED, lock=True)
+        attempt.resource_id = patient.id
+        if form.version is not None and form.version != patient.version:
+            raise StaleRecord
+        changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
+        if changed:
+            for name in changed:
+                repository.put(patient, name, form.changes[name])
+            if not patient.last_name and not patient.single_name:
+                raise InvalidInput({"last_name": "Last name is required."})
+            if "national_id" in changed:
+                patient.national_id_key = national_ids.key(patient.national_id)
+            repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
+            patient.updated_at = clock.now()
+            patient.version += 1
+            session.flush()
+            if not {"first_name", "last_name"}.isdisjoint(changed):
+                rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
+            details = {"patient_id": patient.patient_id, "fields": changed}
+            record(
+                session,
+                actor,
+                Action.PATIENT_UPDATED,
+                resource_type="patient",
+                resource_id=patient.id,
+                details=details,
+                changes_lists=True,
+            )
+        return repository.profile_of(session, patient, activity=ACTIVITY)

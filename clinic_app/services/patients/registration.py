@@ -18,12 +18,14 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.patients import repository
+from clinic_app.services.patients import national_ids, portal_standing, repository
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
+    ExternalIdTaken,
     NationalIdTaken,
     PatientDetailsTaken,
     PortalEmailTaken,
@@ -31,6 +33,7 @@ from clinic_app.services.patients.errors import (
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDetails, PatientRegistration
 from clinic_app.services.patients.views import PortalStanding, Registered
 from clinic_app.services.patients.wording import full_name
+from clinic_app.services.rates import rates
 
 _KEPT = [column.name for column in PATIENTS.columns if column.name != "id"]
 _ADD = Prepared(insert(PATIENTS).values({name: bindparam(name) for name in _KEPT}).returning(PATIENTS.c.id))
@@ -43,6 +46,7 @@ _COUNT = Prepared(
 #: Constraint → what a person is told. Constraints decide; an earlier look only saves a hash.
 CLASHES: dict[str, type[ClinicError]] = {
     "uq_patients_national_id_key": NationalIdTaken,
+    "uq_patients_external_id": ExternalIdTaken,
     "uq_accounts_username": PortalEmailTaken,
     "uq_patients_patient_id": PatientDetailsTaken,
 }
@@ -80,7 +84,8 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
     """The row to be, as plain values: a table object would cost as much as saving it."""
     now = clock.now()
     patient = SimpleNamespace(
-        **{name: getattr(form, name) for name in PatientDetails.model_fields},
+        **{name: getattr(form, name) for name in PatientDetails.model_fields if name != "date_of_birth"},
+        **repository.birth_columns(form.date_of_birth),
         patient_id=_next_patient_id(session),
         portal_enabled=form.create_portal_account,
         is_active=True,
@@ -93,14 +98,15 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
     if form.create_portal_account:
         patient.email = patient.email or form.portal_email
         patient.phone = patient.phone or form.portal_phone
-    repository.keys_for_finding(patient)
+    patient.national_id_key = national_ids.key(patient.national_id)
+    repository.keys_for_finding(patient, [normal_username(form.portal_email)] if form.portal_email else [])
     return patient
 
 
 def _save(actor: Actor, form: PatientRegistration) -> Registered:
     made = _credentials(form)
     credentials = made[0] if made else None
-    with db.transaction() as session:
+    with transaction(actor) as session:
         patient = _patient(session, actor, form)
         patient.id = _ADD.one_or_none(session, **vars(patient)).id
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
@@ -123,9 +129,13 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
             resource_id=patient.id,
             details=details,
             changes_lists=True,
+            issues=made is not None,
         )
     status = "temporary" if credentials else "none"
-    access = PortalStanding(status, credentials.username, credentials.expires_at) if credentials else PortalStanding()
+    access = PortalStanding()
+    if credentials:
+        due = portal_standing.due(status, credentials.expires_at, None, clock.now())
+        access = PortalStanding(status, credentials.username, credentials.expires_at, due=due)
     view = repository.as_profile(patient, access, registered_by=actor.name, portal=status)
     return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials)
 
@@ -135,12 +145,14 @@ def register_patient(actor: Actor, form: PatientRegistration) -> Registered:
 
     For receptionists and administrators. The temporary password is in the answer and nowhere else.
 
-    Raises ``PermissionDenied``, ``PortalEmailTaken``, ``NationalIdTaken``, ``PatientDetailsTaken``,
-    ``ConstraintViolated``, or ``Unexpected`` with a reference under which the fault was logged.
+    Raises ``PermissionDenied``, ``PortalEmailTaken``, ``NationalIdTaken``, ``ExternalIdTaken``,
+    ``PatientDetailsTaken``, ``ConstraintViolated``, ``TooManyRequests``, or ``Unexpected`` with a reference under
+    which the fault was logged.
     """
     demand(actor, Permission.PATIENT_REGISTER, resource_type="patient")
     if form.create_portal_account:
         demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
+    rates().spend(actor, "register")
     with recorded_failure(actor, Action.PATIENT_CREATE_FAILED, FAILED, resource_type="patient"):
         try:
             return _save(actor, form)

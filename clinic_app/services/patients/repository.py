@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
-from clinic_app.core import clock
 from clinic_app.core.prepared import Prepared
 from clinic_app.models.accounts import ACCOUNTS
-from clinic_app.models.patients import PATIENTS, Patient
-from clinic_app.services.accounts import sign_in_throttle
-from clinic_app.services.accounts.signing_in import TEMPORARY_TRIES
+from clinic_app.models.patients import PATIENTS, BirthPrecision, Patient
+from clinic_app.services.accounts.portal_accounts import former_usernames
 from clinic_app.services.audit import reading
-from clinic_app.services.patients import fields
+from clinic_app.services.patients import looks, portal_standing, search_keys
+from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.errors import PatientNotFound
+from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import PatientProfile, PatientSummary, PortalStanding
-from clinic_app.services.patients.wording import full_name, phone_words
 
 _OFF_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS)
 #: Made once: putting a statement together takes longer than running it.
 _BY_ID = select(Patient).where(PATIENTS.c.id == bindparam("key"))
 _BY_PATIENT_ID = select(Patient).where(PATIENTS.c.patient_id == bindparam("key"))
+_USERNAMES = select(ACCOUNTS.c.username).where(ACCOUNTS.c.patient_id == bindparam("patient"))
 _WHOLE = (
     select(
         PATIENTS,
-        ACCOUNTS.c.username,
-        ACCOUNTS.c.is_active.label("account_active"),
-        ACCOUNTS.c.password_temporary,
-        ACCOUNTS.c.password_expires_at,
-        ACCOUNTS.c.temporary_failures,
-        ACCOUNTS.c.last_sign_in_at,
+        *portal_standing.COLUMNS,
         ACCOUNTS.c.turned_off_at,
         _OFF_BY.c.full_name.label("turned_off_by"),
         _DESK.c.full_name.label("registered_by"),
@@ -54,53 +49,64 @@ _SUMMARY, _PROFILE = (
 )
 
 
-def keys_for_finding(patient: Any) -> None:
-    """Set what searching and sorting compare. Called whenever a name, number or address changes."""
-    patient.national_id_key = fields.national_id_key(patient.national_id)
-    patient.name_key = fields.folded(full_name(patient.first_name, patient.last_name))[:210]
-    digits = (patient.phone or "").lstrip("+")
-    parts = (
-        patient.name_key,
-        patient.patient_id.lower(),
-        digits,
-        _national_digits(patient.phone),
-        patient.national_id_key or "",
-        fields.folded(patient.email or ""),
-    )
-    patient.search_text = " ".join(part for part in parts if part)[:600]
+def birth_of(row: Any) -> BirthDate | None:
+    """The birth date of a row, which two columns hold."""
+    return BirthDate(row.date_of_birth, BirthPrecision(row.date_of_birth_precision)) if row.date_of_birth else None
 
 
-def _national_digits(phone: str | None) -> str:
-    return "".join(c for c in phone_words(phone) if c.isdigit())
+def birth_columns(born: BirthDate | None) -> dict[str, Any]:
+    """The columns that hold a birth date."""
+    precision = born.precision if born else BirthPrecision.DAY
+    return {"date_of_birth": born.day if born else None, "date_of_birth_precision": precision.value}
+
+
+def value_of(row: Any, name: str) -> Any:
+    """The value of a field, as forms and views have it."""
+    return birth_of(row) if name == "date_of_birth" else getattr(row, name)
+
+
+def put(patient: Patient, name: str, value: Any) -> None:
+    """Give a field a value, as forms have it."""
+    for column, kept in (birth_columns(value) if name == "date_of_birth" else {name: value}).items():
+        setattr(patient, column, kept)
+
+
+def values(row: Any, names: Iterable[str]) -> dict[str, Any]:
+    """These fields of a row, as views have them."""
+    return {name: value_of(row, name) for name in names}
+
+
+def keys_for_finding(patient: Any, usernames: Iterable[str]) -> None:
+    """Set what searching and sorting compare. Called whenever anything a patient is found by changes.
+
+    ``usernames`` are those of the portal. What makes a national ID unique is set apart, when that changes.
+    """
+    for name, key in dataclasses.asdict(search_keys.keys_of(patient, usernames)).items():
+        setattr(patient, name, key)
+
+
+def portal_usernames(session: Session, patient_id: int) -> list[str]:
+    """The usernames of the patient's portal account: that of now, and those it had before."""
+    now = session.execute(_USERNAMES, {"patient": patient_id}).scalars()
+    return [*now, *former_usernames(session, patient_id)]
 
 
 def summaries() -> Select[*tuple[Any, ...]]:
     """Patients with what a list shows of their portal account."""
     return select(
-        *[PATIENTS.c[name] for name in _SUMMARY],
-        ACCOUNTS.c.is_active.label("account_active"),
-        ACCOUNTS.c.password_temporary,
-        ACCOUNTS.c.password_expires_at,
-        ACCOUNTS.c.temporary_failures,
+        *[PATIENTS.c[name] for name in (*_SUMMARY, "date_of_birth_precision")],
+        *portal_standing.COLUMNS,
     ).join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
 
 
-def standing(row: Any, now: dt.datetime) -> str:
-    """``none``, ``off``, ``expired``, ``temporary`` or ``active``, from a row of ``summaries``."""
-    if row.account_active is None:
-        return "none"
-    if not row.account_active:
-        return "off"
-    if not row.password_temporary:
-        return "active"
-    expires = row.password_expires_at
-    dead = expires is None or expires <= now or row.temporary_failures >= TEMPORARY_TRIES
-    return "expired" if dead else "temporary"
-
-
-def summary(row: Any, now: dt.datetime) -> PatientSummary:
-    """A row of ``summaries`` as a view."""
-    return PatientSummary(**{name: getattr(row, name) for name in _SUMMARY}, portal=standing(row, now))
+def summaries_of(session: Session, rows: Iterable[Any]) -> tuple[PatientSummary, ...]:
+    """Rows of ``summaries`` as views, in their order."""
+    found = tuple(rows)
+    standings = portal_standing.standings(session, found)
+    return tuple(
+        PatientSummary(**values(row, _SUMMARY), portal=access.status, access=access)
+        for row, access in zip(found, standings, strict=True)
+    )
 
 
 def _wanted(key: object) -> tuple[int, int | str]:
@@ -112,53 +118,64 @@ def _wanted(key: object) -> tuple[int, int | str]:
     raise PatientNotFound
 
 
-def find(session: Session, key: int | str, *, lock: bool = False) -> Patient:
-    """The patient with this id (whole number) or patient ID (text). Raises ``PatientNotFound``."""
+def find(session: Session, key: int | str, seen: Seen, *, lock: bool = False) -> Patient:
+    """The patient with this id (whole number) or patient ID (text), and the event that ``seen`` leaves.
+
+    Raises ``PatientNotFound``.
+    """
     which, wanted = _wanted(key)
     found = session.execute(_LOCKED[lock][which], {"key": wanted}).scalar_one_or_none()
     if found is None:
         raise PatientNotFound
+    looks.leave(session, found, seen)
     return found
 
 
-def find_whole(session: Session, key: int | str) -> Any:
+def find_whole(session: Session, key: int | str, seen: Seen) -> Any:
     """The same patient with its access, in one statement, for ``profile_from``. Raises ``PatientNotFound``."""
     which, wanted = _wanted(key)
     statement = (_WHOLE_BY_ID, _WHOLE_BY_PATIENT_ID)[which]
     found = statement.one_or_none(session, key=wanted)
     if found is None:
         raise PatientNotFound
+    looks.leave(session, found, seen)
     return found
 
 
 def profile_of(session: Session, patient: Patient, *, activity: int = 0) -> PatientProfile:
-    """``patient`` whole, with its access and the latest ``activity`` events about it."""
-    return profile_from(session, find_whole(session, patient.id or 0), activity=activity)
+    """``patient``, as ``find`` gave it, whole: with its access, the latest ``activity`` events and latest changes."""
+    return profile_from(session, find_whole(session, patient.id or 0, Seen.UNSHOWN), activity=activity)
+
+
+def access_from(session: Session, row: Any) -> PortalStanding:
+    """How portal access stands, from a row of ``find_whole``."""
+    (access,) = portal_standing.standings(session, [row])
+    return dataclasses.replace(access, turned_off_at=row.turned_off_at, turned_off_by=row.turned_off_by or "")
 
 
 def profile_from(session: Session, row: Any, *, activity: int = 0) -> PatientProfile:
-    """A row of ``find_whole`` as the view, with the latest ``activity`` events about the patient."""
-    status = standing(row, clock.now())
-    locked = sign_in_throttle.locked_until(session, row.username) if status in {"active", "temporary"} else None
-    access = PortalStanding(
-        status="locked" if locked else status,
-        username=row.username or "",
-        expires_at=row.password_expires_at,
-        locked_until=locked,
-        last_sign_in_at=row.last_sign_in_at,
-        turned_off_at=row.turned_off_at,
-        turned_off_by=row.turned_off_by or "",
-    )
+    """A row of ``find_whole`` as the view, with the latest ``activity`` events about the patient, and changes."""
+    access = access_from(session, row)
     return PatientProfile(
-        **{name: getattr(row, name) for name in _PROFILE},
-        portal=status,
+        **values(row, _PROFILE),
+        national_id_counts=_counts(row),
+        portal=access.status,
         registered_by=row.registered_by or "",
         access=access,
-        activity=reading.events_of(session, "patient", row.id, activity) if activity else (),
+        activity=reading.activity_of(session, "patient", row.id, activity) if activity else (),
     )
+
+
+def _counts(row: Any) -> bool:
+    return row.national_id is None or row.national_id_key is not None
 
 
 def as_profile(patient: Any, access: PortalStanding, *, registered_by: str, portal: str) -> PatientProfile:
     """A patient just saved as the view, without asking the database."""
-    plain = {name: getattr(patient, name) for name in _PROFILE}
-    return PatientProfile(**plain, portal=portal, registered_by=registered_by, access=access)
+    return PatientProfile(
+        **values(patient, _PROFILE),
+        national_id_counts=_counts(patient),
+        portal=portal,
+        registered_by=registered_by,
+        access=access,
+    )

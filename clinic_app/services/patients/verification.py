@@ -8,20 +8,24 @@ from clinic_app.core import clock, db
 from clinic_app.core.paging import Page, window
 from clinic_app.models.patients import PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.together import record_alone
 from clinic_app.services.patients import repository
+from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import PatientProfile, PatientSummary
+from clinic_app.services.rates import LISTS, rates
 
 
 def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[PatientSummary]:
     """Patients waiting to be verified, the longest waiting first. A page beyond the end is the last one.
 
-    For receptionists and administrators. Raises ``PermissionDenied``.
+    For receptionists and administrators. Recorded before it is shown. Raises ``TooManyLists``, ``PermissionDenied``.
     """
     demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
-    now = clock.now()
+    rates().spend(actor, LISTS)
     waiting = [PATIENTS.c.is_active, PATIENTS.c.verification_status == VerificationStatus.PENDING]
     with db.reading() as session:
         total = session.execute(select(func.count()).select_from(PATIENTS).where(*waiting)).scalar_one()
@@ -33,7 +37,10 @@ def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[Patie
             .limit(rows.size)
             .offset(rows.skip)
         )
-        return rows.page(repository.summary(row, now) for row in found)
+        shown = rows.page(repository.summaries_of(session, found))
+    details = {"kind": "pending", "page": shown.number, "count": len(shown.items)}
+    record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
+    return shown
 
 
 def verify_patient(actor: Actor, key: int | str) -> PatientProfile:
@@ -43,8 +50,8 @@ def verify_patient(actor: Actor, key: int | str) -> PatientProfile:
     ``PermissionDenied``.
     """
     demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
-    with db.transaction() as session:
-        patient = repository.find(session, key, lock=True)
+    with transaction(actor) as session:
+        patient = repository.find(session, key, Seen.CHANGED, lock=True)
         if patient.verification_status != VerificationStatus.VERIFIED:
             patient.verification_status = VerificationStatus.VERIFIED
             patient.updated_at = clock.now()

@@ -7,18 +7,63 @@ from dataclasses import dataclass
 
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.reading import RecordedEvent
+from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.wording import full_name
 
 
 @dataclass(frozen=True, slots=True)
+class PortalStanding:
+    """A patient's access. ``status``: none, active, temporary, expired, locked or off.
+
+    ``due`` is what the desk should see to, the most urgent of ``locked``, ``expired``, ``soon`` (the temporary password
+    expires within a day) and ``never`` (its owner has not signed in yet); empty where there is nothing. ``reissue``: a
+    new temporary password would help. ``temporary``: no password of its owner's own opens it. Instants UTC;
+    ``locked_until`` is empty where the lock does not end by itself.
+    """
+
+    status: str = "none"
+    username: str = ""
+    expires_at: dt.datetime | None = None
+    locked_until: dt.datetime | None = None
+    last_sign_in_at: dt.datetime | None = None
+    turned_off_at: dt.datetime | None = None
+    turned_off_by: str = ""
+    account_id: int = 0
+    password_since: dt.datetime | None = None
+    temporary: bool = False
+    due: str = ""
+    reissue: bool = False
+
+    @property
+    def stamp(self) -> str:
+        """Which account this is, whether it is on, and since when its password is what it is: what a page is drawn for.
+
+        Another stamp means that somebody has changed access. What time alone changes, such as the end of a lock or of
+        a temporary password, leaves it: what was drawn before is still meant. Holds no secret and nothing about the
+        person.
+        """
+        since = f"{self.password_since:%Y%m%d%H%M%S%f}" if self.password_since else ""
+        turned = self.status if self.status in {"none", "off"} else "on"
+        return f"{self.account_id}-{turned}-{since}"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBy:
+    """By what a patient was found, where a list shows it nowhere else: next of kin, portal username, a similar name."""
+
+    label: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class PatientSummary:
-    """A patient in a list. ``portal``: none, active, temporary, expired or off. Phone E.164."""
+    """A patient in a list. ``portal`` is the status of its access. Phone E.164."""
 
     id: int
     patient_id: str
     first_name: str
     last_name: str
-    date_of_birth: dt.date | None
+    date_of_birth: BirthDate | None
     gender: str
     phone: str | None
     email: str | None
@@ -26,10 +71,12 @@ class PatientSummary:
     portal: str
     verification_status: str
     created_at: dt.datetime
+    access: PortalStanding = PortalStanding()
+    found_by: FoundBy | None = None
 
     @property
     def name(self) -> str:
-        """First and last name, as written."""
+        """First and last name, as written, or the only one."""
         return full_name(self.first_name, self.last_name)
 
 
@@ -40,10 +87,13 @@ class PatientRecord:
     patient_id: str
     first_name: str
     last_name: str
-    date_of_birth: dt.date | None
+    single_name: bool
+    date_of_birth: BirthDate | None
     gender: str
     phone: str | None
+    sms_allowed: bool
     email: str | None
+    email_allowed: bool
     address: str | None
     next_of_kin_name: str | None
     next_of_kin_phone: str | None
@@ -51,21 +101,8 @@ class PatientRecord:
 
     @property
     def name(self) -> str:
-        """First and last name, as written."""
+        """First and last name, as written, or the only one."""
         return full_name(self.first_name, self.last_name)
-
-
-@dataclass(frozen=True, slots=True)
-class PortalStanding:
-    """A patient's access. ``status``: none, active, temporary, expired, locked or off."""
-
-    status: str = "none"
-    username: str = ""
-    expires_at: dt.datetime | None = None
-    locked_until: dt.datetime | None = None
-    last_sign_in_at: dt.datetime | None = None
-    turned_off_at: dt.datetime | None = None
-    turned_off_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +111,8 @@ class PatientProfile(PatientRecord):
 
     id: int
     national_id: str | None
+    external_id: str | None
+    national_id_counts: bool  # false for one from before that another patient has too, or that means "none"
     portal_enabled: bool
     portal: str
     verification_status: str
@@ -87,12 +126,37 @@ class PatientProfile(PatientRecord):
 
 
 @dataclass(frozen=True, slots=True)
+class Household:
+    """A patient, and the values of theirs that a relative's registration begins with, as they are typed."""
+
+    patient: PatientProfile
+    values: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientCard:
+    """What stands on the card a patient carries. ``born`` is the birth date in words, empty if it is not known."""
+
+    patient_id: str
+    name: str
+    born: str
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
     """A registration that was saved: the words to say, the patient, and credentials where they were asked for."""
 
     message: str
     patient: PatientProfile
     credentials: Credentials | None
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Patients whose national ID is compared with nobody's: how many, and the first of them."""
+
+    total: int
+    patient_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

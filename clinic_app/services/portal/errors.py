@@ -67,6 +67,14 @@ class NoPortalAccount(Conflict):
     detail = "This patient has no portal account yet."
 
 
+class PortalAccessChanged(Conflict):
+    """Access is not any more what the page showed when somebody decided to change it."""
+
+    code = "portal_access_changed"
+    title = "Portal access changed"
+    detail = "Portal access changed meanwhile. Nothing was changed."
+
+
 class PortalTurnedOff(Conflict):
     """The account is turned off: turn it on first."""
 

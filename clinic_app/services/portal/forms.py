@@ -7,8 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from clinic_app.core.errors import InvalidInput
-from clinic_app.services.patients import fields
+from clinic_app.services.patients import fields, phones
 from clinic_app.services.portal.errors import EmailInvalid, EmailRequired
+
+
+def _refuse_unknown(data: Mapping[str, Any], *known: str) -> None:
+    unknown = [name for name in data if name not in known]
+    if unknown:
+        name = unknown[0][:60] if unknown[0].isidentifier() else "form"
+        raise InvalidInput({name: f"{name} is not a known field." if name != "form" else "There is an unknown field."})
+
+
+def _email(given: Any) -> str:
+    """The email that is to be a username. Raises ``EmailRequired``, ``EmailInvalid``."""
+    if given is None or (isinstance(given, str) and not given.strip()):
+        raise EmailRequired
+    try:
+        email = fields.email(given)
+    except ValueError:
+        raise EmailInvalid from None
+    if email is None:
+        raise EmailRequired
+    return email
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +41,22 @@ class PortalAccountRequest:
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> PortalAccountRequest:
         """Check ``data``. Raises ``EmailRequired``, ``EmailInvalid``, or ``InvalidInput`` for the phone."""
-        unknown = [name for name in data if name not in ("email", "phone")]
-        if unknown:
-            name = unknown[0][:60] if unknown[0].isidentifier() else "form"
-            raise InvalidInput(
-                {name: f"{name} is not a known field." if name != "form" else "There is an unknown field."}
-            )
-        given = data.get("email")
-        if given is None or (isinstance(given, str) and not given.strip()):
-            raise EmailRequired
+        _refuse_unknown(data, "email", "phone")
+        email = _email(data.get("email"))
         try:
-            email = fields.email(given)
-        except ValueError:
-            raise EmailInvalid from None
-        if email is None:
-            raise EmailRequired
-        try:
-            return cls(email, fields.phone(data.get("phone")))
+            return cls(email, phones.phone(data.get("phone")))
         except ValueError as error:
             raise InvalidInput({"phone": str(error)}) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePortalUsername:
+    """Another email for the same account: the username to be."""
+
+    email: str
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> ChangePortalUsername:
+        """Check ``data``. Raises ``EmailRequired``, ``EmailInvalid``, or ``InvalidInput`` for an unknown field."""
+        _refuse_unknown(data, "email")
+        return cls(_email(data.get("email")))

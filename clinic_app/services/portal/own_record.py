@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from clinic_app.core import db
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit import reading
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
-from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.errors import PatientNotFound
+from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import PatientRecord
 from clinic_app.services.portal.views import OwnRecord, Viewing
 
@@ -30,12 +30,11 @@ def own_record(actor: Actor) -> OwnRecord:
     demand(actor, Permission.OWN_RECORD, resource_type="patient", resource_id=actor.patient_id)
     if actor.patient_id is None:
         raise PatientNotFound
-    with db.transaction() as session:
-        patient = repository.find(session, actor.patient_id)
-        record(session, actor, Action.OWN_RECORD_VIEWED, resource_type="patient", resource_id=patient.id)
+    with transaction(actor) as session:
+        patient = repository.find(session, actor.patient_id, Seen.OWN)
         looks = reading.events_of(session, "patient", actor.patient_id, VIEWINGS + 1, done=_LOOKS)
         return OwnRecord(
-            **{name: getattr(patient, name) for name in _SHOWN},
+            **repository.values(patient, _SHOWN),
             viewings=tuple(Viewing(e.at, e.actor_name, e.role, e.action) for e in looks[:VIEWINGS]),
             viewed_before=len(looks) > VIEWINGS,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Iterator
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
@@ -12,22 +14,40 @@ from clinic_app.core import clock, db
 from clinic_app.core.errors import ClinicError
 from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.models.patients import Patient
+from clinic_app.services import intents
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import sessions, sign_in_throttle
-from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
+from clinic_app.services.accounts import known_devices, sessions, sign_in_throttle
+from clinic_app.services.accounts.errors import CredentialsSeen
+from clinic_app.services.accounts.portal_accounts import (
+    add_portal_account,
+    change_username,
+    prepare_credentials,
+    put_temporary_password,
+)
 from clinic_app.services.accounts.signing_in import normal_username
+from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
-from clinic_app.services.audit.authorization import demand, recorded_failure
+from clinic_app.services.audit.authorization import Attempt, demand, note_failure, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
+from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.wording import full_name
-from clinic_app.services.portal.errors import EmailInUse, NoPortalAccount, PortalAccountExists, PortalTurnedOff
-from clinic_app.services.portal.forms import PortalAccountRequest
+from clinic_app.services.portal.errors import (
+    EmailInUse,
+    NoPortalAccount,
+    PortalAccessChanged,
+    PortalAccountExists,
+    PortalTurnedOff,
+)
+from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
 from clinic_app.services.portal.views import PortalCreated, PortalPatient
+from clinic_app.services.rates import rates
 
 CREATED = "Portal account created successfully"
 RESET = "Temporary password reset successfully"
+RENAMED = "Portal username changed successfully"
 FAILED = "Failed to create patient portal account"
+NOT_RENAMED = "Failed to change portal username"
 
 
 def shown(patient: Patient) -> PortalPatient:
@@ -50,13 +70,15 @@ def _refuse_if_taken(session: Session, patient: Patient, username: str) -> None:
         raise EmailInUse
 
 
-def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalCreated:
+def _create(actor: Actor, key: int | str, form: PortalAccountRequest, attempt: Attempt) -> PortalCreated:
     username = normal_username(form.email)
     with db.reading() as session:
-        _refuse_if_taken(session, repository.find(session, key), username)
+        patient = repository.find(session, key, Seen.UNSHOWN)
+        attempt.resource_id = patient.id
+        _refuse_if_taken(session, patient, username)
     credentials, hashed = prepare_credentials(username)
-    with db.transaction() as session:
-        patient = repository.find(session, key, lock=True)
+    with transaction(actor) as session:
+        patient = repository.find(session, key, Seen.CHANGED, lock=True)
         _refuse_if_taken(session, patient, username)
         add_portal_account(
             session,
@@ -68,6 +90,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalC
             created_by_id=actor.account_id,
         )
         patient.portal_enabled = True
+        repository.keys_for_finding(patient, [username])
         session.flush()
         record(
             session,
@@ -77,6 +100,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalC
             resource_id=patient.id,
             details={"portal_username": username},
             changes_lists=True,
+            issues=True,
         )
     return PortalCreated(CREATED, credentials, shown(patient))
 
@@ -85,7 +109,7 @@ def _clash(key: int | str, username: str) -> ClinicError | None:
     """Which of the two clashes a constraint found, after the winner has committed; None where it is neither."""
     try:
         with db.reading() as session:
-            _refuse_if_taken(session, repository.find(session, key), username)
+            _refuse_if_taken(session, repository.find(session, key, Seen.UNSHOWN), username)
     except ClinicError as found:
         return found
     return None
@@ -96,53 +120,179 @@ def create_portal_account(actor: Actor, key: int | str, form: PortalAccountReque
 
     For receptionists and administrators. ``key`` is the id or the patient ID. Of several at once for one patient,
     or with one email, exactly one wins. Raises ``PermissionDenied``, ``PatientNotFound``,
-    ``PortalAccountExists``, ``EmailInUse``, or ``Unexpected`` with a reference.
+    ``PortalAccountExists``, ``EmailInUse``, ``TooManyRequests``, or ``Unexpected`` with a reference.
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
-    with recorded_failure(actor, Action.PORTAL_ACCOUNT_CREATE_FAILED, FAILED, resource_type="patient"):
+    rates().spend(actor, "portal")
+    return give_account(actor, key, form)
+
+
+def give_account(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalCreated:
+    """Building block: ``create_portal_account``, for a use case that has asked whether and how often it may."""
+    with recorded_failure(actor, Action.PORTAL_ACCOUNT_CREATE_FAILED, FAILED, resource_type="patient") as attempt:
         try:
-            return _create(actor, key, form)
+            return _create(actor, key, form, attempt)
         except IntegrityError as error:
             raise (_clash(key, normal_username(form.email)) or error) from None
 
 
-def _account_of(session: Session, patient: Patient, *, lock: bool = False) -> Account:
+def _account_of(session: Session, patient: Patient, drawn: str | None, *, lock: bool) -> Account:
+    """The patient's account, as it was when somebody decided to change it.
+
+    ``drawn`` is the stamp of the ``PortalStanding`` that they looked at; None where nobody looked at one.
+    """
     statement = select(Account).where(ACCOUNTS.c.patient_id == patient.id)
     found = session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
+    if drawn is not None:  # after the lock, so that of several who looked at the same, one is the first
+        now = repository.access_from(session, repository.find_whole(session, patient.id or 0, Seen.UNSHOWN))
+        if drawn != now.stamp:
+            raise PortalAccessChanged
     if found is None:
         raise NoPortalAccount
     return found
 
 
-def reset_portal_password(actor: Actor, key: int | str) -> PortalCreated:
+@contextlib.contextmanager
+def _refusal_recorded(actor: Actor) -> Iterator[Attempt]:
+    """Record what is refused because of how access stands: the refusal tells that, as a look at the record would."""
+    attempt = Attempt()
+    try:
+        yield attempt
+    except (NoPortalAccount, PortalTurnedOff, PortalAccessChanged) as refused:
+        note_failure(
+            actor,
+            Action.PORTAL_CHANGE_FAILED,
+            resource_type="patient",
+            resource_id=attempt.resource_id,
+            details={"reason": refused.code},
+        )
+        raise
+
+
+def _to_reset(
+    session: Session, key: int | str, drawn: str | None, seen: Seen, attempt: Attempt
+) -> tuple[Patient, Account]:
+    patient = repository.find(session, key, seen)
+    attempt.resource_id = patient.id
+    account = _account_of(session, patient, drawn, lock=seen is Seen.CHANGED)
+    if not account.is_active:
+        raise PortalTurnedOff
+    return patient, account
+
+
+def reset_portal_password(actor: Actor, key: int | str, drawn: str | None = None) -> PortalCreated:
     """Replace the password by a new temporary one; all sessions of the account end; a lock is lifted.
 
-    For receptionists and administrators. Raises ``NoPortalAccount``, ``PortalTurnedOff``, ``PatientNotFound``,
-    ``PermissionDenied``.
+    For receptionists and administrators. With ``drawn``, the stamp of the access that was looked at, it is refused
+    when access has changed since: of several from one look, exactly one wins. Raises ``PortalAccessChanged``, also
+    where the account was given another username meanwhile, ``NoPortalAccount``, ``PortalTurnedOff``,
+    ``PatientNotFound``, ``PermissionDenied``.
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
+    rates().spend(actor, "portal")
+    with _refusal_recorded(actor) as attempt:
+        return _reset(actor, key, drawn, attempt)
+
+
+def _reset(actor: Actor, key: int | str, drawn: str | None, attempt: Attempt) -> PortalCreated:
     with db.reading() as session:
-        account = _account_of(session, repository.find(session, key))
-        if not account.is_active:
-            raise PortalTurnedOff
+        _, account = _to_reset(session, key, drawn, Seen.UNSHOWN, attempt)
     credentials, hashed = prepare_credentials(account.username)
-    with db.transaction() as session:
-        patient = repository.find(session, key)
-        account = _account_of(session, patient, lock=True)
-        if not account.is_active:
-            raise PortalTurnedOff
-        account.password_hash = hashed
-        account.password_temporary = True
-        account.password_expires_at = credentials.expires_at
-        account.temporary_failures = 0
-        account.password_changed_at = account.updated_at = clock.now()
-        sessions.end_sessions(session, account.id or 0, "password reset")
-        sign_in_throttle.unlock(session, account.username)
+    with transaction(actor) as session:
+        patient, account = _to_reset(session, key, drawn, Seen.CHANGED, attempt)
+        if account.username != credentials.username:
+            raise PortalAccessChanged
+        put_temporary_password(session, account, credentials, hashed, "password reset")
+        _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account, issues=True)
+    return PortalCreated(RESET, credentials, shown(patient))
+
+
+def reissue_credentials(actor: Actor, intent: str) -> PortalCreated:
+    """Credentials that a press issued and nobody has seen: a fresh temporary password in place of the lost one.
+
+    For receptionists and administrators, about their own presses. Raises ``CredentialsSeen`` where they were seen, are
+    in use, or have been replaced since; ``PermissionDenied``, ``PatientNotFound``, ``NoPortalAccount``.
+    """
+    demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
+    done = intents.outcome(actor, intent)
+    if done is None or done.seen or done.resource_type != "patient" or done.resource_id is None:
+        raise CredentialsSeen
+    key = done.resource_id
+    with db.reading() as session:
+        patient = repository.find(session, key, Seen.UNSHOWN)
+        username = _account_of(session, patient, None, lock=False).username
+    credentials, hashed = prepare_credentials(username)
+    with transaction(actor) as session:
+        patient = repository.find(session, key, Seen.CHANGED)
+        account = _account_of(session, patient, None, lock=True)
+        now = intents.lock(session, actor, intent)
+        untouched = account.password_temporary and account.is_active and account.username == username
+        if now is None or now.seen or not untouched or account.password_changed_at > now.done_at:
+            raise CredentialsSeen
+        put_temporary_password(session, account, credentials, hashed, "password reset")
+        intents.issued_anew(session, actor, intent)
         _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)
     return PortalCreated(RESET, credentials, shown(patient))
 
 
-def _note(session: Session, actor: Actor, action: Action, patient: Patient, account: Account) -> None:
+def _refuse_username(session: Session, account: Account, username: str) -> None:
+    """Raise why ``account`` cannot get this username. The constraint has the last word; this saves a hash."""
+    if not account.is_active:
+        raise PortalTurnedOff
+    if account.username == username:
+        raise PortalAccountExists(username)
+    if session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username)).first():
+        raise EmailInUse
+
+
+def _rename(
+    actor: Actor, key: int | str, form: ChangePortalUsername, drawn: str | None, attempt: Attempt
+) -> PortalCreated:
+    username = normal_username(form.email)
+    with db.reading() as session:
+        patient = repository.find(session, key, Seen.UNSHOWN)
+        attempt.resource_id = patient.id
+        account = _account_of(session, patient, drawn, lock=False)
+        _refuse_username(session, account, username)
+        former = account.username
+    credentials, hashed = prepare_credentials(username)
+    with transaction(actor) as session:
+        patient = repository.find(session, key, Seen.CHANGED, lock=True)
+        account = _account_of(session, patient, drawn, lock=True)
+        _refuse_username(session, account, username)
+        if account.username != former:
+            raise PortalAccessChanged
+        change_username(session, account, username)
+        repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
+        put_temporary_password(session, account, credentials, hashed, "username changed")
+        _note(session, actor, Action.PORTAL_USERNAME_CHANGED, patient, account, issues=True)
+    return PortalCreated(RENAMED, credentials, shown(patient))
+
+
+def change_portal_username(
+    actor: Actor, key: int | str, form: ChangePortalUsername, drawn: str | None = None
+) -> PortalCreated:
+    """Give a patient's portal account another email as its username, and a new temporary password. All or nothing.
+
+    For receptionists and administrators. ``key`` is the id or the patient ID, ``drawn`` as for
+    ``reset_portal_password``. All sessions of the account end, a lock is lifted; the former username is free, and
+    kept in ``former_usernames``. The patient's own email stays. Of several at once for one email, exactly one wins.
+    Raises ``PermissionDenied``, ``PatientNotFound``, ``NoPortalAccount``, ``PortalTurnedOff``,
+    ``PortalAccountExists`` where it has this username already, ``EmailInUse``, ``PortalAccessChanged``, or
+    ``Unexpected`` with a reference.
+    """
+    demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
+    rates().spend(actor, "portal")
+    with recorded_failure(actor, Action.PORTAL_USERNAME_CHANGE_FAILED, NOT_RENAMED, resource_type="patient") as attempt:
+        try:
+            return _rename(actor, key, form, drawn, attempt)
+        except IntegrityError as error:
+            raise (EmailInUse() if db.violated(error) == "uq_accounts_username" else error) from None
+
+
+def _note(
+    session: Session, actor: Actor, action: Action, patient: Patient, account: Account, *, issues: bool = False
+) -> None:
     session.flush()
     record(
         session,
@@ -152,14 +302,17 @@ def _note(session: Session, actor: Actor, action: Action, patient: Patient, acco
         resource_id=patient.id,
         details={"portal_username": account.username},
         changes_lists=True,
+        issues=issues,
     )
 
 
-def _switch(actor: Actor, key: int | str, on: bool) -> PortalPatient:
+def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool) -> PortalPatient:
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
-    with db.transaction() as session:
-        patient = repository.find(session, key, lock=True)
-        account = _account_of(session, patient, lock=True)
+    rates().spend(actor, "portal")
+    with _refusal_recorded(actor) as attempt, transaction(actor) as session:
+        patient = repository.find(session, key, Seen.CHANGED, lock=True)
+        attempt.resource_id = patient.id
+        account = _account_of(session, patient, drawn, lock=True)
         if account.is_active != on:
             now: dt.datetime = clock.now()
             account.is_active = patient.portal_enabled = on
@@ -168,26 +321,44 @@ def _switch(actor: Actor, key: int | str, on: bool) -> PortalPatient:
             account.turned_off_by_id = None if on else actor.account_id
             if not on:
                 sessions.end_sessions(session, account.id or 0, "turned off")
+                known_devices.forget(session, account.id or 0)
             _note(session, actor, Action.PORTAL_TURNED_ON if on else Action.PORTAL_TURNED_OFF, patient, account)
     return shown(patient)
 
 
-def turn_off_portal(actor: Actor, key: int | str) -> PortalPatient:
+def turn_off_portal(actor: Actor, key: int | str, drawn: str | None = None) -> PortalPatient:
     """Turn portal access off: its sessions end, the account and its history stay. Doing it twice changes nothing.
 
-    For receptionists and administrators. Raises ``NoPortalAccount``, ``PatientNotFound``, ``PermissionDenied``.
+    For receptionists and administrators. ``drawn`` as for ``reset_portal_password``. Raises ``PortalAccessChanged``,
+    ``NoPortalAccount``, ``PatientNotFound``, ``PermissionDenied``.
     """
-    return _switch(actor, key, on=False)
+    return _switch(actor, key, drawn, on=False)
 
 
-def turn_on_portal(actor: Actor, key: int | str) -> PortalPatient:
-    """Turn portal access on again, with the password it had. Raises as ``turn_off_portal``."""
-    return _switch(actor, key, on=True)
+def turn_on_portal(actor: Actor, key: int | str, drawn: str | None = None) -> PortalPatient:
+    """Turn portal access on again, with the password it had. Takes and raises as ``turn_off_portal``."""
+    return _switch(actor, key, drawn, on=True)
+
+
+def unlock_portal(actor: Actor, key: int | str, drawn: str | None = None) -> PortalPatient:
+    """Forget the failed tries of a patient's account, so that its owner can sign in at once. The password stays.
+
+    For receptionists and administrators. ``drawn`` and errors as for ``turn_off_portal``.
+    """
+    demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
+    rates().spend(actor, "portal")
+    with _refusal_recorded(actor) as attempt, transaction(actor) as session:
+        patient = repository.find(session, key, Seen.CHANGED, lock=True)
+        attempt.resource_id = patient.id
+        account = _account_of(session, patient, drawn, lock=True)
+        sign_in_throttle.unlock(session, account.username, account.id)
+        _note(session, actor, Action.PORTAL_UNLOCKED, patient, account)
+    return shown(patient)
 
 
 def note_printed(actor: Actor, key: int | str) -> None:
     """Record that the credentials of a patient were sent to a printer. For receptionists and administrators."""
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
-    with db.transaction() as session:
-        patient = repository.find(session, key)
+    with transaction(actor) as session:
+        patient = repository.find(session, key, Seen.CHANGED)
         record(session, actor, Action.CREDENTIALS_PRINTED, resource_type="patient", resource_id=patient.id)

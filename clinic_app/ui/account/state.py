@@ -23,7 +23,7 @@ from clinic_app.ui.session.handler import Asking, handler, text
 class AccountState(Asking, rx.State):
     """One's own account. While something has to be done first, only that is shown."""
 
-    mode: str = "loading"  # loading, choose (a temporary password), set_up (a second factor) or shown
+    mode: str = "loading"  # loading, set_up (a second factor) or shown
     username: str = ""
     errors: dict[str, str] = {}
     failure: str = ""
@@ -40,7 +40,7 @@ class AccountState(Asking, rx.State):
     async def load(self):
         """How the account stands, and what the server noted about the last form."""
         actor = await identity.actor_of(self)
-        if not actor.is_staff:
+        if not actor.is_staff or actor.must_choose_password:
             return guard.way_out(self, actor)
         note = await asyncio.to_thread(flash.pop_note, identity.flash_hash(self))
         socket, self._socket = self._socket, self.router.session.session_id
@@ -49,9 +49,6 @@ class AccountState(Asking, rx.State):
             self.errors = {name: text(words) for name, words in errors.items() if isinstance(name, str)}
             self.failure, self.notice = text(note.get("message")), text(note.get("notice"))
         self.username = actor.username
-        if actor.must_choose_password:
-            self.mode = "choose"
-            return None
         factor = await self._ask(own_two_factor)
         self.two_factor_since = wording.date_words(presenters.day_of(factor.enabled_at)) if factor.enabled_at else ""
         self.codes_left, self.required = factor.codes_left, factor.required

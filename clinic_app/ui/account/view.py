@@ -10,10 +10,10 @@ from clinic_app.core import routes
 from clinic_app.services.accounts.passwords import SHORTEST
 from clinic_app.ui.account.state import AccountState as State
 from clinic_app.ui.frame.page import signed_in_gate, staff_page
-from clinic_app.ui.kit.base import card, link_button, page_head, row, stack, when
+from clinic_app.ui.kit.base import apart, card, link_button, page_head, row, stack, when
 from clinic_app.ui.kit.feedback import badge, error_note, success_note
 from clinic_app.ui.kit.forms import plain_form
-from clinic_app.ui.kit.passwords import choose_password, new_password_fields, password_field, username_for_manager
+from clinic_app.ui.kit.passwords import new_password_fields, password_field, username_for_manager
 from clinic_app.ui.own_sessions import view as sessions
 
 
@@ -34,19 +34,18 @@ def _password() -> rx.Component:
     return card(form, title="Password", ident="password-card")
 
 
-def _post_button(words: str, action: str, cls: str = "", **props: Any) -> rx.Component:
-    return plain_form(
-        rx.button(words, type="submit", variant="outline", size="2", class_name=cls, **props), action=action
-    )
+def _post_button(words: str, action: str, cls: str = "", *more: rx.Component, **props: Any) -> rx.Component:
+    button = rx.button(words, type="submit", variant="outline", size="2", class_name=cls, **props)
+    return plain_form(*more, button, action=action)
 
 
 def _two_factor() -> rx.Component:
-    since = rx.el.span("since ", rx.el.span(State.two_factor_since, class_name="num"))
+    since = rx.el.span("since ", apart(State.two_factor_since, class_name="num"))
     on = stack(
         row(badge("On", "good", "check"), since, cls="wrap", gap=2),
-        rx.el.p("Recovery codes left: ", rx.el.span(State.codes_left, class_name="num strong")),
+        rx.el.p("Recovery codes left: ", apart(State.codes_left, class_name="num strong")),
         rx.el.div(
-            _post_button("New recovery codes", routes.TWO_FACTOR_CODES),
+            _post_button("New recovery codes", routes.TWO_FACTOR_CODES, "", rx.el.input(type="hidden", name="intent")),
             when(
                 State.required,
                 rx.el.p("Your clinic requires it for your role.", class_name="muted"),
@@ -67,7 +66,7 @@ def _two_factor() -> rx.Component:
 
 
 def _account() -> list[rx.Component]:
-    username = rx.el.span(State.username, class_name="strong")
+    username = apart(State.username, class_name="strong")
     right = stack(_two_factor(), card(sessions.own_sessions(), title=sessions.TITLE, ident="sessions-card"), gap=5)
     return [
         page_head("Your account", lead=rx.fragment("You sign in as ", username, ".")),
@@ -83,18 +82,6 @@ def _account() -> list[rx.Component]:
 def _sign_out() -> rx.Component:
     """*Sign out*, where no shell has it."""
     return rx.button("Sign out", type="submit", form="sign-out", variant="outline", size="3", class_name="wide")
-
-
-def _choose_first() -> rx.Component:
-    """Before anything else: a temporary password gives way to one's own."""
-    form = choose_password(
-        SHORTEST,
-        error=State.errors["new_password"],
-        confirm_error=State.errors["confirm_password"],
-        failure=State.failure,
-        username=State.username,
-    )
-    return stack(form, _sign_out(), gap=4)
 
 
 def _set_up_first() -> rx.Component:
@@ -118,7 +105,6 @@ def account() -> rx.Component:
     waiting = rx.el.div(rx.el.h1("Your account"), rx.el.p("Loading", role="status", class_name="muted"))
     shown = rx.match(
         State.mode,
-        ("choose", signed_in_gate(_choose_first())),
         ("set_up", signed_in_gate(_set_up_first())),
         ("shown", staff_page(*_account(), current="", register=False)),
         staff_page(waiting, current="", register=False),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import reflex as rx
@@ -16,6 +17,7 @@ from clinic_app.services.audit.browsing import TrailEvent, browse_audit
 from clinic_app.services.audit.forms import FILTERS, audit_query
 from clinic_app.services.patients import wording
 from clinic_app.ui import presenters
+from clinic_app.ui.session.drawn import keeps_a_page
 from clinic_app.ui.session.handler import Asking, fields, handler
 from clinic_app.ui.view_models import Fact, Problem
 
@@ -34,18 +36,27 @@ class TrailRow:
     what: str = ""
     who: str = ""
     initials: str = ""
+    username: str = ""
     role: str = ""
     about: str = ""  # a patient ID, an account, or nothing
     href: str = ""  # the patient's profile
     outcome: str = ""
     tone: str = "good"
     facts: list[Fact] = field(default_factory=list)
+    times: int = 1  # more than 1: a group of so many looks in a row, the latest of which is ``seq``
 
 
 def _about(event: TrailEvent) -> str:
-    if event.patient_id or event.resource_id is None:
-        return event.patient_id
+    if event.patient_id or event.account or event.resource_id is None:
+        return event.patient_id or event.account
     return f"{(event.resource_type or '').capitalize()} {event.resource_id}"
+
+
+def _metadata(event: TrailEvent) -> dict[str, Any]:
+    """The event's metadata, an account in it by its username."""
+    if not event.asked_for:
+        return event.metadata
+    return {**event.metadata, "filters": {**event.metadata["filters"], "actor_id": event.asked_for}}
 
 
 def _facts(event: TrailEvent) -> list[Fact]:
@@ -62,7 +73,7 @@ def _facts(event: TrailEvent) -> list[Fact]:
         Fact("Address", event.address),
         Fact("Device", event.user_agent),
         Fact("Request", event.request_id),
-        *[Fact(words.fact_label(key), words.fact_words(value)) for key, value in event.metadata.items()],
+        *[Fact(words.fact_label(key), words.fact_words(value)) for key, value in _metadata(event).items()],
     ]
 
 
@@ -79,6 +90,7 @@ def trail_row(event: TrailEvent) -> TrailRow:
         what=words.action_words(event.action),
         who=event.actor_name or _NOBODY.get(event.actor, "Account"),
         initials=wording.initials(names[0], names[-1] if len(names) > 1 else "") if names else "–",
+        username=event.actor_username,
         role=_role(event),
         about=_about(event),
         href=routes.profile(event.patient_id) if event.patient_id else "",
@@ -88,6 +100,36 @@ def trail_row(event: TrailEvent) -> TrailRow:
     )
 
 
+def _looks(events: Sequence[TrailEvent]) -> Iterator[list[TrailEvent]]:
+    """The events in order, those looks together that one person took in a row, each kind by itself."""
+    run: dict[str, list[TrailEvent]] = {}
+    for event in events:
+        plain = event.action not in words.GROUPED or event.outcome != "success"
+        if run and (plain or next(iter(run.values()))[0].actor_id != event.actor_id):
+            yield from run.values()
+            run = {}
+        if plain:
+            yield [event]
+        else:
+            run.setdefault(event.action, []).append(event)
+    yield from run.values()
+
+
+def trail_rows(events: Sequence[TrailEvent], opened: Collection[int] = ()) -> list[TrailRow]:
+    """Events as the page shows them: looks in a row as one group, but for groups that were ``opened``."""
+    rows: list[TrailRow] = []
+    for group in _looks(events):
+        first = group[0]
+        if len(group) == 1 or first.seq in opened:
+            rows += [trail_row(event) for event in group]
+            continue
+        number = len({event.resource_id for event in group}) if first.resource_id is not None else len(group)
+        what = words.group_words(first.action, number, len(group))
+        rows.append(replace(trail_row(first), what=what, about="", href="", facts=[], times=len(group)))
+    return rows
+
+
+@keeps_a_page
 class AuditTrailState(Asking, rx.State):
     """One administrator's look at the trail. What is asked for stays in the tab."""
 
@@ -102,8 +144,21 @@ class AuditTrailState(Asking, rx.State):
     failure: str = ""
     busy: bool = False
     form_number: int = 0
+    _events: tuple[TrailEvent, ...] = ()
+    _groups: tuple[int, ...] = ()  # those that were opened, by their latest event
     opened: TrailRow = TrailRow()
     is_open: bool = False
+
+    def _leave(self, path: str) -> None:
+        """The filters and the page stay for who comes back; the events do not."""
+        if path != routes.AUDIT_TRAIL and self.rows:
+            self.rows, self.mode, self.summary = [], "loading", ""
+            self._events = self._groups = ()
+            self.opened, self.is_open = TrailRow(), False
+
+    def _meant(self, given: Any) -> int:
+        """The number of the event a row was drawn for."""
+        return given if type(given) is int else 0
 
     def _fail(self, error: ClinicError) -> Any:
         self.busy = False
@@ -114,11 +169,17 @@ class AuditTrailState(Asking, rx.State):
         return rx.set_focus(self.problems[0].ident) if self.problems else None
 
     def _show(self, page: Page[TrailEvent]) -> None:
-        self.rows = [trail_row(event) for event in page.items]
+        self._events, self._groups = tuple(page.items), ()
+        self._draw()
         self.page, self.pages = page.number, page.pages
-        self.summary = f"{page.first:,}–{page.last:,} of {presenters.plural(page.total, 'event')}"
+        self.summary = presenters.shown_of(page, "event")
         self.mode = "rows" if page.total else "none" if any(self.asked.values()) else "empty"
         self.failure, self.errors, self.problems, self.busy = "", {}, [], False
+
+    def _draw(self) -> None:
+        exact = self.asked.get("action") or self.asked.get("patient")  # then each is wanted
+        opened = [event.seq for event in self._events] if exact else self._groups
+        self.rows = trail_rows(self._events, opened)
 
     async def _look(self, asked: dict[str, str], number: int) -> None:
         found = await self._ask(browse_audit, audit_query(asked, page=number, page_size=PAGE_SIZE))
@@ -156,11 +217,14 @@ class AuditTrailState(Asking, rx.State):
         """One page on (1) or back (-1)."""
         await self._look(self.asked, clamp(self.page + clamp(by, -1, 1, 0), 1, self.pages, 1))
 
-    @handler(Permission.AUDIT_SEE)
+    @handler(Permission.AUDIT_SEE, about="seq")
     async def open(self, seq: int):
-        """Show one of the events on the page whole."""
+        """Show one of the events on the page whole, or each event of a group."""
         found = [row for row in self.rows if row.seq == seq]
-        if found:
+        if found and found[0].times > 1:
+            self._groups = (*self._groups, seq)
+            self._draw()
+        elif found:
             self.opened, self.is_open = found[0], True
 
     @handler(Permission.AUDIT_SEE)

@@ -13,7 +13,7 @@ from clinic_app.ui.audit_trail.state import AuditTrailState as State
 from clinic_app.ui.audit_trail.state import TrailRow
 from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.kit import forms
-from clinic_app.ui.kit.base import card, icon, link, page_head, pick, row, stack, when
+from clinic_app.ui.kit.base import apart, card, icon, link, page_head, pick, row, stack, when
 from clinic_app.ui.kit.data import avatar, facts_list
 from clinic_app.ui.kit.feedback import badge, bone, empty, error_note
 from clinic_app.ui.kit.pager import pager
@@ -58,6 +58,7 @@ def _filters() -> rx.Component:
         ),
         class_name="stack g4",
         no_validate=True,
+        aria_label="Filter events",
         custom_attrs={"id": "audit-filters"},
         on_submit=State.apply,
         key=State.form_number,
@@ -73,6 +74,7 @@ def _export() -> rx.Component:
     return rx.el.form(
         *[rx.el.input(type="hidden", name=name, value=State.asked[name]) for name in FILTERS],
         rx.button(icon("download"), "Export as CSV", type="submit", variant="outline", size="2", custom_attrs=attrs),
+        aria_label="Export events",
         on_submit=None,
     )
 
@@ -88,19 +90,27 @@ def _head() -> rx.Component:
 
 
 def _event(event: TrailRow) -> rx.Component:
-    about = when(event.href, link(event.about, href=event.href), event.about)
-    words = [event.who, when(event.role, rx.el.span(event.role, class_name="muted small"))]
+    about = when(event.href, link(apart(event.about), href=event.href), apart(event.about))
+    words = [
+        apart(event.who),
+        when(event.username, apart(event.username, class_name="small")),
+        when(event.role, apart(event.role, class_name="muted small")),
+    ]
+    number, group = event.seq.to_string(), event.times > 1
+    several = "Show the " + event.times.to_string() + " events up to event " + number
     button = rx.button(
-        "Details",
+        when(group, "Show each", "Details"),
         type="button",
         variant="outline",
         size="2",
-        aria_label="Details of event " + event.seq.to_string(),
+        aria_label=when(group, several, "Details of event " + number),
         on_click=State.open(event.seq),
     )
     return rx.el.tr(
-        rx.el.td(event.when, class_name="c-id", role="cell"),
-        rx.el.th(row(avatar(event.initials), event.what), scope="row", class_name="c-name strong", role="rowheader"),
+        rx.el.td(apart(event.when), class_name="c-id", role="cell"),
+        rx.el.th(
+            row(avatar(event.initials), apart(event.what)), scope="row", class_name="c-name strong", role="rowheader"
+        ),
         rx.el.td(stack(*words, gap=1), class_name="c-dob break", role="cell"),
         rx.el.td(when(event.about, about, rx.el.span("–", class_name="muted")), class_name="num c-phone", role="cell"),
         rx.el.td(badge(event.outcome, event.tone), class_name="c-status", role="cell"),
@@ -157,8 +167,8 @@ def _one_event() -> rx.Component:
     event = State.opened
     return rx.dialog.root(
         rx.dialog.content(
-            rx.dialog.title(event.what, custom_attrs={"as": "h2"}),  # the page keeps its one h1
-            rx.dialog.description(event.when, " · ", event.who, class_name="muted"),
+            rx.dialog.title(apart(event.what), custom_attrs={"as": "h2"}),  # the page keeps its one h1
+            rx.dialog.description(apart(event.when), " · ", apart(event.who), class_name="muted"),
             rx.el.div(facts_list(event.facts), class_name="under-title"),
             row(rx.button("Close", type="button", size="3", on_click=State.close(False)), cls="dialog-foot"),
         ),

@@ -8,12 +8,14 @@ import reflex as rx
 
 from clinic_app.core import routes
 from clinic_app.core.settings import get_settings
+from clinic_app.ui.frame.presses import press_region, told_note
 from clinic_app.ui.frame.state import SearchState, ShellState
 from clinic_app.ui.kit import forms, shell
-from clinic_app.ui.kit.base import Child, link_button, stack
+from clinic_app.ui.kit.base import Child, apart, link_button, stack, when
 from clinic_app.ui.kit.feedback import error_note
 from clinic_app.ui.kit.shell import Clinic, Place
-from clinic_app.ui.kit.suggestions import suggestions
+from clinic_app.ui.kit.suggestions import suggestions, way_on
+from clinic_app.ui.session.drawn import Misdirected
 from clinic_app.ui.session.guard import Refusal
 
 PLACES = (Place("Reception", routes.RECEPTION, "house"), Place("Patients", routes.PATIENTS, "users"))
@@ -43,9 +45,32 @@ def title(page: str) -> str:
 
 def bar_search() -> rx.Component:
     """The search box of the bar, with the patients that match below it."""
+    register = way_on(
+        "user-plus",
+        "Register “",
+        apart(SearchState.answers),
+        "”",
+        href=routes.REGISTRATION,
+        ident="search-register",
+        on_click=SearchState.register_term,
+    )
+    everybody = way_on(
+        "users", apart(SearchState.more), href=routes.PATIENTS, ident="search-all", on_click=SearchState.list_all
+    )
     return forms.search_field(
-        popup=suggestions(SearchState.rows, shown=SearchState.shown, count=SearchState.count),
-        on_change=SearchState.search.debounce(120),
+        popup=suggestions(
+            SearchState.rows,
+            shown=SearchState.shown,
+            count=SearchState.count,
+            answers=SearchState.answers,
+            advice=SearchState.advice,
+            ways_on=(
+                when(SearchState.more, everybody),
+                when(SearchState.advice & ShellState.who.may_register, register),
+            ),
+        ),
+        on_focus=SearchState.enter_box,
+        on_change=SearchState.search,
     )
 
 
@@ -55,7 +80,7 @@ def no_rights() -> rx.Component:
     return rx.el.div(
         stack(
             rx.el.h1("You cannot open this page"),
-            rx.el.p(Refusal.words, " You are signed in as ", who.name, ", ", who.role, "."),
+            rx.el.p(apart(Refusal.words), " You are signed in as ", apart(who.name), ", ", apart(who.role), "."),
             rx.el.p("If you need it for your work, ask an administrator to change your role.", class_name="muted"),
             rx.el.div(link_button("Go to Reception", href=routes.RECEPTION), class_name="actions"),
             gap=4,
@@ -64,9 +89,20 @@ def no_rights() -> rx.Component:
     )
 
 
-def staff_page(*children: Child, current: str, search: bool = True, register: bool = True) -> rx.Component:
-    """The desk's frame. Somebody whose role does not allow the page sees whose it is instead."""
-    body = rx.cond(Refusal.words, no_rights(), stack(error_note(ShellState.failure), rx.el.div(*children), gap=4))
+def staff_page(
+    *children: Child, current: str, search: bool = True, register: bool = True, told: bool = True
+) -> rx.Component:
+    """The desk's frame. Somebody whose role does not allow the page sees whose it is instead.
+
+    ``told=False``: the page itself has a place for what became of a press.
+    """
+    above = [
+        press_region(),
+        error_note(ShellState.failure),
+        error_note(Misdirected.words),
+        *([told_note()] if told else []),
+    ]
+    body = rx.cond(Refusal.words, no_rights(), stack(*above, rx.el.div(*children), gap=4))
     return shell.staff_shell(
         body,
         clinic=clinic(),

@@ -8,13 +8,21 @@ from clinic_app.core import routes
 from clinic_app.core.errors import ClinicError
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts.own_sessions import take_failed_tries
+from clinic_app.services.patients import typed_searches
 from clinic_app.services.patients.forms import PatientQuery
+from clinic_app.services.patients.opened_last import opened_last
 from clinic_app.services.patients.search import list_patients
 from clinic_app.ui import presenters
 from clinic_app.ui.session import guard, identity
+from clinic_app.ui.session.drawn import enter_page, path_of
 from clinic_app.ui.session.guard import PUBLIC
-from clinic_app.ui.session.handler import Asking, handler, text
+from clinic_app.ui.session.handler import Asking, handler, tab_of, text
+from clinic_app.ui.session.presses import enter_line
 from clinic_app.ui.view_models import PatientRow, Who
+
+#: What else to try where nobody was found; *Patients* says the same.
+TRY = "Try part of the name, the last digits of the phone number, the patient ID or the national ID."
+SHOWN = 7  # patients below the box
 
 
 class ShellState(Asking, rx.State):
@@ -31,10 +39,13 @@ class ShellState(Asking, rx.State):
     async def enter(self):
         """First loader of every staff page: who is here; patients are sent to their own side."""
         self.failure = ""
+        typed_searches.acted_on(tab_of(self))
         (await self.get_state(guard.Refusal)).words = ""
         (await self.get_state(SearchState))._forget()
+        path = path_of(self)
+        await enter_line(self, path)
+        await enter_page(self)
         actor = await identity.actor_of(self)
-        path = str(self.router.url.path or "").rstrip("/") or routes.RECEPTION
         if not actor.is_staff or (actor.held_back and path != routes.ACCOUNT):
             return guard.way_out(self, actor)
         self.who = presenters.who(actor)
@@ -58,23 +69,57 @@ class SearchState(Asking, rx.State):
     rows: list[PatientRow] = []
     count: str = ""
     shown: bool = False
+    answers: str = ""  # the term that the rows belong to; empty: the records opened last
+    more: str = ""  # Show all 12 patients, where more match than are shown
+    advice: str = ""  # what else to try, where nobody matches
+    listed: str = ""  # a term whose matches are wanted as a list: *Patients* begins with it
     carried: str = ""  # a term that matched nobody, taken along to the registration form
+    household: str = ""  # the patient whose relative is about to be registered, taken along likewise
 
     def _fail(self, error: ClinicError) -> None:
-        self.rows, self.count, self.shown = [], error.detail, True
+        self._forget()
+        self.count, self.shown = error.detail, True
 
     def _forget(self) -> None:
         """The list is gone with the page it was on."""
-        self.rows, self.count, self.shown = [], "", False
+        self.rows, self.count, self.shown, self.answers, self.more, self.advice = [], "", False, "", "", ""
+
+    async def _show_opened_last(self) -> None:
+        """What an empty box offers; nothing hangs below it where nobody has opened a record yet."""
+        found = await self._ask(opened_last)
+        self._forget()
+        self.rows = [presenters.patient_row(patient) for patient in found]
+        self.count = f"{presenters.plural(len(found), 'patient')} you opened last"
+        self.shown = bool(found)
+
+    @handler(Permission.PATIENT_SEE)
+    async def enter_box(self, term: str):
+        """The cursor is in the box. What an empty one offers is asked for once, as long as it stays on the screen."""
+        if not text(term, 100).strip() and (self.answers or not self.rows):
+            await self._show_opened_last()
 
     @handler(Permission.PATIENT_SEE, supersedes=True)
     async def search(self, term: str):
         """The first few patients that match. Each keystroke ends the search of the one before."""
         term = text(term, 100).strip()
         if not term:
-            self._forget()
+            await self._show_opened_last()
             return
-        page = await self._ask(list_patients, PatientQuery(term=term, page_size=7))
+        page = await self._ask(list_patients, PatientQuery(term=term, page_size=SHOWN), box=self._box())
         self.rows = [presenters.patient_row(patient, term=term) for patient in page.items]
         self.count = presenters.plural(page.total, "patient") if page.total else "No patient matches"
-        self.shown = True
+        self.more = f"Show all {self.count}" if page.total > SHOWN else ""
+        self.advice = "" if page.total else TRY
+        self.shown, self.answers = True, term
+
+    @handler(Permission.PATIENT_SEE)
+    async def list_all(self):
+        """*Show all*: on to the list of everybody who matches."""
+        typed_searches.acted_on(self._box())
+        self.listed = self.answers
+
+    @handler(Permission.PATIENT_REGISTER)
+    async def register_term(self):
+        """*Register "…"*: take the term that found nobody along."""
+        typed_searches.acted_on(self._box())
+        self.carried = self.answers

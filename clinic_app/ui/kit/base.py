@@ -56,6 +56,14 @@ def at(values: Mapping[str, str], key: str) -> Text:
     return values[key]
 
 
+def apart(*words: Child, **props: Any) -> rx.Component:
+    """A name, number or date as it is written, whatever the direction of the words around it.
+
+    Without it ``0708 926503`` reads ``926503 0708`` in a line that runs from right to left.
+    """
+    return rx.el.bdi(*words, **props)
+
+
 def stack(*children: Child, gap: int = 3, cls: str = "", **props: Any) -> rx.Component:
     """Children below each other."""
     return rx.el.div(*children, class_name=cx("stack", f"g{gap}", cls), **props)
@@ -88,7 +96,7 @@ def card(
 
 def page_head(title: str, *actions: Child, lead: Child | None = None) -> rx.Component:
     """The page's one ``h1``, a line under it, and what one does here, at the right."""
-    under = [rx.el.p(lead, class_name="muted")] if lead is not None else []
+    under = [rx.el.p(apart(lead), class_name="muted")] if lead is not None else []
     words = rx.el.div(rx.el.h1(title), *under)
     doing = [rx.el.div(*actions, class_name="actions")] if actions else []
     return rx.el.div(words, *doing, class_name="page-head")
@@ -96,7 +104,7 @@ def page_head(title: str, *actions: Child, lead: Child | None = None) -> rx.Comp
 
 def title_and_lead(title: str, lead: Child) -> rx.Component:
     """The one ``h1`` of a page on the patient's side, and the line under it."""
-    return rx.el.div(rx.el.h1(title), rx.el.p(lead, class_name="muted under-h1"))
+    return rx.el.div(rx.el.h1(title), rx.el.p(apart(lead), class_name="muted under-h1"))
 
 
 def link_button(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import row
+from clinic_app.ui.kit.base import Text, row
+from clinic_app.ui.kit.forms import press_button
 
 
 def dialog_title(text: Any, description: Any, mark: rx.Component | None = None, **props: Any) -> rx.Component:
@@ -23,22 +25,28 @@ def question_dialog(
     *,
     title: str,
     question: Any,
+    under: Text = "",
     yes: str,
     open: Any,
     on_open_change: Any,
-    on_yes: Any,
+    called: Text,
+    on_yes: Callable[[rx.Var[str]], Any],
     on_no: Any,
 ) -> rx.Component:
-    """Asks before something that is hard to take back. The answer that does nothing comes first."""
+    """Asks before something that is hard to take back. The answer that does nothing comes first.
+
+    ``called`` and ``on_yes`` as a ``press_button`` takes them. ``under`` is the path of the one page it may be seen on.
+    """
     return rx.dialog.root(
         rx.dialog.content(
             dialog_title(title, question),
             rx.el.div(
                 rx.button("Cancel", type="button", variant="outline", size="3", on_click=on_no),
-                rx.button(yes, type="button", variant="outline", size="3", class_name="danger", on_click=on_yes),
+                press_button(yes, called=called, on_press=on_yes, variant="outline", size="3", class_name="danger"),
                 class_name="dialog-foot",
             ),
             class_name="portal-dialog",
+            custom_attrs={"data-under": under},
         ),
         open=open,
         on_open_change=on_open_change,

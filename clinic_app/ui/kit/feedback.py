@@ -7,7 +7,8 @@ from typing import Any
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import Child, Text, cx, icon, pick, when
+from clinic_app.ui.kit.base import Child, Text, apart, cx, icon, pick, when
+from clinic_app.ui.view_models import PatientRow
 
 _NOTE_ICONS = {
     "good": "circle-check",
@@ -30,20 +31,20 @@ def note(tone: str, *body: Child, name: str = "", **props: Any) -> rx.Component:
 
 def success_note(words: Text) -> rx.Component:
     """What was done; not there while there is nothing to say."""
-    return when(words, note("good", rx.el.p(words), role="status"))
+    return when(words, note("good", rx.el.p(apart(words)), role="status"))
 
 
 def error_note(words: Text) -> rx.Component:
     """What went wrong; not there while nothing did."""
-    return when(words, note("bad", rx.el.p(words), role="alert"))
+    return when(words, note("bad", rx.el.p(apart(words)), role="alert"))
 
 
 def failure_note(title: Text, detail: Text, attempt: Text = "1") -> rx.Component:
     """A mistake that belongs to no field: what happened, then what to do. Takes the focus."""
     return note(
         "bad",
-        rx.el.p(title, class_name="strong"),
-        rx.el.p(detail),
+        rx.el.p(apart(title), class_name="strong"),
+        rx.el.p(apart(detail)),
         role="alert",
         tab_index=-1,
         custom_attrs={"data-takes-focus": attempt},
@@ -57,15 +58,22 @@ def badge(text: Text, tone: Text, name: Text = "") -> rx.Component:
         mark = pick(name, {known: icon(known, 12, "mark") for known in ("check", "clock")}, dot)
     else:
         mark = icon(name, 12, "mark") if name else dot
-    return rx.el.span(mark, text, class_name="badge " + tone)
+    return rx.el.span(mark, apart(text), class_name="badge " + tone)
 
 
-def portal_status(status: Text) -> rx.Component:
-    """The ``Portal Status`` column: on or off, with a clock while the password is a temporary one."""
-    waiting = badge("Active", "good", "clock")
+def portal_status(patient: PatientRow) -> rx.Component:
+    """The ``Portal Status`` column: on or off, and under it in amber what the desk should see to, if anything.
+
+    Where nothing is, a clock in the badge says that the password is still a temporary one.
+    """
     on = badge("Active", "good")
-    cases = {"active": on, "temporary": waiting, "expired": waiting, "locked": on}
-    return pick(status, cases, badge("Disabled", "idle"))
+    marks = {"locked": "lock", "soon": "clock", "never": "log-in"}
+    mark = pick(patient.due, {due: icon(name, 12) for due, name in marks.items()}, icon("clock-alert", 12))
+    amber = rx.el.span(mark, apart(patient.due_words), class_name="due")
+    active = when(patient.due_words, rx.el.span(on, amber, class_name="statuses"), on)
+    waiting = when(patient.due_words, active, badge("Active", "good", "clock"))
+    cases = {"active": active, "temporary": waiting, "expired": active, "locked": active}
+    return pick(patient.portal, cases, badge("Disabled", "idle"))
 
 
 def portal_badge() -> rx.Component:

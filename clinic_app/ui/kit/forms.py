@@ -6,12 +6,12 @@ and ``aria-*`` go straight to the element that needs them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import Child, Flag, Text, cx, each, given, icon, when
+from clinic_app.ui.kit.base import Child, Event, Flag, Text, apart, cx, each, given, icon, when
 from clinic_app.ui.view_models import Problem
 
 
@@ -40,7 +40,7 @@ def aria(ident: str, hint: Child | None, error: Text | None, required: bool) -> 
 def error_text(ident: str, error: Text) -> rx.Component:
     """The message at a field. Always in the page, so that filling it is announced."""
     return rx.el.p(
-        when(error, rx.fragment(icon("circle-alert"), rx.el.span(error))),
+        when(error, rx.fragment(icon("circle-alert"), rx.el.span(apart(error)))),
         id=f"{ident}-error",
         class_name="error",
         role="alert",
@@ -91,7 +91,13 @@ def field(
     ``marked=False`` is for the labels that say "(optional)" themselves. ``lines`` over one makes
     it a text area. Other props go to the input.
     """
-    common = {"id": ident, "name": name or ident, "class_name": "input", **aria(ident, hint, error, required)}
+    common = {
+        "id": ident,
+        "name": name or ident,
+        "class_name": "input",
+        "dir": "auto",
+        **aria(ident, hint, error, required),
+    }
     box = rx.el.textarea(rows=str(lines), **common, **props) if lines > 1 else rx.el.input(**common, **props)
     optional = marked and not required
     return frame(label, ident, box, hint=hint, error=error, optional=optional, after=after, full=full)
@@ -140,6 +146,15 @@ def check_field(
     return rx.fragment(box, rx.el.div(revealed, class_name="reveal")) if revealed is not None else box
 
 
+def tick(label: str, ident: str, **props: Any) -> rx.Component:
+    """A small checkbox below the input it is about."""
+    return rx.el.div(
+        rx.el.input(type="checkbox", id=ident, name=ident, **props),
+        rx.el.label(label, html_for=ident),
+        class_name="tick",
+    )
+
+
 def error_summary(problems: list[Problem]) -> rx.Component:
     """All mistakes at the top, each a link to its field; not there while there are none.
 
@@ -147,7 +162,7 @@ def error_summary(problems: list[Problem]) -> rx.Component:
     """
     box = rx.el.div(
         rx.el.h2("There is a problem"),
-        rx.el.ul(each(problems, lambda problem: rx.el.li(rx.el.a(problem.text, href="#" + problem.ident)))),
+        rx.el.ul(each(problems, lambda problem: rx.el.li(rx.el.a(apart(problem.text), href="#" + problem.ident)))),
         id="error-summary",
         class_name="summary",
         role="alert",
@@ -156,11 +171,48 @@ def error_summary(problems: list[Problem]) -> rx.Component:
     return when(some, box)
 
 
+def slip_question(ident: str, domain: Text, on_answer: Callable[[bool], Event]) -> rx.Component:
+    """*Did you mean gmail.com?*, under the input ``ident``; not there while ``domain`` is empty. It refuses nothing.
+
+    ``emails.js`` changes the input; ``on_answer`` gets whether it was changed.
+    """
+    change = rx.el.button(
+        "Change it",
+        type="button",
+        class_name="btn",
+        aria_label=rx.Var.create("Change it to ") + domain,
+        custom_attrs={"data-changes": ident, "data-domain": domain},
+        on_click=on_answer(True),
+    )
+    keep = rx.el.button(
+        "Keep it",
+        type="button",
+        class_name="btn",
+        custom_attrs={"data-keeps-it": ident},
+        on_click=on_answer(False),
+    )
+    words = rx.el.p("Did you mean ", rx.el.b(apart(domain)), "?", class_name="grow")
+    asked = rx.el.div(icon("circle-help"), words, change, keep, class_name="ask warn")
+    return rx.el.div(when(domain, asked), role="status")
+
+
+def read_back(understood: Text, *, hint: str = "", example: str = "") -> rx.Component:
+    """What was understood of an input, to be read back in its hint: behind the words of ``hint``, or for ``example``.
+
+    It has its place from the beginning: its coming moves nothing.
+    """
+    words = apart(understood, class_name="strong num")
+    if hint:
+        return rx.el.span(hint, when(understood, rx.fragment(" · ", words)), role="status")
+    return rx.el.span(when(understood, words, example), role="status")
+
+
 def search_field(*, popup: rx.Component | None = None, **props: Any) -> rx.Component:
     """The search box. Its label is for assistive technology, the placeholder says what it takes.
 
-    With ``popup`` (``suggestions(…)``) it is a combobox, moved by ``combobox.js``. Give
-    ``default_value`` and ``on_change``, not ``value``: what is typed must never wait for a server.
+    With ``popup`` (``suggestions(…)``) it is a combobox, moved by ``combobox.js``: an input of type ``search`` may not
+    be one (ARIA in HTML), so that one is of type ``text``. Give ``default_value`` and ``on_change``, not ``value``:
+    what is typed must never wait for a server.
     """
     combobox = {
         "role": "combobox",
@@ -170,12 +222,15 @@ def search_field(*, popup: rx.Component | None = None, **props: Any) -> rx.Compo
     }
     box = rx.el.input(
         id="search",
-        type="search",
+        type="search" if popup is None else "text",
+        input_mode="search",
+        enter_key_hint="search",
         placeholder="Name, phone or ID number",
         auto_complete="off",
         spell_check=False,
         max_length=100,
         class_name="input",
+        dir="auto",
         custom_attrs={"data-shortcut": "/"},
         **(combobox if popup is not None else {}),
         **props,
@@ -196,9 +251,60 @@ def busy_words(text: str, busy_text: str, busy: Flag) -> Child:
     return when(busy, rx.el.span(busy_text, class_name="swap", custom_attrs={"data-keeps": text}), text)
 
 
+WAITS = "Waits for the line. It happens once, or you are told that it did not."
+
+
+def press_form(name: Text, *children: Child, on_submit: Any, **props: Any) -> rx.Component:
+    """A form that changes something, called ``name``: its press counts once (``press.js``).
+
+    ``on_submit`` is a handler made with ``changes=True``: it gets the press as the field ``intent``. Have a
+    ``submit_button`` in it.
+    """
+    custom = {"data-press": name, **props.pop("custom_attrs", {})}
+    hidden = rx.el.input(type="hidden", name="intent", default_value="")
+    return rx.el.form(hidden, *children, on_submit=on_submit, custom_attrs=custom, **props)
+
+
+def instance() -> rx.Var[str]:
+    """Which half-filled form is on the screen: only the browser knows (``drafts.js``). For a handler's argument."""
+    return rx.Var('(globalThis.clinicDrafts?.instance() ?? "")', _var_type=str).to(str)
+
+
+def press_button(*children: Child, called: Text, on_press: Callable[[rx.Var[str]], Any], **props: Any) -> rx.Component:
+    """A button that changes something: its press counts once (``press.js``).
+
+    ``called`` is one name for each thing it changes; ``on_press`` makes of the press, which only the browser knows, the
+    event of a handler made with ``changes=True``.
+    """
+    press = rx.Var('(globalThis.clinicPress?.() ?? "")', _var_type=str)
+    custom = {"data-press": called, **props.pop("custom_attrs", {})}
+    button = rx.button(*children, **{"type": "button", **props}, custom_attrs=custom, on_click=on_press(press.to(str)))
+    return rx.fragment(button, waits())
+
+
 def submit_button(
     text: str, busy_text: str, busy: Flag, *, name: str = "", size: str = "3", **props: Any
 ) -> rx.Component:
-    """The button of a form: while it works, a spinner and other words, and a second press does nothing."""
-    mark = [when(busy, rx.spinner(size="2"), icon(name))] if name else []
-    return rx.button(*mark, busy_words(text, busy_text, busy), type="submit", size=size, disabled=busy, **props)
+    """The button of a form: while it works, a spinner and other words, and a second press does nothing.
+
+    Both are in the page, so that the browser shows the second at once. Beside it, what is said while the line is away.
+    """
+    mark: list[rx.Component] = []
+    if name:
+        mark = [rx.el.span(icon(name), class_name="at-rest"), rx.el.span(rx.spinner(size="2"), class_name="at-work")]
+    button = rx.button(
+        *mark,
+        rx.el.span(text, class_name="at-rest"),
+        rx.el.span(busy_text, class_name="swap at-work", custom_attrs={"data-keeps": text}),
+        type="submit",
+        size=size,
+        disabled=busy,
+        custom_attrs={"data-busy": when(busy, "yes", "")},
+        **props,
+    )
+    return rx.fragment(button, waits())
+
+
+def waits() -> rx.Component:
+    """What is said beside a pressed button while the line is away."""
+    return rx.el.p(WAITS, class_name="press-waits muted", role="status")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import Event, Text, icon
+from clinic_app.ui.kit.base import Event, Text, apart, icon
 
 
 def pager(summary: Text, page: rx.Var[int], pages: rx.Var[int], turn: Callable[[int], Event]) -> rx.Component:
@@ -21,10 +21,10 @@ def pager(summary: Text, page: rx.Var[int], pages: rx.Var[int], turn: Callable[[
     )
     on = rx.button("Next", icon("chevron-right"), variant="outline", size="2", disabled=page >= pages, on_click=turn(1))
     return rx.el.div(
-        rx.el.p(summary, class_name="muted num", role="status"),
+        rx.el.p(apart(summary), class_name="muted num", role="status"),
         rx.el.nav(
             back,
-            rx.el.span("Page ", page, " of ", pages, class_name="num"),
+            apart("Page ", page, " of ", pages, class_name="num"),
             on,
             class_name="pager",
             aria_label="Pages",

@@ -6,10 +6,8 @@ from typing import Any
 
 import reflex as rx
 
-from clinic_app.core import routes
-from clinic_app.ui.kit.base import Child, Text, given, icon, row, stack, title_and_lead, when
-from clinic_app.ui.kit.feedback import error_note
-from clinic_app.ui.kit.forms import aria, field, frame, plain_form
+from clinic_app.ui.kit.base import Child, Text, given, icon, row, when
+from clinic_app.ui.kit.forms import aria, field, frame
 
 
 def username_for_manager(username: Text) -> rx.Component:
@@ -136,36 +134,3 @@ def new_password_fields(minimum: int, *, error: Text, confirm_error: Text) -> tu
         takes_focus=when(confirm_error, "1", ""),
     )
     return new, again
-
-
-def _tip(text: str, kind: str) -> rx.Component:
-    return rx.el.li(
-        icon("check", 16, "yes"), icon("circle", 16, "no"), rx.el.span(text), custom_attrs={"data-tip": kind}
-    )
-
-
-def choose_password(minimum: int, *, error: Text, confirm_error: Text, failure: Text, username: Text) -> rx.Component:
-    """Length and luck, no rules about symbols. Posts ``new_password`` and ``confirm_password``."""
-    tips = rx.el.ul(
-        _tip(f"At least {minimum} characters", "length"),
-        _tip("Not a common or leaked password", "common"),
-        _tip("Not your name, birthday or the clinic's name", "personal"),
-        class_name="tips",
-    )
-    return stack(
-        title_and_lead(
-            "Choose your password",
-            "The temporary password has done its job. From now on, only you know your password.",
-        ),
-        plain_form(
-            error_note(failure),
-            username_for_manager(username),
-            *new_password_fields(minimum, error=error, confirm_error=confirm_error),
-            tips,
-            rx.button("Save password", size="4", class_name="wide", type="submit"),
-            action=routes.CHOOSE_PASSWORD,
-            class_name="sheet stack g4",
-            no_validate=True,
-        ),
-        gap=5,
-    )

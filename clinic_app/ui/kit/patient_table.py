@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import Event, Flag, Text, each, given, icon, link, row, when
-from clinic_app.ui.kit.data import avatar, born
+from clinic_app.ui.kit.base import Event, Flag, Text, apart, each, given, icon, link, row, when
+from clinic_app.ui.kit.data import avatar, born, found_by
 from clinic_app.ui.kit.feedback import bone, portal_status
 from clinic_app.ui.view_models import PatientRow
 
@@ -43,22 +43,27 @@ def _heading(key: str, text: str, sort: Text, descending: Flag, on_sort: Callabl
 
 def _table_row(patient: PatientRow, action: Callable[[PatientRow], rx.Component]) -> rx.Component:
     name = link(
-        patient.name,
+        apart(patient.name),
         href=patient.href,
         id="name-" + patient.patient_id,
         class_name="name break",
         custom_attrs={"data-focus-home": ""},
     )
     return rx.el.tr(
-        rx.el.td(patient.patient_id, class_name="num c-id", role="cell"),
-        rx.el.th(row(avatar(patient.initials), name), scope="row", class_name="c-name", role="rowheader"),
+        rx.el.td(apart(patient.patient_id), class_name="num c-id", role="cell"),
+        rx.el.th(
+            row(avatar(patient.initials), rx.el.span(name, found_by(patient, "via muted small"), class_name="stack")),
+            scope="row",
+            class_name="c-name",
+            role="rowheader",
+        ),
         rx.el.td(born(patient), class_name="c-dob", role="cell"),
         rx.el.td(
-            when(patient.phone, patient.phone, rx.el.span("–", class_name="muted")),
+            when(patient.phone, apart(patient.phone), rx.el.span("–", class_name="muted")),
             class_name="num c-phone",
             role="cell",
         ),
-        rx.el.td(portal_status(patient.portal), class_name="c-status", role="cell"),
+        rx.el.td(portal_status(patient), class_name="c-status", role="cell"),
         rx.el.td(action(patient), class_name="act", role="cell"),
         role="row",
         key=patient.patient_id,

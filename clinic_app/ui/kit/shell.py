@@ -9,7 +9,7 @@ from typing import NamedTuple
 import reflex as rx
 
 from clinic_app.core import routes
-from clinic_app.ui.kit.base import Child, icon, link, link_button, stack, when
+from clinic_app.ui.kit.base import Child, apart, icon, link, link_button, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import note
 from clinic_app.ui.kit.forms import plain_form
@@ -79,8 +79,8 @@ def _who(who: Who) -> rx.Component:
         link(
             avatar(who.initials),
             rx.el.span(
-                rx.el.span(who.name, class_name="cut strong"),
-                rx.el.span(who.role, class_name="muted small"),
+                apart(who.name, class_name="cut strong"),
+                apart(who.role, class_name="muted small"),
                 rx.el.span(", your account", class_name="sr"),
                 class_name="stack grow",
             ),
@@ -119,6 +119,7 @@ def shortcuts_help() -> rx.Component:
         rx.el.dl(
             _shortcut("/", "Search patients"),
             _shortcut("n", "Register patient"),
+            _shortcut("p", "Create Portal Account, on a profile"),
             _shortcut("?", "Show these shortcuts"),
             _shortcut("Esc", "Close a dialog or menu"),
             class_name="keys",

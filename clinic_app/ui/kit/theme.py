@@ -8,9 +8,13 @@ import reflex as rx
 
 from clinic_app.ui.kit import tokens
 
-STYLESHEETS = ["/tokens.css", "/look.css", "/print.css"]
+STYLESHEETS = ["/tokens.css", "/look.css", "/shell.css", "/print.css"]
 FONT_FILE = "/fonts/atkinson-next-latin.woff2"
-SCRIPTS = ("/focus.js", "/shortcuts.js", "/combobox.js", "/copy.js", "/password.js", "/idle.js")
+#: Before Reflex's own: it has to be there when those open a connection.
+FIRST_SCRIPT = "/connection.js"
+SCRIPTS = tuple(
+    f"/{name}.js" for name in "shell focus shortcuts combobox copy password ticks emails drafts press idle".split()
+)
 
 
 class SlimRadixThemes(rx.plugins.RadixThemesPlugin):
@@ -39,10 +43,10 @@ def radix_theme() -> rx.Component:
 
 
 def head_components() -> list[rx.Component]:
-    """The font, early, and the scripts, late. All from our own address, nothing inline."""
+    """The font, early, and the scripts, late but the first. All from our own address, nothing inline."""
     font = rx.el.link(
         rel="preload",
         href=FONT_FILE,
         custom_attrs={"as": "font", "type": "font/woff2", "crossOrigin": "anonymous"},
     )
-    return [font, *[rx.el.script(src=path, defer=True) for path in SCRIPTS]]
+    return [rx.el.script(src=FIRST_SCRIPT), font, *[rx.el.script(src=path, defer=True) for path in SCRIPTS]]

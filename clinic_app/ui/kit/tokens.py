@@ -1,7 +1,8 @@
 """Design tokens: the one place where a colour, a size or a shadow has a value.
 
 Everything else (``assets/look.css``, the components) uses the names. ``stylesheet()`` turns the
-tokens into CSS custom properties; ``python -m clinic_app.ui.kit.tokens`` writes them to ``assets/tokens.css``.
+tokens into CSS custom properties; ``python -m clinic_app.ui.kit.tokens`` writes them to ``assets/tokens.css`` and the
+dark ones to ``assets/tokens-dark.css``.
 
 Two layers:
 
@@ -78,11 +79,11 @@ SPACE = {"1": 4, "2": 8, "3": 12, "4": 16, "5": 24, "6": 32, "7": 40, "8": 48, "
 #: Corner radii: control < card < dialog. ``full`` for avatars and badges.
 RADIUS = {"control": "7px", "card": "12px", "dialog": "16px", "full": "999px"}
 
-#: Heights of things one clicks or types in.
-CONTROL = {"sm": "32px", "md": "40px", "lg": "48px"}
+#: Heights of things one clicks or types in: they grow with the text.
+CONTROL = {"sm": "2rem", "md": "2.5rem", "lg": "3rem"}
 
 #: Widths that decide the layout.
-MEASURE = {"side": "244px", "page": "1120px", "form": "680px", "portal": "640px", "card": "400px"}
+MEASURE = {"side": "min(15.25rem, 30vw)", "page": "1120px", "form": "680px", "portal": "640px", "card": "400px"}
 
 FONT = (
     '"Atkinson Next", "Segoe UI Variable Text", "Segoe UI", system-ui, -apple-system, '
@@ -225,6 +226,13 @@ def stylesheet() -> str:
     )
 
 
+def dark_stylesheet() -> str:
+    """The dark set for pages that no script has told light from dark: linked for those whose system is dark."""
+    dark = [f"--{name}: {pair[1]};" for name, pair in ROLES.items()]
+    block = _block(":root", [*_accent_css("dark"), *dark, "color-scheme: dark;"])
+    return f"/* Written by clinic_app/ui/kit/tokens.py. Do not edit. */\n{block}"
+
+
 def names() -> list[str]:
     """The names of all custom properties that ``stylesheet()`` defines, without the two dashes."""
     return re.findall(r"^\s*--([\w-]+):", stylesheet(), re.M)
@@ -238,3 +246,4 @@ def used_names(css: str) -> set[str]:
 
 if __name__ == "__main__":
     Path("assets/tokens.css").write_text(stylesheet(), encoding="utf-8")
+    Path("assets/tokens-dark.css").write_text(dark_stylesheet(), encoding="utf-8")

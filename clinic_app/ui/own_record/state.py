@@ -9,7 +9,9 @@ from clinic_app.services.access import Permission
 from clinic_app.services.accounts.own_sessions import take_failed_tries
 from clinic_app.services.portal.own_record import own_record
 from clinic_app.ui import presenters
+from clinic_app.ui.session.drawn import path_of
 from clinic_app.ui.session.handler import Asking, handler
+from clinic_app.ui.session.presses import enter_line
 from clinic_app.ui.view_models import Fact, Happening
 
 
@@ -32,6 +34,7 @@ class OwnRecordState(Asking, rx.State):
     async def load(self):
         """Ask for the record. A temporary password is sent to choose one's own first."""
         self.failure = ""
+        await enter_line(self, path_of(self))
         view = await self._ask(own_record)
         self.first_name = view.first_name
         self.details, self.contact = presenters.own_details(view), presenters.own_contact(view)

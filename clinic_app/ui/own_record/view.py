@@ -5,7 +5,8 @@ from __future__ import annotations
 import reflex as rx
 
 from clinic_app.ui.frame.page import clinic
-from clinic_app.ui.kit.base import Child, icon, stack, title_and_lead, when
+from clinic_app.ui.frame.presses import press_region, told_note
+from clinic_app.ui.kit.base import Child, apart, icon, stack, title_and_lead, when
 from clinic_app.ui.kit.data import facts_list
 from clinic_app.ui.kit.feedback import note
 from clinic_app.ui.kit.shell import portal_shell
@@ -31,7 +32,7 @@ def _sheet(title: str, *body: Child, ident: str, lead: Child | None = None) -> r
 def _viewer(happening: Happening) -> rx.Component:
     return rx.el.li(
         rx.el.span(icon("eye", 16), class_name="pin"),
-        rx.el.div(rx.el.p(happening.what), rx.el.p(happening.when, class_name="muted small num")),
+        rx.el.div(rx.el.p(apart(happening.what)), rx.el.p(apart(happening.when), class_name="muted small num")),
         class_name="viewer",
     )
 
@@ -39,7 +40,8 @@ def _viewer(happening: Happening) -> rx.Component:
 def _record() -> rx.Component:
     return stack(
         title_and_lead(
-            "My record", rx.fragment("Hello, ", State.first_name, ". This is what the clinic has on record about you.")
+            "My record",
+            rx.fragment("Hello, ", apart(State.first_name), ". This is what the clinic has on record about you."),
         ),
         _sheet(
             "Your details",
@@ -51,7 +53,7 @@ def _record() -> rx.Component:
         _sheet(
             "Who has viewed your record",
             rx.el.ul(rx.foreach(State.viewers, _viewer)),
-            lead=rx.fragment("Everybody who opens your record is listed here. ", State.viewed),
+            lead=rx.fragment("Everybody who opens your record is listed here. ", apart(State.viewed)),
             ident="viewers",
         ),
         _sheet(sessions.TITLE, sessions.own_sessions(size="4", wide=True), ident="own-sessions"),
@@ -61,8 +63,10 @@ def _record() -> rx.Component:
 
 def own_record() -> rx.Component:
     """The page."""
-    failed = note("bad", rx.el.p(State.failure), role="alert")
-    waiting = rx.el.div(rx.el.h1("My record"), rx.el.p("Loading your record", role="status", class_name="muted"))
-    tries = when(State.tries, note("warn", rx.el.p(State.tries), rx.el.p(NOT_YOU)))
+    failed = note("bad", rx.el.p(apart(State.failure)), role="alert")
+    words = rx.el.p("Loading your record", role="status", class_name="muted")
+    waiting = rx.el.div(rx.el.h1("My record"), words, class_name="as-long")
+    tries = when(State.tries, note("warn", rx.el.p(apart(State.tries)), rx.el.p(NOT_YOU)))
     shown = stack(tries, _record(), gap=4)
-    return portal_shell(rx.cond(State.failure, failed, rx.cond(State.loaded, shown, waiting)), clinic=clinic())
+    told = stack(press_region(), told_note(), gap=4)
+    return portal_shell(told, rx.cond(State.failure, failed, rx.cond(State.loaded, shown, waiting)), clinic=clinic())

@@ -6,7 +6,7 @@ import reflex as rx
 
 from clinic_app.core import routes
 from clinic_app.ui.kit import forms
-from clinic_app.ui.kit.base import cx, stack, when
+from clinic_app.ui.kit.base import apart, cx, stack, when
 from clinic_app.ui.kit.feedback import badge, error_note, success_note
 from clinic_app.ui.own_sessions.state import OwnSessionsState as State
 from clinic_app.ui.view_models import SessionRow
@@ -16,16 +16,18 @@ EVERYWHERE = "Signs you out on every device, including this one."
 
 
 def _session(one: SessionRow, size: str) -> rx.Component:
-    end = rx.button(
+    end = forms.press_button(
         "Sign out",
-        rx.el.span(" ", one.what, class_name="sr"),
-        type="button",
+        rx.el.span(" ", apart(one.what), class_name="sr"),
+        called="end-" + one.id.to_string(),
+        on_press=lambda press: State.end(one.id, press),
         variant="outline",
         size=size,
-        on_click=State.end(one.id),
     )
     words = rx.el.div(
-        rx.el.p(one.what, class_name="strong"), rx.el.p(one.line, class_name="muted small"), class_name="grow"
+        rx.el.p(apart(one.what), class_name="strong"),
+        rx.el.p(apart(one.line), class_name="muted small"),
+        class_name="grow",
     )
     return rx.el.li(
         rx.el.div(words, when(one.this_one, badge("This device", "good"), end), class_name="line"), key=one.id

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from clinic_app.ui.frame.state import ShellState
-from clinic_app.ui.kit.base import pick, when
+from clinic_app.ui.kit.address import path_in_address
+from clinic_app.ui.kit.base import Text, given, icon, pick, when
 from clinic_app.ui.kit.feedback import portal_badge
+from clinic_app.ui.kit.forms import press_button
 from clinic_app.ui.portal_dialog import view
+from clinic_app.ui.portal_dialog.state import RENAMING, RESETTING
 from clinic_app.ui.portal_dialog.state import PortalDialogState as State
 from clinic_app.ui.session.form_state import CLOSED, DONE, WORKING
 from clinic_app.ui.view_models import PatientRow
@@ -18,16 +23,18 @@ def portal_dialog() -> rx.Component:
 
     While credentials are shown neither Escape nor a click outside closes it.
     """
+    asked = pick(State.kind, {RESETTING: view.reset_step(), RENAMING: view.rename_step()}, view.input_step())
     held = rx.cond(State.step == DONE, rx.prevent_default, rx.noop())
     return rx.dialog.root(
         rx.dialog.content(
-            rx.cond(State.step == DONE, view.success_step(), view.input_step()),
+            rx.cond(State.step == DONE, view.success_step(), asked),
             class_name="portal-dialog",
+            custom_attrs={"data-under": State.page},
             on_escape_key_down=held,
             on_interact_outside=held,
         ),
-        open=State.step != CLOSED,
-        on_open_change=State.change_open,
+        open=(State.step != CLOSED) & (State.page == path_in_address()),
+        on_open_change=State.change_open(State.turn),
     )
 
 
@@ -38,7 +45,11 @@ def _busy(patient: rx.Var[PatientRow]) -> rx.Var[bool]:
 def portal_button(patient: rx.Var[PatientRow]) -> rx.Component:
     """The portal button of the profile, for a patient without an account."""
     return view.portal_account_button(
-        has_access=False, variant="primary", busy=_busy(patient), on_click=State.ask_for(patient.patient_id)
+        has_access=False,
+        variant="primary",
+        busy=_busy(patient),
+        on_click=State.ask_for(patient.patient_id),
+        called="portal-" + patient.patient_id,
     )
 
 
@@ -47,15 +58,47 @@ def portal_action(patient: rx.Var[PatientRow]) -> rx.Component:
 
     An account that is turned off is turned on again on the profile, where one sees since when.
     """
+    name = "name-" + patient.patient_id
     button = view.portal_account_button(
         has_access=False,
         size="sm",
         busy=_busy(patient),
-        about="name-" + patient.patient_id,
+        about=name,
         on_click=State.ask_for(patient.patient_id),
+        called="portal-" + patient.patient_id,
+    )
+    due = rx.el.div(
+        when(patient.due == "locked", unlock_button(patient.patient_id, patient.stamp, about=name)),
+        reset_button(patient.patient_id, "Reissue", about=name),
+        class_name="actions",
     )
     cases = {
         "none": when(ShellState.who.may_register, button),
         "off": rx.el.span("Turned off", class_name="muted small"),
     }
-    return pick(patient.portal, cases, portal_badge())
+    return pick(patient.portal, cases, when(patient.reissue & ShellState.who.may_register, due, portal_badge()))
+
+
+def unlock_button(patient_id: rx.Var[str], stamp: Text, *, about: Any = None) -> rx.Component:
+    """*Unlock*, for an account that is locked."""
+    return press_button(
+        icon("lock-open"),
+        "Unlock",
+        variant="outline",
+        size="2",
+        called="unlock-" + patient_id,
+        on_press=lambda press: State.unlock(patient_id, stamp, press),
+        **given(aria_describedby=about),
+    )
+
+
+def reset_button(patient_id: rx.Var[str], text: str = view.RESET, *, about: Any = None) -> rx.Component:
+    """*Reset temporary password*, or *Reissue*: asks first."""
+    opens = "reset-" + patient_id
+    return view.access_button(text, "key-round", opens=opens, about=about, on_click=State.ask_reset(patient_id))
+
+
+def username_button(patient_id: rx.Var[str]) -> rx.Component:
+    """*Change username*."""
+    opens = "rename-" + patient_id
+    return view.access_button(view.RENAME, "at-sign", opens=opens, on_click=State.ask_username(patient_id))

@@ -7,10 +7,17 @@ from typing import Any
 import reflex as rx
 
 from clinic_app.ui.frame.page import clinic
-from clinic_app.ui.kit.base import given, icon, row, stack, when
+from clinic_app.ui.kit.base import apart, given, icon, row, stack, when
 from clinic_app.ui.kit.dialog import dialog_title
 from clinic_app.ui.kit.feedback import disc, failure_note, note, portal_badge
-from clinic_app.ui.kit.forms import busy_words, field, submit_button
+from clinic_app.ui.kit.forms import (
+    busy_words,
+    field,
+    press_form,
+    read_back,
+    slip_question,
+    submit_button,
+)
 from clinic_app.ui.kit.slip import slip
 from clinic_app.ui.portal_dialog.state import PortalDialogState as State
 from clinic_app.ui.session.form_state import WORKING
@@ -19,8 +26,13 @@ SIZES = {"sm": "2", "md": "3", "lg": "4"}
 VARIANTS = {"primary": "solid", "secondary": "soft", "outline": "outline"}
 CREATE = "Create Portal Account"
 CREATING = "Creating..."
+RESET = "Reset temporary password"
+RESETTING = "Resetting..."
+RENAME = "Change username"
+RENAMING = "Changing..."
 USERNAME_HINT = "Will be used as portal login username"
 PHONE_HINT = "For SMS notifications (optional)"
+BUTTON = "rt-reset rt-BaseButton rt-Button rt-r-size-3"
 GENERATED = "A temporary password will be generated."
 
 
@@ -32,11 +44,12 @@ def portal_account_button(
     busy: Any = False,
     about: Any = None,
     on_click: Any = None,
+    called: Any = "",
 ) -> rx.Component:
     """``Create Portal Account``, or the badge where access exists.
 
     The name stays the exact words; ``about`` is the id of the patient's name on the page, so that
-    ten buttons in a list are ten different ones to assistive technology.
+    ten buttons in a list are ten different ones to assistive technology. ``called`` is the form it opens.
     """
     button = rx.button(
         when(busy, rx.spinner(size="1"), icon("user-plus")),
@@ -45,6 +58,7 @@ def portal_account_button(
         size=SIZES[size],
         type="button",
         disabled=busy,
+        custom_attrs={"data-reopens": called},
         **given(aria_describedby=about, on_click=on_click),
     )
     return when(has_access, portal_badge(), button)
@@ -53,8 +67,9 @@ def portal_account_button(
 def input_step() -> rx.Component:
     """Ask for the email. While it works everything is off; an error keeps what was typed."""
     busy = State.step == WORKING
-    return rx.el.form(
-        dialog_title(CREATE, "Create patient portal login for " + State.name),
+    return press_form(
+        "portal-" + State.for_patient,
+        dialog_title(CREATE, rx.fragment("Create patient portal login for ", apart(State.name))),
         stack(
             when(State.failure, failure_note(State.failure, State.failure_detail, State.attempt)),
             field(
@@ -69,12 +84,13 @@ def input_step() -> rx.Component:
                 max_length=254,
                 disabled=busy,
                 on_blur=State.check_email,
+                after=_slip_question(),
             ),
             field(
                 "Phone Number (Optional)",
                 "portal-phone",
                 name="phone",
-                hint=PHONE_HINT,
+                hint=read_back(State.phones["phone"], hint=PHONE_HINT),
                 required=False,
                 marked=False,
                 type="tel",
@@ -90,31 +106,133 @@ def input_step() -> rx.Component:
             cls="under-title",
         ),
         rx.el.div(
-            rx.button(
-                "Cancel", type="button", variant="outline", size="3", disabled=busy, on_click=State.change_open(False)
-            ),
+            _cancel(),
             submit_button(CREATE, CREATING, busy, name="user-plus"),
             class_name="dialog-foot",
         ),
         no_validate=True,
         aria_busy=when(busy, "true", "false"),
         key=State.form_number,
-        on_submit=State.submit,
+        on_submit=State.submit(State.for_patient),
+    )
+
+
+def _cancel(**props: Any) -> rx.Component:
+    return rx.button(
+        "Cancel",
+        type="button",
+        variant="outline",
+        size="3",
+        disabled=State.step == WORKING,
+        on_click=State.change_open(State.turn, False),
+        **props,
+    )
+
+
+def _slip_question() -> rx.Component:
+    domain, answered = State.slips["email"], lambda changed: State.answer_slip("email", changed)
+    return slip_question("portal-email", domain, answered)
+
+
+def _whose() -> rx.Component:
+    return rx.fragment("For ", apart(State.name), ", ", apart(State.for_patient))
+
+
+def reset_step() -> rx.Component:
+    """Asks before a password is replaced, naming the patient and what it replaces. The focus is on *Cancel*."""
+    busy = State.step == WORKING
+    return press_form(
+        "reset-" + State.for_patient,
+        dialog_title("Reset temporary password?", _whose()),
+        stack(
+            when(State.failure, failure_note(State.failure, State.failure_detail, State.attempt)),
+            rx.el.ul(
+                rx.foreach(State.replaced, lambda words: rx.el.li(icon("chevron-right"), rx.el.span(apart(words)))),
+                class_name="outcome",
+            ),
+            gap=4,
+            cls="under-title",
+        ),
+        rx.el.div(
+            _cancel(custom_attrs={"data-takes-focus": "1"}),
+            submit_button(RESET, RESETTING, busy, variant="outline", class_name="danger"),
+            class_name="dialog-foot",
+        ),
+        aria_busy=when(busy, "true", "false"),
+        key=State.form_number,
+        on_submit=State.reset_password(State.for_patient, State.stamp),
+    )
+
+
+def rename_step() -> rx.Component:
+    """Ask for the new username, beside the present one."""
+    busy = State.step == WORKING
+    now = rx.el.div(rx.el.dt("Username now"), rx.el.dd(apart(State.username), class_name="break"))
+    return press_form(
+        "rename-" + State.for_patient,
+        dialog_title(RENAME, _whose()),
+        stack(
+            when(State.failure, failure_note(State.failure, State.failure_detail, State.attempt)),
+            rx.el.dl(now, class_name="facts"),
+            field(
+                "New username",
+                "portal-email",
+                name="email",
+                hint="An email. " + USERNAME_HINT,
+                error=State.errors["email"],
+                type="email",
+                default_value=State.values["email"],
+                auto_complete="off",
+                max_length=254,
+                disabled=busy,
+                on_blur=State.check_email,
+                after=_slip_question(),
+                custom_attrs={"data-takes-focus": "1"},
+            ),
+            note(
+                "info",
+                rx.el.p(
+                    "The patient gets a new temporary password and is signed out everywhere. "
+                    "The old username stays findable."
+                ),
+            ),
+            gap=4,
+            cls="under-title",
+        ),
+        rx.el.div(_cancel(), submit_button(RENAME, RENAMING, busy, name="at-sign"), class_name="dialog-foot"),
+        no_validate=True,
+        aria_busy=when(busy, "true", "false"),
+        key=State.form_number,
+        on_submit=State.change_username(State.for_patient, State.stamp),
+    )
+
+
+def access_button(text: str, mark: str, *, opens: Any, about: Any = None, **props: Any) -> rx.Component:
+    """A button that opens a form about the access a patient has. ``about`` as for ``portal_account_button``."""
+    return rx.button(
+        icon(mark),
+        text,
+        variant="outline",
+        size="2",
+        type="button",
+        custom_attrs={"data-reopens": opens},
+        **given(aria_describedby=about),
+        **props,
     )
 
 
 def success_step() -> rx.Component:
-    """The only moment the password can be read: copy, print, and only Close closes. Takes the focus."""
-    whose = when(State.for_staff, "Sign-in credentials for ", "Portal login credentials for ")
+    """The only moment the password can be read: copy, print, and only Close closes. *Copy Both* takes the focus."""
+    whose = when(State.staff_id > 0, "Sign-in credentials for ", "Portal login credentials for ")
     return rx.el.div(
         dialog_title(
-            State.title,
-            whose + State.name,
+            apart(State.title),
+            rx.fragment(whose, apart(State.name)),
             disc("good", "check"),
-            tab_index=-1,
-            custom_attrs={"id": "portal-done", "data-takes-focus": "1", "data-quiet": ""},
+            custom_attrs={"id": "portal-done", "data-shown": State.shown},
         ),
         stack(
+            when(State.late, row(icon("wifi", 16), rx.el.p(apart(State.late)), cls="muted top", gap=2)),
             rx.el.div(
                 _copy_field("Username", "cred-username", State.username, "Copy username"),
                 _copy_field(
@@ -127,26 +245,52 @@ def success_step() -> rx.Component:
                 rx.el.p("Important", class_name="strong"),
                 rx.el.p(
                     when(
-                        State.for_staff,
+                        State.staff_id > 0,
                         "Send these credentials securely. At the first sign-in they must choose their own password.",
                         "Send these credentials securely. Patient must change password on first login.",
                     )
                 ),
             ),
-            when(State.sent, row(icon("mail", 16), rx.el.p(State.sent), cls="muted top", gap=2)),
+            rx.el.p(
+                "Sign in at ",
+                apart(
+                    State.address,
+                    class_name="strong break",
+                    custom_attrs={"id": "cred-address", "data-copies": State.link, "data-label": "Sign in at"},
+                ),
+            ),
+            when(State.sent, row(icon("mail", 16), rx.el.p(apart(State.sent)), cls="muted top", gap=2)),
             _slip(),
             gap=4,
             cls="under-title",
         ),
         _buttons(),
+        _leaving(),
     )
+
+
+def _leaving() -> rx.Component:
+    """Asked by ``press.js`` before the page is left while a password is on it. A dialog of the browser's own."""
+    title, words = "Leave this page?", "The password is shown only here. Copy or print it first."
+    stay = rx.el.button("Stay", type="submit", value="", auto_focus=True, class_name=f"{BUTTON} rt-variant-solid")
+    leave = rx.el.button("Leave", type="submit", value="leave", class_name=f"{BUTTON} rt-variant-outline danger")
+    body = rx.el.form(
+        rx.el.h2(title, id="leave-title"),
+        rx.el.p(words, class_name="muted"),
+        rx.el.div(leave, stay, class_name="dialog-foot"),
+        method="dialog",
+        on_submit=None,
+    )
+    return rx.el.dialog(body, id="leave-credentials", class_name="help-dialog", aria_labelledby="leave-title")
 
 
 def _copy_field(label: str, ident: str, value: rx.Var[str], spoken: str, secret: bool = False) -> rx.Component:
     """Read-only, with Copy. The secret is set larger."""
-    box = rx.el.input(
+    make = rx.el.input if secret else rx.el.textarea  # a long username wraps, a password stays whole
+    box = make(
         value=value,
         read_only=True,
+        **({} if secret else {"rows": "1"}),
         auto_complete="off",
         spell_check=False,
         class_name="input secret" if secret else "input",
@@ -177,7 +321,7 @@ def _slip() -> rx.Component:
         until=State.until,
         address=State.address,
         qr=State.qr,
-        for_staff=State.for_staff,
+        for_staff=State.staff_id > 0,
     )
     return rx.el.div(paper, class_name="for-print", custom_attrs={"id": "credential-slip"})
 
@@ -193,7 +337,10 @@ def _buttons() -> rx.Component:
             type="button",
             variant="outline",
             size="3",
-            custom_attrs={"data-copy-target": "#cred-username,#cred-password"},
+            custom_attrs={
+                "data-copy-target": "#cred-username,#cred-password,#cred-address",
+                "data-takes-focus": State.turn,
+            },
         ),
         rx.button(
             icon("printer"),
@@ -202,8 +349,22 @@ def _buttons() -> rx.Component:
             variant="outline",
             size="3",
             custom_attrs={"data-print": "#credential-slip"},
-            on_click=State.printed,
         ),
-        rx.button("Close", type="button", size="3", on_click=State.close),
+        # Pressed by the script whenever the slip goes to a printer, by the browser's own menu too.
+        rx.el.button(
+            type="button",
+            hidden=True,
+            aria_hidden="true",
+            tab_index=-1,
+            custom_attrs={"data-when-printed": ""},
+            on_click=State.printed(State.turn),
+        ),
+        rx.button(
+            "Close",
+            type="button",
+            size="3",
+            custom_attrs={"data-shown-close": ""},
+            on_click=State.close(State.turn),
+        ),
         class_name="dialog-foot in-order",
     )

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import icon, pick, row, stack, when
+from clinic_app.core import routes
+from clinic_app.ui.kit.address import named_in_address
+from clinic_app.ui.kit.base import apart, pick, row, stack, when
 from clinic_app.ui.kit.dialog import question_dialog
 from clinic_app.ui.kit.feedback import badge, note, portal_badge
+from clinic_app.ui.kit.forms import press_button
+from clinic_app.ui.portal_dialog.page import reset_button, unlock_button, username_button
 from clinic_app.ui.profile.state import ProfileState as State
 from clinic_app.ui.session.form_state import WORKING
 from clinic_app.ui.view_models import Access
+
+
+def is_addressed() -> rx.Var[bool]:
+    """Whether the record in the state is the one that the browser's address names."""
+    return State.key == named_in_address("patient_id")
+
+
+def page_of_record() -> rx.Var[str]:
+    """The path of the record in the state: ``connection.js`` hides what says it when another one is shown."""
+    return rx.Var.create(f"{routes.PATIENTS}/") + State.key
 
 
 def access_panel(
@@ -19,18 +33,11 @@ def access_panel(
 
     ``create`` is the button for a patient without an account.
     """
-    busy = State.step == WORKING
+    busy, patient_id = State.step == WORKING, State.person.patient_id
     enabled = rx.el.p("Portal access is enabled for this patient")
-    username = rx.el.p("Username ", rx.el.span(access.username, class_name="strong break"))
-    reset = rx.button(
-        icon("key-round"),
-        "Reset temporary password",
-        variant="outline",
-        size="2",
-        type="button",
-        disabled=busy,
-        on_click=State.reset_password,
-    )
+    username = rx.el.p("Username ", apart(access.username, class_name="strong break"))
+    reset, rename = reset_button(patient_id), username_button(patient_id)
+    unlock = when(access.portal == "locked", unlock_button(patient_id, access.stamp))
     turn_off = rx.button(
         "Turn off portal access",
         variant="outline",
@@ -38,35 +45,42 @@ def access_panel(
         type="button",
         class_name="danger",
         disabled=busy,
-        on_click=State.ask_turn_off(True),
+        on_click=State.ask_turn_off(patient_id, access.stamp, True),
     )
-    turn_on = rx.button("Turn on portal access", size="2", type="button", disabled=busy, on_click=State.turn_on)
-    change = when(may_change, rx.el.div(reset, turn_off, class_name="actions"))
+    turn_on = press_button(
+        "Turn on portal access",
+        size="2",
+        type="button",
+        disabled=busy,
+        called="on-" + patient_id,
+        on_press=lambda press: State.turn_on(patient_id, access.stamp, press),
+    )
+    change = when(may_change, rx.el.div(unlock, reset, rename, turn_off, class_name="actions"))
 
     def marks(*more: rx.Component) -> rx.Component:
         return row(portal_badge(), *more, cls="wrap", gap=2)
 
     last = when(
         access.last_sign_in,
-        rx.el.p("Last signed in ", access.last_sign_in, class_name="muted"),
+        rx.el.p("Last signed in ", apart(access.last_sign_in), class_name="muted"),
         rx.el.p("Has not signed in yet", class_name="muted"),
     )
     locked = rx.el.p(
-        "Locked after too many wrong passwords, until ",
-        rx.el.b(access.locked_until, class_name="num"),
-        ".",
+        "Locked after too many wrong passwords",
+        when(access.locked_until, rx.fragment(", until ", rx.el.b(apart(access.locked_until), class_name="num"))),
+        ". Where the patient has signed in before, they still can.",
         when(may_change, " Resetting the password also unlocks it."),
     )
     expires = rx.el.p(
         "The temporary password expires in ",
-        rx.el.b(access.expires_in),
+        rx.el.b(apart(access.expires_in)),
         ", on ",
-        rx.el.b(access.expires_at, class_name="num"),
+        rx.el.b(apart(access.expires_at), class_name="num"),
         ".",
     )
     expired = rx.el.p(
         "The temporary password expired on ",
-        rx.el.b(access.expires_at, class_name="num"),
+        rx.el.b(apart(access.expires_at), class_name="num"),
         " without being used. The patient cannot sign in until you reset it.",
     )
     cases = {
@@ -90,17 +104,22 @@ def access_panel(
             row(badge("Disabled", "idle"), cls="wrap", gap=2),
             rx.el.p("Portal access is turned off"),
             username,
-            rx.el.p("Turned off on ", access.turned_off, ". The account and its history are kept.", class_name="muted"),
+            rx.el.p(
+                "Turned off on ",
+                apart(access.turned_off),
+                ". The account and its history are kept.",
+                class_name="muted",
+            ),
             when(may_change, rx.el.div(turn_on, class_name="actions")),
         ),
     }
     none = stack(
         rx.el.p("No portal account yet"),
         rx.el.p(
-            "With an account, patients can see their own record and correct their contact details.",
+            "With an account, patients can see their own record and who has looked at it.",
             class_name="muted",
         ),
-        when(may_change, rx.el.div(create, class_name="actions")),
+        when(may_change, rx.el.div(create, class_name="actions", custom_attrs={"data-shortcut": "p"})),
     )
     panel = pick(access.portal, cases, none)
     return rx.el.div(panel, tab_index=-1, class_name="home", custom_attrs={"data-focus-home": ""})
@@ -111,11 +130,14 @@ def turn_off_dialog() -> rx.Component:
     return question_dialog(
         title="Turn off portal access",
         question=rx.fragment(
-            State.person.name, " will be signed out and can no longer sign in. The account and its history are kept."
+            apart(State.person.name),
+            " will be signed out and can no longer sign in. The account and its history are kept.",
         ),
         yes="Turn off portal access",
-        open=State.asking_off,
-        on_open_change=State.ask_turn_off,
-        on_yes=State.turn_off,
-        on_no=State.ask_turn_off(False),
+        under=page_of_record(),
+        open=is_addressed() & (State.asked != ""),
+        on_open_change=State.ask_turn_off(State.person.patient_id, State.asked),
+        called="off-" + State.person.patient_id,
+        on_yes=lambda press: State.turn_off(State.person.patient_id, State.asked, press),
+        on_no=State.ask_turn_off(State.person.patient_id, State.asked, False),
     )

@@ -8,12 +8,12 @@ from clinic_app.core import routes
 from clinic_app.services.patients.forms import Section
 from clinic_app.ui.frame.state import ShellState
 from clinic_app.ui.kit import feedback, forms
-from clinic_app.ui.kit.base import card, icon, link, link_button, stack, when
+from clinic_app.ui.kit.base import apart, card, icon, link, link_button, pick, stack, when
 from clinic_app.ui.kit.data import facts_list, patient_banner, timeline
-from clinic_app.ui.kit.feedback import note
-from clinic_app.ui.patient_form import restored_note, section_inputs
-from clinic_app.ui.portal_dialog.page import portal_button
-from clinic_app.ui.profile.access import access_panel
+from clinic_app.ui.kit.feedback import bone, note, success_note
+from clinic_app.ui.patient_form import offers_note, section_inputs
+from clinic_app.ui.portal_dialog.page import portal_button, username_button
+from clinic_app.ui.profile.access import access_panel, is_addressed, page_of_record
 from clinic_app.ui.profile.state import ProfileState as State
 from clinic_app.ui.session.form_state import WORKING
 from clinic_app.ui.view_models import Fact
@@ -28,8 +28,22 @@ def profile_body() -> rx.Component:
         link_button("Find a patient", href=routes.PATIENTS, name="search"),
         heading=rx.el.h1,
     )
-    waiting = rx.el.div(rx.el.h1("Patient profile", class_name="sr"), rx.el.p("Loading the record", role="status"))
-    return rx.fragment(rx.match(State.mode, ("shown", _record()), ("missing", missing), waiting))
+    mode = rx.cond(is_addressed(), State.mode, "loading")  # another patient's record is none here
+    return rx.fragment(pick(mode, {"shown": _record(), "missing": missing}, _waiting()))
+
+
+def _waiting() -> rx.Component:
+    """The shape of a record whose patient is not known yet."""
+    line = rx.el.div(bone("96px"), bone("180px"), class_name="row g4")
+    banner = rx.el.div(bone("", "round"), stack(bone("220px"), bone("320px")), class_name="card banner")
+    cards = [rx.el.div(stack(bone("140px"), *[line] * lines), class_name="card card-body") for lines in (6, 4)]
+    shape = stack(banner, rx.el.div(*cards, class_name="cols halves"), gap=5, cls="late", aria_hidden="true")
+    return rx.el.div(
+        rx.el.h1("Patient profile", class_name="sr"),
+        rx.el.p("Loading the record", role="status", class_name="sr"),
+        shape,
+        aria_busy="true",
+    )
 
 
 def _record() -> rx.Component:
@@ -41,22 +55,51 @@ def _record() -> rx.Component:
     )
     right = stack(
         card(_access(), title="Portal Access", ident="access"),
-        card(timeline(State.activity), title="Activity", ident="activity"),
+        card(timeline(State.activity), title="Activity", head=_all_activity(), ident="activity"),
         gap=5,
     )
     return rx.fragment(
         link(icon("arrow-left", 14), "Patients", href=routes.PATIENTS, class_name="crumb"),
         stack(
-            when(State.notice, note("good", rx.el.p(State.notice), role="status")),
-            patient_banner(State.person),
+            success_note(State.notice),
+            patient_banner(State.person, *_banner_actions()),
             rx.el.div(left, right, class_name="cols halves"),
             gap=5,
+            custom_attrs={"data-under": page_of_record()},
         ),
     )
 
 
+def _banner_actions() -> tuple[rx.Component, ...]:
+    """What one does with the record as a whole."""
+    relative = rx.button(
+        icon("user-plus"),
+        "Register a relative",
+        variant="outline",
+        size="2",
+        type="button",
+        on_click=State.register_relative(State.person.patient_id),
+    )
+    printed = link_button(
+        "Print patient card", href=State.person.card_href, name="printer", variant="outline", leaves=True
+    )
+    return when(ShellState.who.may_register, relative), printed
+
+
+def _all_activity() -> rx.Component:
+    """*Show all*, where there is more."""
+    button = rx.el.button(
+        "Show all",
+        rx.el.span(" activity", class_name="sr"),
+        type="button",
+        class_name="in-btn bare",
+        on_click=State.show_all_activity(State.person.patient_id),
+    )
+    return when(State.activity_more, button)
+
+
 def _access() -> rx.Component:
-    failed = note("bad", rx.el.p(State.failure_detail), role="alert")
+    failed = note("bad", rx.el.p(apart(State.failure_detail)), role="alert")
     return stack(
         when((State.editing == "") & (State.failure != ""), failed),
         access_panel(State.access, create=portal_button(State.row), may_change=ShellState.who.may_register),
@@ -73,10 +116,20 @@ def _section(section: Section, title: str, facts: rx.Var[list[Fact]]) -> rx.Comp
         variant="outline",
         size="2",
         type="button",
-        on_click=State.edit(section.value),
+        custom_attrs={"data-reopens": "edit-" + State.person.patient_id + f"-{section.value}"},
+        on_click=State.edit(State.person.patient_id, section.value),
     )
     head = when(ShellState.who.may_register, when(here, rx.fragment(), edit))
     return card(rx.el.div(when(here, _form(section), facts_list(facts))), title=title, head=head, ident=section.value)
+
+
+def _username_stays() -> rx.Component:
+    """Below the email in the form: the username is something else, and is changed elsewhere."""
+    access = State.access
+    username = rx.el.b(apart(access.username), class_name="break")
+    words = rx.el.p("The portal username stays ", username, ".", class_name="muted small")
+    line = stack(words, rx.el.div(username_button(State.person.patient_id)), gap=1)
+    return pick(access.portal, {"none": rx.fragment(), "off": rx.fragment()}, line)
 
 
 def _form(section: Section) -> rx.Component:
@@ -84,28 +137,46 @@ def _form(section: Section) -> rx.Component:
     busy = State.step == WORKING
     meanwhile = note(
         "warn",
-        rx.el.p(State.stale_note, class_name="strong"),
+        rx.el.p(apart(State.stale_note), class_name="strong"),
         facts_list(State.stale),
         rx.el.p("Save again to keep your changes; everything else stays as it is now."),
         role="alert",
         tab_index=-1,
         custom_attrs={"data-takes-focus": State.attempt},
     )
-    return rx.el.form(
+    return forms.press_form(
+        "edit-" + State.person.patient_id + f"-{section.value}",
         forms.error_summary(State.problems),
-        restored_note(State, State.clear),
+        offers_note(
+            State,
+            lambda instance: State.go_on(State.person.patient_id, section.value, instance),
+            State.put_aside(State.person.patient_id),
+            what="Unfinished changes to",
+            aside="Not now",
+        ),
         when(State.stale_note, meanwhile),
-        when(State.failure, note("bad", rx.el.p(State.failure_detail), role="alert")),
-        section_inputs(State, State.check, section),
+        when(State.failure, note("bad", rx.el.p(apart(State.failure_detail)), role="alert")),
+        section_inputs(State, State.check, State.answer_slip, section, under_email=_username_stays()),
         rx.el.div(
             forms.submit_button("Save changes", "Saving...", busy),
-            rx.button("Cancel", type="button", variant="outline", size="3", disabled=busy, on_click=State.cancel),
+            rx.button(
+                "Cancel",
+                type="button",
+                variant="outline",
+                size="3",
+                disabled=busy,
+                on_click=State.cancel(State.person.patient_id, forms.instance()),
+            ),
             class_name="actions fill",
         ),
         class_name="stack g4",
         no_validate=True,
         aria_busy=when(busy, "true", "false"),
-        custom_attrs={"data-draft": f"profile-{State.person.patient_id}-{section.value}"},
+        custom_attrs={
+            "data-draft": f"profile-{State.person.patient_id}-{section.value}",
+            "data-continues": State.continues,
+            "data-number": State.form_number,
+        },
         key=State.form_number,
-        on_submit=State.save,
+        on_submit=State.save(State.person.patient_id, section.value, State.version),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import reflex as rx
 
 from clinic_app.core import clock
@@ -34,6 +36,8 @@ class ReceptionState(Asking, rx.State):
     loaded: bool = False
     failure: str = ""
     _seen: int = 0
+    _again_at: dt.datetime | None = None
+    _ids: tuple[int, ...] = ()  # who is on the screen
 
     def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
@@ -49,7 +53,9 @@ class ReceptionState(Asking, rx.State):
         since = wording.moment_words(view.waiting_since).removeprefix("Today, ")
         since = since[0].lower() + since[1:] if since.startswith("Yesterday") else since
         self.waiting_note = f"longest since {since}" if since else "nobody is waiting"
+        self._ids = tuple(patient.id for patient in view.latest)
         self.latest = [presenters.latest_row(patient) for patient in view.latest]
+        live_updates.again_at(self, presenters.changes_at(patient.access for patient in view.latest))
         self.days = presenters.bars(view)
         self.days_range = presenters.range_words(view)
         self.days_label = f"Registrations per day, {self.days_range}"
@@ -66,7 +72,9 @@ class ReceptionState(Asking, rx.State):
     async def watch(self):
         """Sleep until something changes, then show it; as long as the page is open and the session lives."""
         async for _ in live_updates.news(self, self._seen):
-            view = await self._ask(overview, touch=False)
+            async with self:
+                shown = self._ids
+            view = await self._ask(overview, again=shown, touch=False)
             async with self:
                 self._show(view)
         yield guard.way_out(self, await identity.actor_of(self, touch=False))

@@ -7,7 +7,7 @@ import reflex as rx
 from clinic_app.core import routes
 from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.frame.state import ShellState
-from clinic_app.ui.kit.base import card, link, page_head, stack, when
+from clinic_app.ui.kit.base import apart, card, link, page_head, stack, when
 from clinic_app.ui.kit.data import bar_chart, people, stat, stats
 from clinic_app.ui.kit.feedback import error_note, meter, note
 from clinic_app.ui.kit.shell import register_link
@@ -17,7 +17,7 @@ from clinic_app.ui.reception.state import ReceptionState as State
 def _failed_tries() -> rx.Component:
     told = note(
         "warn",
-        rx.el.p(ShellState.tries),
+        rx.el.p(apart(ShellState.tries)),
         rx.el.p("If that was not you, ", link("change your password", href=routes.ACCOUNT), "."),
     )
     return when(ShellState.tries, rx.el.div(told, class_name="said"))
@@ -26,7 +26,12 @@ def _failed_tries() -> rx.Component:
 def _figures() -> rx.Component:
     return stats(
         stat("Registered today", State.registered_today, State.registered_note),
-        stat("Portal uptake", State.uptake, State.uptake_note, meter(State.uptake_width, State.uptake)),
+        stat(
+            "Portal uptake",
+            State.uptake,
+            link(State.uptake_note, href=routes.PATIENTS),
+            meter(State.uptake_width, State.uptake),
+        ),
         stat("Waiting for verification", State.waiting, State.waiting_note),
     )
 
@@ -36,7 +41,7 @@ def _chart() -> rx.Component:
         bar_chart(State.days, State.days_label),
         title="Registrations per day",
         cls="tall",
-        head=rx.el.span(State.days_range, class_name="muted num"),
+        head=apart(State.days_range, class_name="muted num"),
     )
 
 

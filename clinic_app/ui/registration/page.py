@@ -14,7 +14,7 @@ from clinic_app.ui.registration.view import registration_body
 
 def registration() -> rx.Component:
     """The form; after it, who was registered, with the credentials on top."""
-    return staff_page(registration_body(), portal_dialog(), current="Patients", register=False)
+    return staff_page(registration_body(), portal_dialog(), current="Patients", register=False, told=False)
 
 
 def add(app: rx.App) -> None:

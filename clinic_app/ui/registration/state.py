@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import reflex as rx
 
+from clinic_app.core import routes
+from clinic_app.services import intents
 from clinic_app.services.access import Permission
-from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientRegistration
-from clinic_app.services.patients.registration import register_patient
+from clinic_app.services.accounts.errors import CredentialsSeen
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.intents import Done
+from clinic_app.services.patients.carrying import fields_of_term
+from clinic_app.services.patients.forms import LABELS, PORTAL_EMAIL_REQUIRED, PatientRegistration
+from clinic_app.services.patients.household import household_of
+from clinic_app.services.patients.looks import Seen
+from clinic_app.services.patients.profile import reread_patient
+from clinic_app.services.patients.registration import DONE as REGISTERED
+from clinic_app.services.patients.registration import DONE_WITH_PORTAL, register_patient
+from clinic_app.services.portal import provisioning
 from clinic_app.ui import presenters
 from clinic_app.ui.frame.state import SearchState
 from clinic_app.ui.portal_dialog.state import CREATED, PortalDialogState
+from clinic_app.ui.session import presses
+from clinic_app.ui.session.drawn import keeps_a_page, path_of
 from clinic_app.ui.session.form_state import DONE, INPUT, FormState
-from clinic_app.ui.session.handler import fields, handler
+from clinic_app.ui.session.handler import handler
 from clinic_app.ui.view_models import PatientRow
 
 FIELDS = tuple(PatientRegistration.model_fields)
@@ -21,16 +35,29 @@ DRAFT = "registration"
 BLANK = presenters.blank()
 
 
+@presses.shows(Action.PATIENT_CREATED)
+@keeps_a_page
 class RegistrationState(FormState, rx.State):
     """The form, and after it who was registered."""
 
     values: dict[str, str] = BLANK
     message: str = ""
     patient: PatientRow = PatientRow()
-    _socket: str = ""
+    relative: PatientRow = PatientRow()  # whose household it is, where the form began with what it shares
+    shared: list[str] = []  # what that is, by its labels
+    said: str = ""  # what became of credentials that were lost on the way
+    visit: str = ""  # another one whenever the page is opened: what is over from the visit before is not drawn
+    _loaded: bool = False
+    _here: bool = False  # the page is open, and its form belongs to whoever sits there
 
     def _names(self) -> tuple[str, ...]:
         return FIELDS
+
+    def _leave(self, path: str) -> None:
+        """Who was registered goes with the page, and so does a form: what was typed is a draft's business."""
+        if path != routes.REGISTRATION:
+            self._here = False
+            self._begin_with({})
 
     def _draft_name(self) -> str:
         return DRAFT
@@ -44,7 +71,16 @@ class RegistrationState(FormState, rx.State):
 
     def _begin_with(self, values: dict[str, str]) -> None:
         super()._begin_with({**BLANK, **values})
-        self.message, self.patient = "", PatientRow()
+        self.message, self.patient, self.said = "", PatientRow(), ""
+        self.relative, self.shared = PatientRow(), []
+
+    async def _begin_with_household(self, patient_id: str) -> None:
+        """*Register a relative*: the form begins with what the household shares."""
+        found = await self._ask(household_of, patient_id)
+        self._begin_with(found.values)
+        self.relative = presenters.patient_row(found.patient)
+        self.shared = [LABELS[name] for name in found.values]
+        self.form_number += 1
 
     def _blank(self) -> Any:
         self._begin_with({})
@@ -53,26 +89,36 @@ class RegistrationState(FormState, rx.State):
 
     @handler(Permission.PATIENT_REGISTER)
     async def load(self):
-        """An empty form; names are carried over from a search that found nobody, and a draft is restored.
+        """A new form: empty, but for what a search that found nobody says. What is half filled is offered beside it.
 
-        Also runs after a lost connection: the inputs, and what is typed in them, then stay as they are.
+        After *Register a relative* on a profile it begins with what the household shares, and with nothing else.
+
+        Also runs after a lost connection: the inputs, and what is typed in them, then stay as they are, and so does
+        the outcome of what was pressed before it.
         """
-        socket, self._socket = self._socket, self.router.session.session_id
-        reconnected = socket not in ("", self._socket)
-        told = {} if socket else self.errors  # of a field that was left before this: after a restart that comes first
-        before, known, was_restored = self.values, self.values if reconnected else {}, self.restored
+        self.visit = secrets.token_hex(4)
+        if self.step == DONE and await presses.goes_on(self):
+            return
+        loaded, here = self._loaded, self._here
+        self._loaded = self._here = True
         searched = await self.get_state(SearchState)
-        words = searched.carried.split() if searched.carried and not any(c.isdigit() for c in searched.carried) else []
-        searched.carried = ""
-        if words:
-            known = {"first_name": words[0], "last_name": " ".join(words[1:])}
-        draft = {} if words or reconnected else await self._draft(FIELDS)
-        self._begin_with({**known, **draft})
-        self.errors = told
-        self.restored = bool(draft) or (reconnected and was_restored)
-        self._read_back(self.values.get("date_of_birth", ""))
-        if self.values != before:
-            self.form_number += 1
+        household, carried = searched.household, searched.carried
+        searched.household = searched.carried = ""
+        if here and self.step != DONE and not household and not carried:
+            self._rest()
+            return
+        before = self.values
+        told = {} if loaded else self.errors  # of a field that was left before this: after a restart that comes first
+        if household:
+            await self._begin_with_household(household)
+        else:
+            known = fields_of_term(carried)
+            self._begin_with({**known, **({"portal_email": known["email"]} if "email" in known else {})})
+            self.errors = told
+            self._read_back(self.values.get("date_of_birth", ""))
+            if self.values != before:
+                self.form_number += 1
+        await self._offer()
 
     @handler(Permission.PATIENT_REGISTER)
     async def check(self, name: str, value: str):
@@ -80,38 +126,94 @@ class RegistrationState(FormState, rx.State):
         self._check(name, value)
 
     @handler(Permission.PATIENT_REGISTER)
+    async def answer_slip(self, name: str, changed: bool):
+        """*Change it* or *Keep it*, under an email."""
+        self._answer_slip(name, changed)
+
+    @handler(Permission.PATIENT_REGISTER, changes=True)
     async def submit(self, form: dict[str, Any]):
         """Register. A second click or Enter while one is under way does nothing."""
         if self.step != INPUT:
             return
-        given = fields(form, FIELDS)
+        given = self._given(form, FIELDS)
         if isinstance(form, dict) and form.get("create_portal_account") is True:
             given["create_portal_account"] = "on"
         self._read_back(given.get("date_of_birth", ""))
+        self._read_phones_back(given)
         wanted = PatientRegistration.parse(given)
         self._work()
         yield
-        done = await self._ask(register_patient, wanted)
+        press = presses.press_of(form)
+        done = await self._ask(register_patient, wanted, press=press)
+        beside = self.relative, self.shared
+        self._begin_with({})  # what stands there at once when the page is opened the next time
+        self.relative, self.shared = beside
         self.step, self.message = DONE, done.message
         self.patient = presenters.patient_row(done.patient)
-        await self._drop_draft()
+        await self._drop_draft(press)
         if done.credentials is not None:
             dialog = await self.get_state(PortalDialogState)
-            yield dialog._succeed(done.credentials, done.patient.patient_id, done.patient.name, CREATED)
+            yield dialog._succeed(done.credentials, done.patient.patient_id, done.patient.name, CREATED, press=press)
+
+    async def _happened(self, done: Done) -> Any:
+        """The success screen of a registration whose answer was lost; a password nobody has seen is replaced.
+
+        Never on another patient's page: there it is told, and nothing is issued anew.
+        """
+        patient = await self._ask(reread_patient, done.resource_id or 0, Seen.OUTCOME)
+        self._begin_with({})
+        self.step, self.patient = DONE, presenters.patient_row(patient)
+        portal = patient.access.status != "none"
+        self.message = DONE_WITH_PORTAL if portal else REGISTERED
+        await self._drop_draft(done.intent)
+        if not portal:
+            self.said = presses.happened_words(done)
+            if path_of(self) != routes.REGISTRATION:
+                (await self.get_state(presses.PressState))._tell(self.said)
+            return None
+        try:
+            if routes.patient_of(path_of(self)) not in ("", patient.patient_id):
+                raise CredentialsSeen
+            issued = await self._ask(provisioning.reissue_credentials, done.intent)
+        except CredentialsSeen:
+            (self.said,) = presses.left_words(done)
+            if path_of(self) != routes.REGISTRATION:
+                await self._ask(intents.mark_seen, done.intent)
+                (await self.get_state(presses.PressState))._tell(self.said)
+            return None
+        dialog = await self.get_state(PortalDialogState)
+        return dialog._succeed(issued.credentials, patient.patient_id, patient.name, CREATED, late=done)
 
     @handler(Permission.PATIENT_REGISTER)
     async def another(self):
         """The next person: an empty form."""
-        return self._blank()
+        focus = self._blank()
+        await self._offer()
+        return focus
 
     @handler(Permission.PATIENT_REGISTER)
-    async def clear(self):
-        """*Clear*: an empty form instead of the restored one."""
-        await self._drop_draft()
-        return self._blank()
+    async def go_on(self, instance: str):
+        """*Continue*: the form that was offered, as it was left."""
+        if self.step != INPUT:
+            return None
+        fields = await self._continued(instance, FIELDS)
+        if fields is None:
+            return None
+        taken = self.continues
+        focus = self._blank()
+        self.continues, self.values = taken, {**BLANK, **fields}
+        self._read_back(self.values.get("date_of_birth", ""))
+        self._read_phones_back(self.values)
+        return focus
 
     @handler(Permission.PATIENT_REGISTER)
-    async def cancel(self):
+    async def start_empty(self):
+        """*Start empty*: the offers are put aside until the form is opened the next time."""
+        self.offers = []
+        return rx.set_focus("first_name")
+
+    @handler(Permission.PATIENT_REGISTER)
+    async def cancel(self, instance: str):
         """Back to the list; nothing is kept of what was typed."""
-        await self._drop_draft()
+        await self._drop_draft(instance)
         self._blank()

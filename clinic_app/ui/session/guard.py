@@ -23,11 +23,13 @@ from reflex_base.registry import RegistrationContext
 from clinic_app.core import context, logs, routes
 from clinic_app.services import access
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.audit.authorization import note_refusal
+from clinic_app.services.accounts import places
+from clinic_app.services.audit.authorization import note_or_count_refusal
 from clinic_app.ui.session import identity
 
 MARK = "__clinic_permission__"
 PUBLIC = "public"
+_NAMESPACE = "/_event"
 _log = logs.get("guard")
 
 _STATE = "reflex___state____state"
@@ -50,17 +52,10 @@ def confirm_first(state: Any) -> Any:
     return rx.redirect(routes.confirm(str(state.router.url.path or "")))
 
 
-def _on_portal(state: Any) -> bool:
-    return str(state.router.url.path or "").startswith(routes.PORTAL)
-
-
 def way_out(state: Any, actor: Actor) -> Any:
-    """Where somebody goes who may not be here: to sign in, to choose a password, or to their own side."""
-    if actor.kind != "account":
-        return rx.redirect(routes.PORTAL_SIGN_IN if _on_portal(state) else routes.STAFF_SIGN_IN, replace=True)
-    if actor.patient_id is not None:
-        return rx.redirect(routes.PORTAL_PASSWORD if actor.must_choose_password else routes.PORTAL, replace=True)
-    return rx.redirect(routes.ACCOUNT if actor.held_back else routes.RECEPTION, replace=True)
+    """Where somebody goes who may not be here: to sign in, to what they must do first, or to their own side."""
+    path = str(state.router.url.path or "")
+    return rx.redirect(places.start(actor) if actor.kind == "account" else places.sign_in_page(path), replace=True)
 
 
 class Refusal(rx.State):
@@ -84,7 +79,7 @@ async def _refuse(state: Any, actor: Actor, permission: Permission) -> Any:
 
         def note() -> None:
             with context.use(request):
-                note_refusal(actor, str(permission))
+                note_or_count_refusal(actor, str(permission))
 
         await asyncio.to_thread(note)
     if actor.is_staff and permission in access.REFUSALS and not actor.held_back:
@@ -138,12 +133,11 @@ def public(handler: Any) -> Any:
     return handler
 
 
-async def _is_over(state: Any) -> bool:
-    """Whether nobody is behind the tab any more. While the database cannot say so, nobody is."""
-    try:
-        return (await identity.actor_of(state, touch=False)).kind != "account"
-    except Exception:  # noqa: BLE001  the page's own loaders come next, and say what is wrong
-        return True
+async def _hang_up(app: Any, state: Any) -> None:
+    """End the connection below the event protocol: a page that is told to leave by the protocol never comes back."""
+    with contextlib.suppress(Exception):  # it may be gone already
+        server, session = app.sio, state.router.session.session_id
+        await server.eio.disconnect(server.manager.eio_sid_from_sid(session, _NAMESPACE))
 
 
 class SessionBinding(rx.State):
@@ -155,9 +149,22 @@ class SessionBinding(rx.State):
 class SessionGuard(Middleware):
     """Runs before every event: what nobody marked is refused, and nobody inherits another session's state."""
 
-    async def preprocess(self, app: Any, state: Any, event: Event) -> StateUpdate | None:  # noqa: ARG002
-        """None lets the event through; a ``StateUpdate`` cancels it."""
-        await self._bind(state, over=event.name in WHOLE and await _is_over(state))
+    async def preprocess(self, app: Any, state: Any, event: Event) -> StateUpdate | None:
+        """None lets the event through; a ``StateUpdate`` cancels it.
+
+        While nobody can say who is behind the tab, it keeps what it holds, and its connection ends: the browser
+        asks to be let in again until that can be told, and hydrates then.
+        """
+        try:
+            return await self._judge(state, event)
+        except Exception as error:  # noqa: BLE001  whatever keeps us from knowing
+            logs.failure(error, "guard")
+            await _hang_up(app, state)
+            return StateUpdate()
+
+    async def _judge(self, state: Any, event: Event) -> StateUpdate | None:
+        over = event.name in WHOLE and (await identity.actor_of(state, touch=False)).kind != "account"
+        await self._bind(state, over=over)
         if event.name in FRAMEWORK_EVENTS:
             return None
         registered = RegistrationContext.get().event_handlers.get(event.name)

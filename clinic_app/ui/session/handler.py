@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -14,29 +15,60 @@ from reflex.istate.proxy import StateProxy
 
 from clinic_app.core import context, logs
 from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired, Unexpected
+from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import sessions
-from clinic_app.ui.session import guard, identity
+from clinic_app.ui.session import drawn, guard, identity, presses, tabs
 from clinic_app.ui.session.guard import PUBLIC
 
 Answer = TypeVar("Answer")
 
 
+def tab_of(state: Any) -> str:
+    """What the names of this tab's search boxes begin with."""
+    return f"{state.router.session.client_token}/"
+
+
 class Asking:
     """Mixed into states: the one way from a handler to a use case."""
 
-    async def _ask(self, use_case: Callable[..., Answer], *args: Any, touch: bool = True, **kwargs: Any) -> Answer:
-        """Call ``use_case(actor, …)`` off the event loop, as whoever the session says it is at this moment."""
+    async def _ask(
+        self, use_case: Callable[..., Answer], *args: Any, touch: bool = True, press: str | None = None, **kwargs: Any
+    ) -> Answer:
+        """Call ``use_case(actor, …)`` off the event loop, as whoever the session says it is at this moment.
+
+        A use case that changes something gets the ``press`` it is asked for with (``press_of``), and counts once:
+        where that was carried out before, ``AlreadyDone`` is raised, and shown like any other error.
+        """
         token_hash, request = identity.session_hash(self), identity.request_of(self)
+        request = dataclasses.replace(request, intent=presses.intent_of(press or ""))
 
         def work() -> Answer:
             with context.use(request):
-                return use_case(sessions.resolve(token_hash, touch=touch), *args, **kwargs)
+                actor = sessions.resolve(token_hash, touch=touch)
+                return intents.once(actor, lambda: use_case(actor, *args, **kwargs))
 
-        return await asyncio.to_thread(work)
+        done = await asyncio.to_thread(work)
+        if press:
+            await presses.answer(self, press, "done")
+        return done
+
+    def _box(self) -> str:
+        """The name of this state's search box in this tab, for ``list_patients``."""
+        return f"{tab_of(self)}{type(self).__name__}"
 
     def _fail(self, error: ClinicError) -> Any:
         """Show ``error`` and end the loading state. May return an event."""
+        raise NotImplementedError
+
+    def _rest(self) -> None:
+        """End the loading state: nothing is under way any more."""
+
+    def _meant(self, given: Any) -> Any:
+        """What a handler ``about`` something gets of what the client sent: the id of a thing the page may be about.
+
+        Raises where the page, as the state and the event know it, is not about that.
+        """
         raise NotImplementedError
 
 
@@ -48,6 +80,16 @@ async def _tell(state: Any, error: Exception, handler: str) -> Any:
     request = identity.request_of(state)
     with context.use(request):
         told = _known(error, handler)
+    if isinstance(told, intents.AlreadyDone) and not isinstance(state, StateProxy):
+        state._rest()
+        try:
+            return await presses.show(state, told.done)
+        except Exception as again:  # noqa: BLE001  the outcome could not be shown, and that is told
+            with context.use(request):
+                told = _known(again, handler)
+    if isinstance(told, drawn.AnotherPatient):  # nothing was begun that would have to end
+        await drawn.say(state, told.detail)
+        return None
     if isinstance(state, StateProxy):  # a background handler may write under its lock only
         async with state:
             answer = state._fail(told)
@@ -91,17 +133,67 @@ def safe(handler: Any) -> Any:
     return wrapped
 
 
-def handler(who: Permission | Literal["public"], *, background: bool = False, supersedes: bool = False) -> Any:
+def _pressed(method: Any) -> Any:
+    """Tell the browser that the press a handler came with is over, however it ended."""
+
+    signature = inspect.signature(method)
+
+    async def over(self: Any, args: Any, kwargs: Any) -> None:
+        given = list(signature.bind(self, *args, **kwargs).arguments.values())[1:]
+        await presses.answer(self, presses.press_of(given[-1] if given else ""), "refused")
+
+    if inspect.isasyncgenfunction(method):
+
+        @functools.wraps(method)
+        async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            async with contextlib.aclosing(method(self, *args, **kwargs)) as events:
+                async for event in events:
+                    yield event
+            await over(self, args, kwargs)
+
+    else:
+
+        @functools.wraps(method)
+        async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+            answer = await method(self, *args, **kwargs)
+            await over(self, args, kwargs)
+            return answer
+
+    setattr(wrapped, PRESSED, True)
+    return wrapped
+
+
+PRESSED = "__clinic_pressed__"
+
+
+def handler(
+    who: Permission | Literal["public"],
+    *,
+    about: str = "",
+    changes: bool = False,
+    background: bool = False,
+    supersedes: bool = False,
+) -> Any:
     """Make a method of a state an event handler, for holders of the permission ``who`` or for ``PUBLIC``.
 
     The only way to write one: what is not made by it is refused. The method is ``async``, parses every argument
-    (any client sends what it likes) and may raise: errors are shown by the state's ``_fail``. ``background`` runs
-    beside other events, ``supersedes`` ends the run before.
+    (any client sends what it likes) and may raise: errors are shown by the state's ``_fail``. ``supersedes`` ends
+    the tab's run before. ``background`` runs beside other events, and does so too: a tab has one at most of each,
+    which ends with its connection.
+
+    ``about`` names the first argument of a method that acts on one thing: the id it was drawn for. It is parsed by
+    the state's ``_meant``, and the method acts on that, never on what the state holds. ``changes``: it changes
+    something, and its last argument is the press, or the form that holds it.
     """
 
     def decorate(method: Any) -> Any:
-        guarded = guard.public(safe(method)) if who == PUBLIC else guard.require(Permission(who))(safe(method))
-        return rx.event(guarded, background=background or None, supersedes=supersedes)
+        if about:
+            method = drawn.drawn_for(method, about)
+        if background:
+            method = tabs.while_connected(method)
+        told = _pressed(safe(method)) if changes else safe(method)
+        guarded = guard.public(told) if who == PUBLIC else guard.require(Permission(who))(told)
+        return rx.event(guarded, background=background or None, supersedes=supersedes or background)
 
     return decorate
 

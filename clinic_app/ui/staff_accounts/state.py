@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
 import reflex as rx
 
+from clinic_app.core import routes
 from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
+from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import staff
+from clinic_app.services.accounts.errors import AccountChanged, CredentialsSeen
 from clinic_app.services.accounts.reauthentication import check_fresh
 from clinic_app.services.accounts.views import StaffCredentials
+from clinic_app.services.audit.actions import Action
 from clinic_app.ui import presenters
 from clinic_app.ui.portal_dialog.state import PortalDialogState
-from clinic_app.ui.session import guard, identity, live_updates
+from clinic_app.ui.session import guard, identity, live_updates, presses
+from clinic_app.ui.session.drawn import keeps_a_page
 from clinic_app.ui.session.handler import Asking, fields, handler, text
+from clinic_app.ui.session.presses import press_of
 from clinic_app.ui.view_models import Problem, StaffRow
 
+MADE, RESET = "Staff account created", "Password reset"
 FIELDS = ("name", "username", "role")
 #: What the question asks before → the use case and what is said afterwards.
 QUESTIONS: dict[str, tuple[Callable[..., Any], str]] = {
@@ -27,8 +35,21 @@ QUESTIONS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 
 
+@keeps_a_page
+@presses.shows(
+    Action.STAFF_CREATED,
+    Action.STAFF_PASSWORD_RESET,
+    Action.STAFF_ROLE_CHANGED,
+    Action.STAFF_DISABLED,
+    Action.STAFF_ENABLED,
+    Action.TWO_FACTOR_RESET,
+    Action.ACCOUNT_UNLOCKED,
+)
 class StaffAccountsState(Asking, rx.State):
-    """The list, the form for a new account, and the one row that is open."""
+    """The list, the form for a new account, and the one row that is open.
+
+    Actions carry the account they were drawn for, and its stamp: they change that account as it was shown, or nothing.
+    """
 
     rows: list[StaffRow] = []
     loaded: bool = False
@@ -42,8 +63,22 @@ class StaffAccountsState(Asking, rx.State):
     form_number: int = 0
     open_id: int = 0  # the account whose panel is open
     asking: str = ""  # disable, reset or two_factor: the question that is open
-    asking_name: str = ""
+    asked: StaffRow = StaffRow()  # about whom, as they were shown
     _seen: int = 0
+    _again_at: dt.datetime | None = None
+
+    @rx.var
+    def opened(self) -> StaffRow:
+        """The account whose panel is open. Its form cannot take the row it is drawn in: forms know no list's item."""
+        return self._row(self.open_id) or StaffRow()
+
+    def _leave(self, path: str) -> None:
+        if path != routes.STAFF_ACCOUNTS and self.loaded:
+            self.reset()
+
+    def _meant(self, given: Any) -> int:
+        """The id of the account an action was drawn for: any one, the services know which may be changed."""
+        return given if type(given) is int else 0
 
     def _fail(self, error: ClinicError) -> Any:
         self.busy, self.asking = False, ""
@@ -58,16 +93,25 @@ class StaffAccountsState(Asking, rx.State):
         self.failure = "" if placed else error.detail
         return rx.set_focus(self.problems[0].ident) if self.problems else None
 
+    def _rest(self) -> None:
+        self.busy = False
+
     def _calm(self) -> None:
         self.failure = self.notice = ""
         self.errors, self.problems = {}, []
 
-    async def _read(self, *, touch: bool = True) -> list[StaffRow]:
+    async def _read(self, *, touch: bool = True) -> tuple[list[StaffRow], dt.datetime | None]:
+        """The rows, and when the first of their words becomes another one by time alone."""
         own = await identity.actor_of(self, touch=False)
-        return [presenters.staff_row(one, own.account_id) for one in await self._ask(staff.list_staff, touch=touch)]
+        found = await self._ask(staff.list_staff, touch=touch)
+        return [presenters.staff_row(one, own.account_id) for one in found], presenters.staff_changes_at(found)
 
-    def _named(self) -> str:
-        return next((row.name for row in self.rows if row.id == self.open_id), "")
+    def _show(self, read: tuple[list[StaffRow], dt.datetime | None]) -> None:
+        self.rows, changes_at = read
+        live_updates.again_at(self, changes_at)
+
+    def _row(self, account_id: int) -> StaffRow | None:
+        return next((row for row in self.rows if row.id == account_id), None)
 
     @handler(Permission.STAFF_MANAGE)
     async def load(self):
@@ -76,7 +120,7 @@ class StaffAccountsState(Asking, rx.State):
         self.creating = self.busy = False
         self.open_id, self.asking = 0, ""
         self._seen = live_updates.changes.number
-        self.rows = await self._read()
+        self._show(await self._read())
         self.loaded = True
 
     @handler(Permission.STAFF_MANAGE, background=True)
@@ -85,7 +129,7 @@ class StaffAccountsState(Asking, rx.State):
         async for _ in live_updates.news(self, self._seen):
             rows = await self._read(touch=False)
             async with self:
-                self.rows = rows
+                self._show(rows)
         yield guard.way_out(self, await identity.actor_of(self, touch=False))
 
     # --- a new account ------------------------------------------------------------------------
@@ -105,7 +149,7 @@ class StaffAccountsState(Asking, rx.State):
         self._calm()
         self.creating = False
 
-    @handler(Permission.STAFF_MANAGE)
+    @handler(Permission.STAFF_MANAGE, changes=True)
     async def create(self, form: dict[str, Any]):
         """*Create account*. A second click while one is under way does nothing."""
         if self.busy or not self.creating:
@@ -114,58 +158,85 @@ class StaffAccountsState(Asking, rx.State):
         self._calm()
         self.busy = True
         yield
+        press = press_of(form)
         made = await self._ask(
-            staff.create_staff_with_temporary_password, given["username"], given["name"], given["role"]
+            staff.create_staff_with_temporary_password, given["username"], given["name"], given["role"], press=press
         )
         self.busy = self.creating = False
-        self.rows = await self._read()
-        yield await self._hand_over(made, "Staff account created")
+        self._show(await self._read())
+        yield await self._hand_over(made, MADE, press=press)
 
-    async def _hand_over(self, made: StaffCredentials, title: str) -> Any:
+    async def _hand_over(
+        self, made: StaffCredentials, title: str, *, press: str = "", late: intents.Done | None = None
+    ) -> Any:
         dialog = await self.get_state(PortalDialogState)
-        return dialog._succeed(made.credentials, "", made.name, title, for_staff=made.id)
+        return dialog._succeed(made.credentials, "", made.name, title, for_staff=made.id, press=press, late=late)
+
+    async def _happened(self, done: intents.Done) -> Any:
+        """The accounts as they are now, and credentials whose answer was lost: fresh ones, if nobody has seen them."""
+        self.creating, self.asking = False, ""
+        self._show(await self._read())
+        presses_told = await self.get_state(presses.PressState)
+        if done.action not in (Action.STAFF_CREATED, Action.STAFF_PASSWORD_RESET):
+            presses_told._tell(presses.happened_words(done))
+            return None
+        try:
+            issued = await self._ask(staff.reissue_staff_credentials, done.intent)
+        except CredentialsSeen:
+            presses_told._tell(*presses.left_words(done))
+            return None
+        return await self._hand_over(issued, MADE if done.action == Action.STAFF_CREATED else RESET, late=done)
 
     # --- one account --------------------------------------------------------------------------
 
-    @handler(Permission.STAFF_MANAGE)
+    @handler(Permission.STAFF_MANAGE, about="account_id")
     async def open(self, account_id: int):
         """Open the panel of one account; the same again closes it."""
         self._calm()
         self.creating = False
-        self.open_id = account_id if isinstance(account_id, int) and account_id != self.open_id else 0
+        self.open_id = account_id if account_id != self.open_id else 0
 
-    async def _change(self, use_case: Callable[..., Any], said: str, *more: Any) -> Any:
+    async def _change(
+        self, use_case: Callable[..., Any], said: str, account_id: int, *more: Any, drawn: str, press: str
+    ) -> Any:
         self._calm()
-        name = self._named()
-        done = await self._ask(use_case, self.open_id, *more)
+        row = self._row(account_id)
+        try:
+            done = await self._ask(use_case, account_id, *more, drawn=text(drawn, 60), press=press)
+        except AccountChanged:
+            self._show(await self._read())
+            raise
         self.asking = ""
-        self.rows = await self._read()
-        self.notice = said.format(name) if said else ""
+        self._show(await self._read())
+        self.notice = said.format(row.name) if said and row else ""
         return done
 
-    @handler(Permission.STAFF_MANAGE)
-    async def change_role(self, form: dict[str, Any]):
-        """*Save role*."""
+    @handler(Permission.STAFF_MANAGE, about="account_id", changes=True)
+    async def change_role(self, account_id: int, drawn: str, form: dict[str, Any]):
+        """*Save role*. ``drawn`` is the stamp of the account as it is shown, here and below."""
         role = fields(form, ("role",)).get("role", "")
-        await self._change(staff.change_role, "{} now has another role and was signed out.", role)
+        said = "{} now has another role and was signed out."
+        await self._change(staff.change_role, said, account_id, role, drawn=drawn, press=press_of(form))
 
-    @handler(Permission.STAFF_MANAGE)
-    async def enable(self):
+    @handler(Permission.STAFF_MANAGE, about="account_id", changes=True)
+    async def enable(self, account_id: int, drawn: str, press: str = ""):
         """*Turn on account*."""
-        await self._change(staff.enable_staff, "{} can sign in again.")
+        await self._change(staff.enable_staff, "{} can sign in again.", account_id, drawn=drawn, press=press_of(press))
 
-    @handler(Permission.STAFF_MANAGE)
-    async def unlock(self):
+    @handler(Permission.STAFF_MANAGE, about="account_id", changes=True)
+    async def unlock(self, account_id: int, drawn: str, press: str = ""):
         """*Unlock*."""
-        await self._change(staff.unlock_account, "{} can try again right away.")
+        said = "{} can try again right away."
+        await self._change(staff.unlock_account, said, account_id, drawn=drawn, press=press_of(press))
 
-    @handler(Permission.STAFF_MANAGE)
-    async def ask(self, what: str):
+    @handler(Permission.STAFF_MANAGE, about="account_id")
+    async def ask(self, account_id: int, what: str):
         """Open the question before what is hard to take back."""
         self._calm()
-        if what in QUESTIONS and self._named():
+        row = self._row(account_id)
+        if what in QUESTIONS and row is not None:
             await self._ask(check_fresh)
-            self.asking, self.asking_name = what, self._named()
+            self.asking, self.asked = what, row
 
     @handler(Permission.STAFF_MANAGE)
     async def close(self, wanted: bool):
@@ -173,10 +244,11 @@ class StaffAccountsState(Asking, rx.State):
         if wanted is False:
             self.asking = ""
 
-    @handler(Permission.STAFF_MANAGE)
-    async def answer(self):
-        """Yes to the question."""
-        if self.asking not in QUESTIONS:
+    @handler(Permission.STAFF_MANAGE, about="account_id", changes=True)
+    async def answer(self, account_id: int, drawn: str, what: str, press: str = ""):
+        """Yes to the question ``what``."""
+        if self.asking == "" or what not in QUESTIONS:
             return None
-        done = await self._change(*QUESTIONS[text(self.asking)])
-        return await self._hand_over(done, "Password reset") if isinstance(done, StaffCredentials) else None
+        press = press_of(press)
+        done = await self._change(*QUESTIONS[what], account_id, drawn=drawn, press=press)
+        return await self._hand_over(done, RESET, press=press) if isinstance(done, StaffCredentials) else None

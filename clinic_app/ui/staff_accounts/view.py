@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import reflex as rx
 
 from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.kit import forms
-from clinic_app.ui.kit.base import Event, card, icon, page_head, pick, row, stack, when
+from clinic_app.ui.kit.base import Event, apart, card, icon, page_head, pick, row, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.dialog import question_dialog
 from clinic_app.ui.kit.feedback import badge, error_note, success_note
@@ -38,24 +39,33 @@ def _small(words: str, on_click: Event, cls: str = "") -> rx.Component:
     return rx.button(words, type="button", variant="outline", size="2", class_name=cls, on_click=on_click)
 
 
+def _press(words: str, one: StaffRow, on_press: Callable[..., Event]) -> rx.Component:
+    called = f"{words}-" + one.id.to_string()
+    return forms.press_button(
+        words, called=called, on_press=lambda press: on_press(one.id, one.stamp, press), variant="outline", size="2"
+    )
+
+
 def _panel(one: StaffRow) -> rx.Component:
-    role = rx.el.form(
+    role = forms.press_form(
+        "role-" + one.stamp + one.id.to_string(),
         row(
             forms.select_field("Role", "new-role", ROLES, name="role", default_value=one.role),
             rx.button("Save role", type="submit", variant="outline", size="3"),
+            forms.waits(),
             cls="wrap",
         ),
-        on_submit=State.change_role,
+        on_submit=State.change_role(State.opened.id, State.opened.stamp),
         key=one.role,
     )
     doing = rx.el.div(
-        when(one.locked, _small("Unlock", State.unlock)),
-        when(one.active, _small("Reset password", State.ask("reset"))),
-        when(one.two_factor, _small("Reset two-factor sign-in", State.ask("two_factor"))),
+        when(one.locked, _press("Unlock", one, State.unlock)),
+        when(one.active, _small("Reset password", State.ask(one.id, "reset"))),
+        when(one.two_factor, _small("Reset two-factor sign-in", State.ask(one.id, "two_factor"))),
         when(
             one.active,
-            _small("Turn off account", State.ask("disable"), "danger"),
-            _small("Turn on account", State.enable),
+            _small("Turn off account", State.ask(one.id, "disable"), "danger"),
+            _press("Turn on account", one, State.enable),
         ),
         class_name="actions",
     )
@@ -66,7 +76,7 @@ def _account(one: StaffRow) -> rx.Component:
     is_open = State.open_id == one.id
     manage = rx.button(
         "Manage",
-        rx.el.span(" ", one.name, class_name="sr"),
+        rx.el.span(" ", apart(one.name), class_name="sr"),
         type="button",
         variant="outline",
         size="2",
@@ -77,8 +87,8 @@ def _account(one: StaffRow) -> rx.Component:
         rx.el.div(
             avatar(one.initials),
             rx.el.div(
-                rx.el.p(one.name, class_name="strong break"),
-                rx.el.p(one.line, class_name="muted small break"),
+                rx.el.p(apart(one.name), class_name="strong break"),
+                rx.el.p(apart(one.line), class_name="muted small break"),
                 class_name="grow",
             ),
             _marks(one),
@@ -95,7 +105,8 @@ def _new_account() -> rx.Component:
         ident = f"staff-{name}"
         return forms.field(label, ident, name=name, error=State.errors[name], auto_complete="off", **props)
 
-    form = rx.el.form(
+    form = forms.press_form(
+        "staff",
         forms.error_summary(State.problems),
         rx.el.fieldset(
             rx.el.legend("New staff account", class_name="sr"),
@@ -135,19 +146,25 @@ def _new_account() -> rx.Component:
 
 def _question() -> rx.Component:
     """Asks before an account is turned off, or its password or second factor is reset."""
-    name = State.asking_name
+    name = apart(State.asked.name)
     title = pick(
         State.asking, {"reset": "Reset password", "two_factor": "Reset two-factor sign-in"}, "Turn off account"
     )
     question = pick(
         State.asking,
         {
-            "reset": name + " will be signed out everywhere and get a temporary password, which you hand over.",
-            "two_factor": name
-            + " will be signed out everywhere and sign in with the password alone until it is set up again. "
-            "Make sure that the request really comes from them.",
+            "reset": rx.fragment(
+                name, " will be signed out everywhere and get a temporary password, which you hand over."
+            ),
+            "two_factor": rx.fragment(
+                name,
+                " will be signed out everywhere and sign in with the password alone until it is set up again. "
+                "Make sure that the request really comes from them.",
+            ),
         },
-        name + " will be signed out everywhere and can no longer sign in. The account and its history are kept.",
+        rx.fragment(
+            name, " will be signed out everywhere and can no longer sign in. The account and its history are kept."
+        ),
     )
     return question_dialog(
         title=title,
@@ -155,14 +172,22 @@ def _question() -> rx.Component:
         yes=title,
         open=State.asking != "",
         on_open_change=State.close,
-        on_yes=State.answer,
+        called=State.asking + "-" + State.asked.id.to_string(),
+        on_yes=lambda press: State.answer(State.asked.id, State.asked.stamp, State.asking, press),
         on_no=State.close(False),
     )
 
 
 def staff_accounts() -> rx.Component:
     """The page."""
-    new = rx.button(icon("user-plus"), "New staff account", type="button", size="3", on_click=State.begin)
+    new = rx.button(
+        icon("user-plus"),
+        "New staff account",
+        type="button",
+        size="3",
+        custom_attrs={"data-reopens": "staff"},
+        on_click=State.begin,
+    )
     accounts = rx.el.ul(rx.foreach(State.rows, _account), class_name="rows")
     waiting = rx.el.p("Loading accounts", role="status", class_name="muted")
     return staff_page(

@@ -1,0 +1,47 @@
+"""Whether an exception means that the database cannot be reached now, rather than that something is wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from sqlalchemy import exc
+
+#: Classes of SQLSTATE: connection, resources, operator intervention (shutdown, changing leader), a standby's refusal.
+_STATES = ("08", "53", "57P", "25006")
+#: SQLite says it in words only. "no such table" is of the same class, and no outage.
+_WORDS = (
+    "unable to open",
+    "database is locked",
+    "database table is locked",
+    "disk i/o error",
+    "database or disk is full",
+    "readonly database",
+)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    here: BaseException | None = error
+    while here is not None and id(here) not in seen:
+        seen.add(id(here))
+        yield here
+        here = (here.orig if isinstance(here, exc.DBAPIError) else None) or here.__cause__ or here.__context__
+
+
+def _is_one(error: BaseException) -> bool:
+    if isinstance(error, exc.TimeoutError):  # no free connection in time
+        return True
+    if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, sqlite3.OperationalError):
+        return any(words in str(error).lower() for words in _WORDS)
+    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] == "psycopg"}
+    state = getattr(error, "sqlstate", None) if names else None
+    # without a state the server never answered: psycopg's own words about the connection
+    return state.startswith(_STATES) if state else "OperationalError" in names
+
+
+def database_is_away(error: BaseException) -> bool:
+    """Whether ``error``, or what caused it, says so: trying again later may work, and nothing is known until then."""
+    return any(_is_one(one) for one in _chain(error))

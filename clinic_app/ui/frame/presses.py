@@ -1,0 +1,32 @@
+"""What every page has for presses: where the browser finds their answers, and what became of one it lost."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from clinic_app.ui.kit.base import apart, when
+from clinic_app.ui.kit.feedback import note
+from clinic_app.ui.session.presses import PressState
+from clinic_app.ui.session.resuming import ResumeState
+
+
+def press_region() -> rx.Component:
+    """For ``press.js``: which connection this is, which press was answered, and the form by which it asks."""
+    names = ("intent", "what", "left")
+    return rx.el.form(
+        *[rx.el.input(type="hidden", name=name, default_value="") for name in names],
+        id="press",
+        hidden=True,
+        custom_attrs={"data-line": PressState.line, "data-answered": PressState.answered},
+        on_submit=ResumeState.resume,
+    )
+
+
+def told_note() -> rx.Component:
+    """What became of a press while the line was away; not there while there is nothing to say."""
+    words = (
+        rx.el.p(apart(PressState.told), class_name=when(PressState.told_more, "strong", "")),
+        when(PressState.told_more, rx.el.p(apart(PressState.told_more))),
+    )
+    bad = note("warn", *words, role="alert", tab_index=-1)
+    return when(PressState.told, when(PressState.bad, bad, note("info", *words, role="status")))

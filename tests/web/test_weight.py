@@ -1,0 +1,30 @@
+"""What a first visit to a plain page weighs: the page and every file it names, compressed as they are sent."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from clinic_app.core import routes
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+LIMIT = 40_000  # bytes; SPEC: pages before signing in with styles and font
+_NAMED = re.compile(r'(?:href|src)="(/[\w./-]+\.(?:css|js|ico|woff2))"')
+
+
+@pytest.mark.parametrize("path", [routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN])
+async def test_a_first_visit_weighs_at_most_40_kb(browser, record_property, path):
+    html = (await browser.get(path)).text
+    named = set(_NAMED.findall(html))
+    assert {"/look.css", "/plain.css", "/plain.js", "/fonts/atkinson-next-latin.woff2", "/favicon.ico"} <= named
+    sizes = {"page": len(html.encode())}  # sent as it is: what is typed may stand beside what is secret
+    for name in named:
+        content = (ASSETS / name.lstrip("/")).read_bytes()
+        sizes[name] = min(len(content), len(gzip.compress(content, 9)))
+    total = sum(sizes.values())
+    record_property("bytes", total)
+    print(f"{path}: {total / 1000:.1f} kB: {sizes}")
+    assert total <= LIMIT, sizes
