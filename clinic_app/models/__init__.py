@@ -8,6 +8,8 @@ from clinic_app.models.accounts import (
     FormerUsername,
     KnownDevice,
     LoginSession,
+    Passkey,
+    PasskeyChallenge,
     PendingSignIn,
     RecoveryCode,
     RefreshToken,
@@ -17,6 +19,7 @@ from clinic_app.models.accounts import (
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
 from clinic_app.models.intents import Intent
+from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 
 __all__ = [
@@ -31,7 +34,13 @@ __all__ = [
     "IdempotencyKey",
     "Intent",
     "KnownDevice",
+    "LinkPurpose",
     "LoginSession",
+    "MessageState",
+    "OneTimeLink",
+    "OutboxMessage",
+    "Passkey",
+    "PasskeyChallenge",
     "Patient",
     "PendingSignIn",
     "RecoveryCode",

@@ -6,7 +6,7 @@ import datetime as dt
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field
 
 from clinic_app.models.base import TableModel, UtcDateTime, table_of
@@ -48,6 +48,12 @@ class Account(TableModel, table=True):
     created_by_id: int | None = Field(default=None, foreign_key="accounts.id")
     turned_off_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
     turned_off_by_id: int | None = Field(default=None, foreign_key="accounts.id")
+    turned_off_reason: str | None = Field(default=None, max_length=200)
+    email_shown_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)  # used a link sent to the username
+    handed_over: str | None = Field(default=None, max_length=10)  # how the temporary password was; see services.portal
+    handed_over_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+    handed_over_by_id: int | None = None  # an account
+    passkey_handle: str | None = Field(default=None, max_length=88)  # what authenticators know the account by
     failed_tries: int = 0  # since the last sign-in
     last_failed_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
     told_tries: int = 0  # failed tries before the last sign-in, until the owner has been told
@@ -183,6 +189,33 @@ class SignInLimit(TableModel, table=True):
     blocked_until: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
+class Passkey(TableModel, table=True):
+    """A key that signs its account in (WebAuthn Level 3). Only its public half is here."""
+
+    __tablename__ = "passkeys"
+    __table_args__ = (Index("ix_passkeys_account_id", "account_id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    account_id: int = Field(foreign_key="accounts.id")
+    credential_id: str = Field(max_length=1400, unique=True)  # base64url; at most 1023 bytes
+    public_key: bytes = Field(sa_type=LargeBinary)  # COSE
+    sign_count: int = Field(default=0, sa_type=BigInteger)
+    name: str = Field(max_length=60)
+    created_at: dt.datetime = Field(sa_type=UtcDateTime)
+    used_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class PasskeyChallenge(TableModel, table=True):
+    """What a browser was asked to sign, until it has done so once or its time is over. Only a hash is kept."""
+
+    __tablename__ = "passkey_challenges"
+    __table_args__ = (Index("ix_passkey_challenges_expires_at", "expires_at"),)
+
+    challenge_hash: str = Field(max_length=64, primary_key=True)
+    account_id: int | None = Field(default=None, foreign_key="accounts.id")  # none: for signing in
+    expires_at: dt.datetime = Field(sa_type=UtcDateTime)
+
+
 class FlashNote(TableModel, table=True):
     """What the next page says once, such as a refused sign-in. Named by a cookie that lives a minute."""
 
@@ -203,4 +236,6 @@ DRAFTS = table_of(Draft)
 REFRESH_TOKENS = table_of(RefreshToken)
 KNOWN_DEVICES = table_of(KnownDevice)
 SIGN_IN_LIMITS = table_of(SignInLimit)
+PASSKEYS = table_of(Passkey)
+PASSKEY_CHALLENGES = table_of(PasskeyChallenge)
 FLASH_NOTES = table_of(FlashNote)
