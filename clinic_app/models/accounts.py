@@ -83,7 +83,7 @@ class LoginSession(TableModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     token_hash: str = Field(max_length=64, unique=True)
     account_id: int = Field(foreign_key="accounts.id")
-    kind: str = Field(default="page", max_length=10)  # page or api
+    kind: str = Field(default="page", max_length=10)  # page, passkey (a page's too) or api
     created_at: dt.datetime = Field(sa_type=UtcDateTime)
     last_seen_at: dt.datetime = Field(sa_type=UtcDateTime)
     expires_at: dt.datetime = Field(sa_type=UtcDateTime)  # absolute end

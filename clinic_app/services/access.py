@@ -25,10 +25,11 @@ class Permission(StrEnum):
     OWN_PASSWORD = "own:password"  # noqa: S105  a permission
     OWN_SESSION = "own:session"
     OWN_SECOND_FACTOR = "own:second-factor"
+    OWN_PASSKEYS = "own:passkeys"
 
 
 _OWN = frozenset({Permission.OWN_PASSWORD, Permission.OWN_SESSION})
-_CLINICIAN = _OWN | {Permission.PATIENT_SEE, Permission.OWN_SECOND_FACTOR}
+_CLINICIAN = _OWN | {Permission.PATIENT_SEE, Permission.OWN_SECOND_FACTOR, Permission.OWN_PASSKEYS}
 _RECEPTIONIST = _CLINICIAN | {
     Permission.PATIENT_REGISTER,
     Permission.PATIENT_EDIT,
@@ -45,7 +46,7 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.ADMIN: _ADMIN,
     Role.RECEPTIONIST: _RECEPTIONIST,
     Role.CLINICIAN: _CLINICIAN,
-    Role.PATIENT: _OWN | {Permission.OWN_RECORD},
+    Role.PATIENT: _OWN | {Permission.OWN_RECORD, Permission.OWN_PASSKEYS},
 }
 
 #: What a refusal says. Clients of the API compare the portal sentence word for word.

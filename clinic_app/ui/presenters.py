@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from clinic_app.core import clock, routes
+from clinic_app.core import clock, routes, user_agents
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
 from clinic_app.core.paging import Page
 from clinic_app.services.access import Actor, Permission
@@ -50,7 +50,7 @@ def who(actor: Actor) -> Who:
 
 def failed_tries(told: FailedTries) -> str:
     """``Somebody entered a wrong password for your account 4 times, last today at 07:12.``"""
-    when = _mid_sentence(told.last_at)
+    when = wording.mid_sentence(told.last_at)
     return f"Somebody entered a wrong password for your account {told.count:,} times{f', last {when}' if when else ''}."
 
 
@@ -59,37 +59,24 @@ def day_of(instant: dt.datetime) -> dt.date:
     return clock.local(instant).date()
 
 
-def _mid_sentence(instant: dt.datetime | None) -> str:
-    """``today at 07:12``, ``2 Jun 2026 at 11:28``."""
-    words = wording.moment_words(instant).replace(", ", " at ")
-    return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday")) else words
-
-
-_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-_SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
-
-
 def own_session(one: OwnSession) -> SessionRow:
     """One's own session, as one knows it again."""
-    browser = next((name for mark, name in _BROWSERS if mark in one.user_agent), "")
-    system = next((name for mark, name in _SYSTEMS if mark in one.user_agent), "")
-    page = f"{browser} on {system}" if browser and system else browser or system or "A browser"
+    page = user_agents.words(one.user_agent) or "A browser"
     place = f", from {one.address}" if one.address else ""
-    line = f"Signed in {_mid_sentence(one.opened_at)}, last active {_mid_sentence(one.last_seen_at)}{place}"
+    line = (
+        f"Signed in {wording.mid_sentence(one.opened_at)}, last active {wording.mid_sentence(one.last_seen_at)}{place}"
+    )
     return SessionRow(one.id, "A program, through the API" if one.kind == "api" else page, line, one.this_one)
 
 
 def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
     """A staff account in the list."""
     words = one.name.split()
-    last = f"Last signed in {_mid_sentence(one.last_sign_in_at)}" if one.last_sign_in_at else "Has not signed in yet"
+    last = (
+        f"Last signed in {wording.mid_sentence(one.last_sign_in_at)}"
+        if one.last_sign_in_at
+        else "Has not signed in yet"
+    )
     return StaffRow(
         id=one.id,
         username=one.username,

@@ -9,6 +9,7 @@ from clinic_app.web import (
     choosing_password,
     downloads,
     own_account,
+    passkeys,
     patient_card,
     session_routes,
     signing_in,
@@ -22,6 +23,7 @@ ROUTERS = (
     session_routes.router,
     own_account.router,
     two_factor.router,
+    passkeys.router,
     downloads.router,
     patient_card.router,
 )

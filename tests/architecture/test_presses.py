@@ -21,6 +21,7 @@ HARMLESS = {
     "all_activity": "reads",
     "note_staff_printed": "each print is one more",
     "overview": "reads",
+    "own_passkeys": "reads",
     "own_record": "reads",
     "offered_drafts": "reads",
     "own_two_factor": "reads",

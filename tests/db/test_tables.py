@@ -22,6 +22,7 @@ STAY = {
     "accounts": "one for each member of staff and each portal account, never more than one a patient",
     "former_usernames": "patients are found by them; one for each change of a username, at a limited rate",
     "recovery_codes": "ten an account at most: new ones replace the old",
+    "passkeys": "ten an account at most, until somebody removes them",
     "audit_events": "append-only: the trail is kept",
     "audit_head": "one row",
     "refusal_counts": "when its minute is over a row becomes an event: see test_refusal_counts.py",
@@ -63,6 +64,8 @@ def _rows(account_id: int, at: dt.datetime, mark: str) -> dict[str, dict[str, An
         "idempotency_keys": {"key": mark, "request": "x", "started_at": at, "expires_at": at + dt.timedelta(hours=24)},
         "pending_sign_ins": {"token_hash": mark, "account_id": account_id, "replaces": "", "tries": 0,
                              "password_changed_at": at, "expires_at": at + dt.timedelta(minutes=5)},
+        "passkey_challenges": {"challenge_hash": mark, "account_id": account_id,
+                               "expires_at": at + dt.timedelta(minutes=5)},
         "login_sessions": {**session, "expires_at": at + dt.timedelta(hours=12), "address": "", "user_agent": "",
                            "path": ""},
     }  # fmt: skip

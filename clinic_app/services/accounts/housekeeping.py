@@ -18,6 +18,7 @@ from clinic_app.models.accounts import (
     FLASH_NOTES,
     KNOWN_DEVICES,
     LOGIN_SESSIONS,
+    PASSKEY_CHALLENGES,
     PENDING_SIGN_INS,
     REFRESH_TOKENS,
     SIGN_IN_LIMITS,
@@ -51,6 +52,7 @@ PAST: dict[Table, Callable[[dt.datetime], ColumnElement[bool]]] = {
     INTENTS: lambda now: INTENTS.c.done_at <= now - intents.LIFE,
     IDEMPOTENCY_KEYS: lambda now: IDEMPOTENCY_KEYS.c.expires_at <= now,
     PENDING_SIGN_INS: lambda now: PENDING_SIGN_INS.c.expires_at <= now,
+    PASSKEY_CHALLENGES: lambda now: PASSKEY_CHALLENGES.c.expires_at <= now,
     REFRESH_TOKENS: _tokens,
     LOGIN_SESSIONS: _sessions,
 }

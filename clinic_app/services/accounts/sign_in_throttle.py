@@ -74,14 +74,24 @@ class Verdict:
     newly_stopped: bool = False
 
 
-def of_stranger(username: str, address: str, account_id: int | None) -> Budget:
-    """The budget of a try from anywhere, which strangers share."""
+def _of_place(address: str) -> tuple[dict[str, int], str]:
+    """Key → limit of where a try comes from, and how that place is called in other keys."""
     near, *wider = addresses.networks(address)
     place = crypto.keyed_digest(near, "limit")
     limits = {f"address:{place}": PER_ADDRESS}
-    limits |= {f"network:{crypto.keyed_digest(each, 'limit')}": PER_NETWORK for each in wider}
+    return limits | {f"network:{crypto.keyed_digest(each, 'limit')}": PER_NETWORK for each in wider}, place
+
+
+def of_stranger(username: str, address: str, account_id: int | None) -> Budget:
+    """The budget of a try from anywhere, which strangers share."""
+    limits, place = _of_place(address)
     limits |= {f"{_pairs(username)}{place}": PER_ACCOUNT_AND_ADDRESS, account_key(username): PER_ACCOUNT}
     return Budget({**limits, EVERYBODY: ALTOGETHER}, account_key(username), account_id, undecided=True, stranger=True)
+
+
+def of_nobody(address: str) -> Budget:
+    """The budget of a try that names no account, such as one with a passkey: what all strangers share, and no more."""
+    return Budget({**_of_place(address)[0], EVERYBODY: ALTOGETHER}, "", undecided=True, stranger=True)
 
 
 def of_device(device: str, account_id: int) -> Budget:

@@ -136,6 +136,12 @@ def earlier_words(instant: dt.datetime) -> str:
     return moment_words(instant).removeprefix("Today, ").replace("Yesterday", "yesterday")
 
 
+def mid_sentence(instant: dt.datetime | None) -> str:
+    """``today at 07:12``, ``2 Jun 2026 at 11:28``."""
+    words = moment_words(instant).replace(", ", " at ")
+    return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday")) else words
+
+
 NO_NAME = "(no name yet)"
 _LONGEST_NAME = 80
 
