@@ -10,6 +10,7 @@ from typing import Any
 from clinic_app.core import clock, routes
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
 from clinic_app.core.paging import Page
+from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
 from clinic_app.services.audit import reading
@@ -65,22 +66,9 @@ def _mid_sentence(instant: dt.datetime | None) -> str:
     return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday")) else words
 
 
-_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-_SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
-
-
 def own_session(one: OwnSession) -> SessionRow:
     """One's own session, as one knows it again."""
-    browser = next((name for mark, name in _BROWSERS if mark in one.user_agent), "")
-    system = next((name for mark, name in _SYSTEMS if mark in one.user_agent), "")
-    page = f"{browser} on {system}" if browser and system else browser or system or "A browser"
+    page = device_words(one.user_agent)
     place = f", from {one.address}" if one.address else ""
     line = f"Signed in {_mid_sentence(one.opened_at)}, last active {_mid_sentence(one.last_seen_at)}{place}"
     return SessionRow(one.id, "A program, through the API" if one.kind == "api" else page, line, one.this_one)
