@@ -18,6 +18,11 @@ PATIENT_CARD = "/patients/{patient_id}/card"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
+#: A one-time link: its code is in the fragment. The short one leads there, so that a text message stays one.
+ACTIVATE = "/patient-portal/activate"
+SHORT_ACTIVATE = "/a"
+FORGOT = "/patient-portal/forgot"
+CONFIRM_EMAIL = "/patient-portal/contact/confirm"
 AUDIT_TRAIL = "/admin/audit"
 STAFF_ACCOUNTS = "/admin/staff"
 ACCOUNT = "/account"

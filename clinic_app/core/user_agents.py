@@ -1,4 +1,4 @@
-"""What a browser calls itself, in words that people know their devices by."""
+"""What a browser is called, as people know it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _SYSTEMS = (
 )
 
 
-def words(user_agent: str) -> str:
-    """``Chrome on Android``, as much as is known; empty where nothing is."""
+def device_words(user_agent: str) -> str:
+    """``Chrome on Android``; ``A browser`` where it says nothing known. Holds nothing of the text itself."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
-    return f"{browser} on {system}" if browser and system else browser or system
+    return f"{browser} on {system}" if browser and system else browser or system or "A browser"

@@ -7,9 +7,10 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from clinic_app.core import clock, routes, user_agents
+from clinic_app.core import clock, routes
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
 from clinic_app.core.paging import Page
+from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
 from clinic_app.services.audit import reading
@@ -61,7 +62,7 @@ def day_of(instant: dt.datetime) -> dt.date:
 
 def own_session(one: OwnSession) -> SessionRow:
     """One's own session, as one knows it again."""
-    page = user_agents.words(one.user_agent) or "A browser"
+    page = device_words(one.user_agent)
     place = f", from {one.address}" if one.address else ""
     line = (
         f"Signed in {wording.mid_sentence(one.opened_at)}, last active {wording.mid_sentence(one.last_seen_at)}{place}"

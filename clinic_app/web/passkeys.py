@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from clinic_app.core import addresses, clock, cookies, crypto, routes, user_agents
+from clinic_app.core import addresses, clock, cookies, crypto, routes
 from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
 from clinic_app.core.settings import get_settings
+from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import flash, passkeys, places
 from clinic_app.services.accounts.errors import PasskeyNotFound, WrongPassword
@@ -164,7 +165,7 @@ async def _show_add(side: Side, request: Request, actor: Actor) -> Response:
         return elsewhere
     if not side.patient and not _is_fresh(actor):
         return see_other(routes.confirm(side.add))
-    return _add_page(side, actor, name=user_agents.words(request.headers.get("user-agent", "")))
+    return _add_page(side, actor, name=device_words(request.headers.get("user-agent", "")))
 
 
 @router.get(routes.PORTAL_PASSKEY_ADD)

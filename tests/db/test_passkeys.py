@@ -502,6 +502,18 @@ def test_a_new_password_of_ones_own_leaves_them(grace, phone):
     enter(phone)
 
 
+@pytest.mark.asvs("6.3.7")
+def test_a_patient_is_told_of_one_that_is_added_or_removed(amina, grace, change_setting):
+    change_setting("CLINIC_SMTP_HOST", "mail.clinic.example")
+    for owner in (amina, grace):  # staff have no address here
+        add(owner, Authenticator())
+        (mine,) = passkeys.own_passkeys(owner)
+        passkeys.remove_passkey(owner, mine.id)
+    told = [tuple(row) for row in tools.raw("SELECT kind, account_id, address FROM outbox_messages ORDER BY id")]
+    hers = (amina.account_id, "amina@example.org")
+    assert told == [("PASSKEY_ADDED", *hers), ("PASSKEY_REMOVED", *hers)]
+
+
 # --- limits -------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from webauthn.helpers import bytes_to_base64url, generate_user_handle
 
 from clinic_app.core import clock, db, text_rules
 from clinic_app.core.errors import InvalidInput
-from clinic_app.models.accounts import ACCOUNTS, PASSKEYS, Account, Passkey
+from clinic_app.models.accounts import ACCOUNTS, PASSKEYS, Account, Passkey, Role
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import passkey_ceremonies, reauthentication, sessions
 from clinic_app.services.accounts.errors import PasskeyNotAdded, PasskeyNotFound, TooManyPasskeys
@@ -18,6 +18,9 @@ from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
+from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications.kinds import Kind
+from clinic_app.services.notifications.views import Recipient
 
 AT_MOST = 10
 LONGEST_NAME = 60
@@ -53,6 +56,12 @@ def _own(session: Session, actor: Actor) -> Account:
 def _note(session: Session, actor: Actor, action: Action, *, changes_lists: bool = False) -> None:
     session.flush()
     record(session, actor, action, resource_type="account", resource_id=actor.account_id, changes_lists=changes_lists)
+
+
+def _tell(session: Session, account: Account, kind: Kind) -> None:
+    """Tell a patient that there is another way in, or one less: it may not have been them."""
+    if account.role == Role.PATIENT:
+        outbox.tell(session, Recipient(account.id or 0, account.username, account.phone), kind)
 
 
 def _named(name: str) -> str:
@@ -117,6 +126,7 @@ def finish_adding_passkey(actor: Actor, name: str, answer: str) -> None:
                         created_at=clock.now(),
                     )
                 )
+                _tell(session, account, Kind.PASSKEY_ADDED)
                 _note(session, actor, Action.PASSKEY_ADDED)
     except IntegrityError as error:
         if db.violated(error) == "uq_passkeys_credential_id":
@@ -136,7 +146,7 @@ def remove_passkey(actor: Actor, passkey_id: int, password: str = "") -> str:
     """
     _demand(actor, password)
     with transaction(actor) as session:
-        _own(session, actor)
+        account = _own(session, actor)
         name = session.execute(
             delete(PASSKEYS)
             .where(PASSKEYS.c.id == passkey_id, PASSKEYS.c.account_id == actor.account_id)
@@ -147,5 +157,6 @@ def remove_passkey(actor: Actor, passkey_id: int, password: str = "") -> str:
         if password:
             reauthentication.forgive(session, actor)
         sessions.end_sessions(session, actor.account_id or 0, "passkey removed", keep=actor.session_id)
+        _tell(session, account, Kind.PASSKEY_REMOVED)
         _note(session, actor, Action.PASSKEY_REMOVED, changes_lists=True)
     return name
