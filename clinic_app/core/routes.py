@@ -18,6 +18,14 @@ PATIENT_CARD = "/patients/{patient_id}/card"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
+#: Plain pages of ours beside *My record*, which is Reflex's.
+PORTAL_CONTACT = "/patient-portal/contact"
+PORTAL_VIEWS = "/patient-portal/views"
+PORTAL_OLDER_VIEWS = "/patient-portal/views/{before}"
+PORTAL_OWN_PASSWORD = "/patient-portal/password"  # noqa: S105  an address
+PORTAL_SESSIONS = "/patient-portal/sessions"
+PORTAL_SESSION_END = "/patient-portal/sessions/end"
+PORTAL_DOWNLOAD = "/patient-portal/download"
 AUDIT_TRAIL = "/admin/audit"
 STAFF_ACCOUNTS = "/admin/staff"
 ACCOUNT = "/account"
@@ -42,6 +50,7 @@ TWO_FACTOR_CODES = "/auth/two-factor/codes"
 
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
 _STAFF_PAGES = frozenset({RECEPTION, PATIENTS, REGISTRATION, "/patients/pending", ACCOUNT, STAFF_ACCOUNTS, AUDIT_TRAIL})
+_PORTAL_PAGES = frozenset({PORTAL, PORTAL_CONTACT, PORTAL_VIEWS, PORTAL_OWN_PASSWORD, PORTAL_SESSIONS, PORTAL_DOWNLOAD})
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
 
@@ -61,6 +70,11 @@ def patient_card(patient_id: str) -> str:
     return f"/patients/{patient_id}/card"
 
 
+def older_views(before: int) -> str:
+    """Who viewed a patient's own record before the event of this number."""
+    return PORTAL_OLDER_VIEWS.format(before=before)
+
+
 def patient_of(path: str) -> str:
     """The patient ID of whoever's page ``path`` is; empty where it is no patient's."""
     return path.rpartition("/")[2] if _PROFILE.fullmatch(path) else ""
@@ -73,7 +87,7 @@ def staff_page(path: str) -> str:
 
 def portal_page(path: str) -> str:
     """``path`` if it is a page of the portal that one may be sent back to, else an empty string."""
-    return path if path == PORTAL else ""
+    return path if path in _PORTAL_PAGES else ""
 
 
 def after_confirming(path: str) -> str:

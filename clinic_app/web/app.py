@@ -9,6 +9,9 @@ from clinic_app.web import (
     choosing_password,
     downloads,
     own_account,
+    own_contact,
+    own_record,
+    own_sign_in,
     patient_card,
     session_routes,
     signing_in,
@@ -24,6 +27,9 @@ ROUTERS = (
     two_factor.router,
     downloads.router,
     patient_card.router,
+    own_record.router,
+    own_contact.router,
+    own_sign_in.router,
 )
 
 

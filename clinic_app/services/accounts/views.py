@@ -42,6 +42,17 @@ class Strength:
     good_enough: bool
 
 
+_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class OwnSession:
     """One of a person's open sessions. ``kind`` is ``page`` or ``api``."""
@@ -53,6 +64,15 @@ class OwnSession:
     address: str
     user_agent: str
     this_one: bool
+
+    @property
+    def device(self) -> str:
+        """What it was opened with, as its owner knows it again: ``Firefox on Windows``."""
+        if self.kind == "api":
+            return "A program, through the API"
+        browser = next((name for mark, name in _BROWSERS if mark in self.user_agent), "")
+        system = next((name for mark, name in _SYSTEMS if mark in self.user_agent), "")
+        return f"{browser} on {system}" if browser and system else browser or system or "A browser"
 
 
 @dataclass(frozen=True, slots=True)
