@@ -13,6 +13,7 @@ from clinic_app.core import bootstrap, context, log_ration, logs, periodic
 from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
+from clinic_app.services.notifications import delivery
 from clinic_app.services.patients import typed_searches
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
@@ -104,6 +105,13 @@ async def record_refusals():
 
 
 @contextlib.asynccontextmanager
+async def send_messages():
+    """What the outbox holds is sent."""
+    async with delivery.sending():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def watch_tabs():
     """What runs for a tab, and what is kept of it, ends with it."""
     async with tabs.watching(app):
@@ -135,6 +143,7 @@ app.register_lifespan_task(watch_connections)
 app.register_lifespan_task(watch_log)
 app.register_lifespan_task(record_searches)
 app.register_lifespan_task(record_refusals)
+app.register_lifespan_task(send_messages)
 app.register_lifespan_task(watch_tabs)
 
 SCREENS = (

@@ -20,12 +20,18 @@ PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
 #: Plain pages of ours beside *My record*, which is Reflex's.
 PORTAL_CONTACT = "/patient-portal/contact"
+PORTAL_EMAIL = "/patient-portal/contact/email"
 PORTAL_VIEWS = "/patient-portal/views"
 PORTAL_OLDER_VIEWS = "/patient-portal/views/{before}"
 PORTAL_OWN_PASSWORD = "/patient-portal/password"  # noqa: S105  an address
 PORTAL_SESSIONS = "/patient-portal/sessions"
 PORTAL_SESSION_END = "/patient-portal/sessions/end"
 PORTAL_DOWNLOAD = "/patient-portal/download"
+#: A one-time link: its code is in the fragment. The short one leads there, so that a text message stays one.
+ACTIVATE = "/patient-portal/activate"
+SHORT_ACTIVATE = "/a"
+FORGOT = "/patient-portal/forgot"
+CONFIRM_EMAIL = "/patient-portal/contact/confirm"
 AUDIT_TRAIL = "/admin/audit"
 STAFF_ACCOUNTS = "/admin/staff"
 ACCOUNT = "/account"

@@ -16,6 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 #: A language, perhaps with a script and a region, in the usual case: en, en-GB, zh-Hant, es-419.
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
 
+#: One address and nothing else: what goes into a header of every email.
+_MAILBOX = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
 
 class SettingsError(Exception):
     """A setting is wrong. The text is one sentence that names it."""
@@ -35,6 +38,7 @@ class Settings(BaseSettings):
     )
     name: str = Field("Lakeside Medical Centre", min_length=1, max_length=80, description="The clinic's name.")
     telephone: str = Field("020 712 3456", max_length=40, description="The number patients call for help.")
+    address: str = Field("", max_length=120, description="The clinic's address, in messages to patients.")
     opening_hours: str = Field("Monday to Saturday, 07:00 to 18:00", max_length=80, description="Shown to patients.")
     region: str = Field("KE", description="Region for phone numbers: two letters (ISO 3166-1).")
     languages: str = Field("en,sw,fr", description="Languages a patient may prefer (BCP 47), in the order offered.")
@@ -85,6 +89,24 @@ class Settings(BaseSettings):
         None,
         description="Where the end of the audit trail is noted. Empty: `audit-anchors.jsonl` in the data directory. "
         "Another disk or machine is better.",
+    )
+
+    smtp_host: str = Field("", max_length=253, description="The mail server. Empty: no emails are sent.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port: usually 587 with `starttls`, 465 with `tls`.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection to it is encrypted; `none` in production on this machine only."
+    )
+    smtp_username: str = Field("", max_length=254, description="Empty: it asks for no sign-in.")
+    smtp_password: SecretStr | None = Field(None, description="For the mail server.")
+    mail_from: str = Field(
+        "",
+        max_length=254,
+        description="The address emails come from. Empty: `no-reply@` and the host of the public URL.",
+    )
+    sms_url: SecretStr = Field(
+        SecretStr(""),
+        description="The SMS gateway as an address of the Apprise library, with `{phone}` (E.164) or `{digits}` where "
+        "the number belongs, such as `twilio://SID:TOKEN@FROM/{phone}`. Empty: no text messages are sent.",
     )
 
     bcrypt_cost: int = Field(12, ge=4, le=16, description="Work factor of password hashes; below 10 in tests only.")
@@ -161,13 +183,33 @@ class Settings(BaseSettings):
             raise ValueError("must be scheme and host only, such as https://desk.example.org")
         return value
 
+    @field_validator("sms_url")
+    @classmethod
+    def _names_the_number(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        if url and ("://" not in url or ("{phone}" not in url and "{digits}" not in url)):
+            raise ValueError(
+                "must be an address with {phone} or {digits} in it, such as twilio://SID:TOKEN@FROM/{phone}"
+            )
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        if value and not _MAILBOX.fullmatch(value):
+            raise ValueError("must be an email address alone, such as no-reply@example.org")
+        return value
+
     @model_validator(mode="after")
     def _safe_in_production(self) -> Settings:
         if self.workers > 1 and not (self.redis_url and self.database_url.startswith("postgresql")):
             raise ValueError(
                 "CLINIC_WORKERS: more than one worker needs CLINIC_REDIS_URL and a PostgreSQL CLINIC_DATABASE_URL"
             )
+        on_this_machine = self.smtp_host in {"localhost", "127.0.0.1", "::1"}
         if self.mode == "production":
+            if self.smtp_host and self.smtp_security == "none" and not on_this_machine:
+                raise ValueError("CLINIC_SMTP_SECURITY: must be starttls or tls in production, or links could be read")
             if self.bcrypt_cost < 10:
                 raise ValueError("CLINIC_BCRYPT_COST: at least 10 in production")
             if not self.public_url:
@@ -200,6 +242,11 @@ class Settings(BaseSettings):
     def anchors(self) -> Path:
         """The file of the audit trail's anchors."""
         return self.audit_anchor_file or self.data_dir / "audit-anchors.jsonl"
+
+    @property
+    def mail_sender(self) -> str:
+        """The address emails come from."""
+        return self.mail_from or f"no-reply@{urlsplit(self.origin).hostname}"
 
     @property
     def zone(self) -> ZoneInfo:

@@ -21,6 +21,7 @@ STAY = {
     "patients": "the register: a row for each person, by people who may register, at a limited rate",
     "accounts": "one for each member of staff and each portal account, never more than one a patient",
     "former_usernames": "patients are found by them; one for each change of a username, at a limited rate",
+    "passkeys": "ten an account at most",
     "recovery_codes": "ten an account at most: new ones replace the old",
     "audit_events": "append-only: the trail is kept",
     "audit_head": "one row",
@@ -63,6 +64,12 @@ def _rows(account_id: int, at: dt.datetime, mark: str) -> dict[str, dict[str, An
         "idempotency_keys": {"key": mark, "request": "x", "started_at": at, "expires_at": at + dt.timedelta(hours=24)},
         "pending_sign_ins": {"token_hash": mark, "account_id": account_id, "replaces": "", "tries": 0,
                              "password_changed_at": at, "expires_at": at + dt.timedelta(minutes=5)},
+        "outbox_messages": {"kind": "INVITATION", "channel": "email", "account_id": account_id, "address": "a@b.c",
+                            "facts": {}, "message_id": mark, "state": "SENT", "created_at": at, "expires_at": at,
+                            "due_at": at, "tries": 1, "ended_at": at},
+        "one_time_links": {"account_id": account_id, "purpose": "ACTIVATE", "seed": mark, "created_at": at,
+                           "expires_at": at + dt.timedelta(hours=168)},
+        "passkey_challenges": {"challenge_hash": mark, "expires_at": at + dt.timedelta(minutes=5)},
         "login_sessions": {**session, "expires_at": at + dt.timedelta(hours=12), "address": "", "user_agent": "",
                            "path": ""},
     }  # fmt: skip
@@ -118,4 +125,5 @@ def test_the_longest_lives_are_these():
         sign_in_throttle.KEEP_FAILURES,
         housekeeping.KEEP_SESSIONS,
     )
+    assert dt.timedelta(days=90) == housekeeping.KEEP_MESSAGES
     assert (dt.timedelta(minutes=30), dt.timedelta(days=180)) == (sign_in_throttle.KEEP_STRANGERS, known_devices.LIFE)

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from sqlalchemy import ColumnElement, Table, delete, or_, select
+from sqlalchemy import ColumnElement, Table, and_, delete, or_, select
 
 from clinic_app.core import clock, db, periodic
 from clinic_app.models.accounts import (
@@ -18,18 +18,22 @@ from clinic_app.models.accounts import (
     FLASH_NOTES,
     KNOWN_DEVICES,
     LOGIN_SESSIONS,
+    PASSKEY_CHALLENGES,
     PENDING_SIGN_INS,
     REFRESH_TOKENS,
     SIGN_IN_LIMITS,
 )
 from clinic_app.models.api import IDEMPOTENCY_KEYS
 from clinic_app.models.intents import INTENTS
+from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES
 from clinic_app.services import intents
 from clinic_app.services.accounts import drafts, known_devices, sign_in_throttle
 
 EVERY = 600.0  # seconds
 #: A session's row after its end: by then nobody asks why it ended. What was done in it is in the audit trail.
 KEEP_SESSIONS = dt.timedelta(days=30)
+#: A message after its end, and a link after its own: how access was given is asked about for so long.
+KEEP_MESSAGES = dt.timedelta(days=90)
 
 
 def _sessions(now: dt.datetime) -> ColumnElement[bool]:
@@ -42,7 +46,17 @@ def _tokens(now: dt.datetime) -> ColumnElement[bool]:
     return or_(REFRESH_TOKENS.c.expires_at <= now, REFRESH_TOKENS.c.session_id.in_(of_those))
 
 
-#: Table → which of its rows are past their time. In this order: tokens before the sessions they belong to.
+def _messages(now: dt.datetime) -> ColumnElement[bool]:
+    return OUTBOX_MESSAGES.c.ended_at <= now - KEEP_MESSAGES
+
+
+def _links(now: dt.datetime) -> ColumnElement[bool]:
+    used = select(OUTBOX_MESSAGES.c.link_id).where(OUTBOX_MESSAGES.c.link_id == ONE_TIME_LINKS.c.id)
+    return and_(ONE_TIME_LINKS.c.expires_at <= now - KEEP_MESSAGES, ~used.exists())
+
+
+#: Table → which of its rows are past their time. In this order: tokens before the sessions they belong to,
+#: messages before the links in them.
 PAST: dict[Table, Callable[[dt.datetime], ColumnElement[bool]]] = {
     SIGN_IN_LIMITS: sign_in_throttle.past,
     KNOWN_DEVICES: known_devices.past,
@@ -51,6 +65,9 @@ PAST: dict[Table, Callable[[dt.datetime], ColumnElement[bool]]] = {
     INTENTS: lambda now: INTENTS.c.done_at <= now - intents.LIFE,
     IDEMPOTENCY_KEYS: lambda now: IDEMPOTENCY_KEYS.c.expires_at <= now,
     PENDING_SIGN_INS: lambda now: PENDING_SIGN_INS.c.expires_at <= now,
+    PASSKEY_CHALLENGES: lambda now: PASSKEY_CHALLENGES.c.expires_at <= now,
+    OUTBOX_MESSAGES: _messages,
+    ONE_TIME_LINKS: _links,
     REFRESH_TOKENS: _tokens,
     LOGIN_SESSIONS: _sessions,
 }

@@ -11,12 +11,14 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 from sqlalchemy import select
+from sqlmodel import Session
 
-from clinic_app.core import clock, crypto, db
+from clinic_app.core import clock, context, crypto, db
 from clinic_app.core.errors import AuthenticationRequired, InvalidInput
 from clinic_app.core.settings import get_settings
 from clinic_app.core.text_rules import normalised, trimmed
-from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, Account, LoginSession
+from clinic_app.core.user_agents import device_words
+from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, Account, LoginSession, Role
 from clinic_app.models.patients import BirthPrecision, Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import blocklist, guessability, reauthentication, sessions
@@ -25,6 +27,9 @@ from clinic_app.services.accounts.views import SignedIn, Strength
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
+from clinic_app.services.notifications import links, outbox
+from clinic_app.services.notifications.kinds import Kind
+from clinic_app.services.notifications.views import Recipient
 
 SHORTEST, LONGEST = 15, 128  # code points
 _WORDS = ("Very weak", "Weak", "Could be stronger", "Strong", "Very strong")
@@ -138,6 +143,15 @@ def _check_new(actor: Actor, new: str, again: str) -> None:
         raise InvalidInput({"confirm_password": "The two passwords are not the same."})
 
 
+def after_change(session: Session, account: Account) -> None:
+    """Building block: links that would set another password open nothing any more, and a patient is told."""
+    if account.role == Role.PATIENT:
+        links.end_links(session, account.id or 0)
+        device = device_words(context.current().user_agent)
+        to = Recipient(account.id or 0, account.username, account.phone)
+        outbox.tell(session, to, Kind.PASSWORD_CHANGED, {"device": device})
+
+
 def _replace(
     new: str,
     session_token_hash: str,
@@ -172,6 +186,7 @@ def _replace(
         if forgiven is not None:
             reauthentication.forgive(session, forgiven)
         sessions.end_sessions(session, account.id or 0, sessions.PASSWORD_CHANGED)
+        after_change(session, account)
         token, row = sessions.open_session(session, account)
         own = sessions.actor_of(account, row.id, row.proved_at)
         record(

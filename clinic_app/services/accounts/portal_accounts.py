@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from sqlalchemy import Select, delete, select, update
 from sqlmodel import Session
@@ -12,6 +13,7 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS, FORMER_USERNAMES, Account, FormerUsername, Role
 from clinic_app.services.accounts import known_devices, sessions, sign_in_throttle
 from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.notifications.views import Recipient
 
 
 def prepare_credentials(username: str) -> tuple[Credentials, str]:
@@ -52,6 +54,11 @@ def add_portal_account(
     return account
 
 
+def recipient(account: Account, patient: Any) -> Recipient:
+    """Building block: whom a message to the owner of a portal account goes to, and what the patient allows."""
+    return Recipient(account.id or 0, account.username, account.phone, patient.email_allowed, patient.sms_allowed)
+
+
 def put_temporary_password(
     session: Session, account: Account, credentials: Credentials, password_hash: str, reason: str
 ) -> None:
@@ -64,6 +71,7 @@ def put_temporary_password(
     account.password_expires_at = credentials.expires_at
     account.temporary_failures = 0
     account.password_changed_at = account.updated_at = clock.now()
+    account.handed_over, account.handed_over_at, account.handed_over_by_id = None, None, None
     sessions.end_sessions(session, account.id or 0, reason)
     sign_in_throttle.unlock(session, account.username, account.id)
 
@@ -76,7 +84,7 @@ def change_username(session: Session, account: Account, username: str) -> None:
     an account gets back is no former one of its any more. Flushes: raises ``IntegrityError`` where it is taken.
     """
     former, now = account.username, clock.now()
-    account.username, account.updated_at = username, now
+    account.username, account.updated_at, account.email_shown_at = username, now, None
     session.flush()
     sign_in_throttle.unlock(session, former, account.id)
     known_devices.forget(session, account.id or 0)

@@ -30,6 +30,9 @@ from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.authorization import note_failure
 from clinic_app.services.audit.recording import record
+from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications.kinds import Kind
+from clinic_app.services.notifications.views import Recipient
 
 #: A temporary password is dead after so many wrong tries (ASVS 5.0 6.4.1 asks for short-lived first secrets).
 TEMPORARY_TRIES = 10
@@ -85,8 +88,18 @@ def _note_verdict(
         _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, **more)
     if verdict.newly_stopped:
         _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, until="unlocked", **more)
+    if (verdict.newly_blocked or verdict.newly_stopped) and account is not None:
+        _warn_owner(session, account)
     if verdict.stopped and account is not None and device:
         known_devices.forget(session, account.id or 0, device)
+
+
+def _warn_owner(session: Session, account: Account) -> None:
+    """Tell a patient that somebody is guessing; not again within a day, since strangers can cause it."""
+    if account.role != Role.PATIENT or not account.is_active:
+        return
+    if not outbox.told_lately(session, account.id or 0, Kind.WRONG_PASSWORDS):
+        outbox.tell(session, Recipient(account.id or 0, account.username, account.phone), Kind.WRONG_PASSWORDS)
 
 
 def _count(door: str, name: str, device: str, waited: float) -> tuple[Account | None, Verdict, Budget]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
+from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor
 
 PORTAL_LOGIN_URL = "/patient-portal/login"
@@ -42,17 +43,6 @@ class Strength:
     good_enough: bool
 
 
-_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-_SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
-
-
 @dataclass(frozen=True, slots=True)
 class OwnSession:
     """One of a person's open sessions. ``kind`` is ``page`` or ``api``."""
@@ -70,9 +60,7 @@ class OwnSession:
         """What it was opened with, as its owner knows it again: ``Firefox on Windows``."""
         if self.kind == "api":
             return "A program, through the API"
-        browser = next((name for mark, name in _BROWSERS if mark in self.user_agent), "")
-        system = next((name for mark, name in _SYSTEMS if mark in self.user_agent), "")
-        return f"{browser} on {system}" if browser and system else browser or system or "A browser"
+        return device_words(self.user_agent)
 
 
 @dataclass(frozen=True, slots=True)

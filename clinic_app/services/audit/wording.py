@@ -25,6 +25,8 @@ _BETTER = {
     "PORTAL_TURNED_ON": "Portal access turned on",
     "PORTAL_CHANGE_FAILED": "Portal access not changed",
     "PORTAL_UNLOCKED": "Portal account unlocked",
+    "PORTAL_INVITED": "Invitation sent again",
+    "PORTAL_HANDED_OVER": "Credentials handed over",
     "CREDENTIALS_PRINTED": "Credential slip printed",
     "OWN_RECORD_VIEWED": "Own record opened",
     "SIGN_IN_FAILED": "Sign-in failed",

@@ -15,13 +15,15 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.patients import COUNTERS, PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
+from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials, recipient
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
+from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import national_ids, portal_standing, repository
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
@@ -110,8 +112,9 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
         patient = _patient(session, actor, form)
         patient.id = _ADD.one_or_none(session, **vars(patient)).id
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
+        deliveries: tuple[Delivery, ...] = ()
         if made:
-            add_portal_account(
+            account = add_portal_account(
                 session,
                 patient_id=patient.id or 0,
                 full_name=full_name(patient.first_name, patient.last_name),
@@ -120,6 +123,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
                 password_hash=made[1],
                 created_by_id=actor.account_id,
             )
+            deliveries = outbox.invite(session, recipient(account, patient), made[0].expires_at, first=True)
             details["portal_username"] = made[0].username
         record(
             session,
@@ -137,7 +141,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
         due = portal_standing.due(status, credentials.expires_at, None, clock.now())
         access = PortalStanding(status, credentials.username, credentials.expires_at, due=due)
     view = repository.as_profile(patient, access, registered_by=actor.name, portal=status)
-    return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials)
+    return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials, deliveries)
 
 
 def register_patient(actor: Actor, form: PatientRegistration) -> Registered:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.reading import RecordedEvent
+from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.wording import full_name
 
@@ -144,11 +145,15 @@ class PatientCard:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A registration that was saved: the words to say, the patient, and credentials where they were asked for."""
+    """A registration that was saved: the words to say, the patient, and credentials where they were asked for.
+
+    ``deliveries`` are the messages written with it, those kept back among them; empty where nothing can be sent.
+    """
 
     message: str
     patient: PatientProfile
     credentials: Credentials | None
+    deliveries: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

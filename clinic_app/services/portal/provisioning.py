@@ -23,12 +23,17 @@ from clinic_app.services.accounts.portal_accounts import (
     change_username,
     prepare_credentials,
     put_temporary_password,
+    recipient,
 )
 from clinic_app.services.accounts.signing_in import normal_username
+from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, note_failure, recorded_failure
 from clinic_app.services.audit.recording import record
+from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications.kinds import Kind
+from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.wording import full_name
@@ -80,7 +85,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest, attempt: A
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         _refuse_if_taken(session, patient, username)
-        add_portal_account(
+        account = add_portal_account(
             session,
             patient_id=patient.id or 0,
             full_name=full_name(patient.first_name, patient.last_name),
@@ -92,6 +97,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest, attempt: A
         patient.portal_enabled = True
         repository.keys_for_finding(patient, [username])
         session.flush()
+        deliveries = outbox.invite(session, recipient(account, patient), credentials.expires_at, first=True)
         record(
             session,
             actor,
@@ -102,7 +108,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest, attempt: A
             changes_lists=True,
             issues=True,
         )
-    return PortalCreated(CREATED, credentials, shown(patient))
+    return PortalCreated(CREATED, credentials, shown(patient), deliveries)
 
 
 def _clash(key: int | str, username: str) -> ClinicError | None:
@@ -202,9 +208,19 @@ def _reset(actor: Actor, key: int | str, drawn: str | None, attempt: Attempt) ->
         patient, account = _to_reset(session, key, drawn, Seen.CHANGED, attempt)
         if account.username != credentials.username:
             raise PortalAccessChanged
-        put_temporary_password(session, account, credentials, hashed, "password reset")
+        deliveries = _replace_password(session, patient, account, credentials, hashed)
         _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account, issues=True)
-    return PortalCreated(RESET, credentials, shown(patient))
+    return PortalCreated(RESET, credentials, shown(patient), deliveries)
+
+
+def _replace_password(
+    session: Session, patient: Patient, account: Account, credentials: Credentials, hashed: str
+) -> tuple[Delivery, ...]:
+    """The account opens with ``credentials`` alone, and its owner is told, with a link where messages are allowed."""
+    put_temporary_password(session, account, credentials, hashed, "password reset")
+    session.flush()
+    to = recipient(account, patient)
+    return outbox.invite(session, to, credentials.expires_at, kind=Kind.PASSWORD_RESET)
 
 
 def reissue_credentials(actor: Actor, intent: str) -> PortalCreated:
@@ -229,10 +245,10 @@ def reissue_credentials(actor: Actor, intent: str) -> PortalCreated:
         untouched = account.password_temporary and account.is_active and account.username == username
         if now is None or now.seen or not untouched or account.password_changed_at > now.done_at:
             raise CredentialsSeen
-        put_temporary_password(session, account, credentials, hashed, "password reset")
+        deliveries = _replace_password(session, patient, account, credentials, hashed)
         intents.issued_anew(session, actor, intent)
         _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)
-    return PortalCreated(RESET, credentials, shown(patient))
+    return PortalCreated(RESET, credentials, shown(patient), deliveries)
 
 
 def _refuse_username(session: Session, account: Account, username: str) -> None:
@@ -265,8 +281,12 @@ def _rename(
         change_username(session, account, username)
         repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
         put_temporary_password(session, account, credentials, hashed, "username changed")
+        session.flush()
+        to = recipient(account, patient)
+        outbox.tell(session, to, Kind.USERNAME_CHANGED, {"before": former, "after": username}, also=[former])
+        deliveries = outbox.invite(session, to, credentials.expires_at)
         _note(session, actor, Action.PORTAL_USERNAME_CHANGED, patient, account, issues=True)
-    return PortalCreated(RENAMED, credentials, shown(patient))
+    return PortalCreated(RENAMED, credentials, shown(patient), deliveries)
 
 
 def change_portal_username(

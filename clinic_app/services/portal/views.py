@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients.views import PatientRecord
 
 
@@ -21,11 +22,15 @@ class PortalPatient:
 
 @dataclass(frozen=True, slots=True)
 class PortalCreated:
-    """Access given, or a password reset: the words to say, what to hand over once, and to whom."""
+    """Access given, or a password reset: the words to say, what to hand over once, and to whom.
+
+    ``deliveries`` are the messages written with it, those kept back among them; empty where nothing can be sent.
+    """
 
     message: str
     credentials: Credentials
     patient: PortalPatient
+    deliveries: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

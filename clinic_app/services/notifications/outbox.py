@@ -1,0 +1,166 @@
+"""Writing messages, in the transaction of what they tell of. Building blocks: nothing is sent here."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlmodel import Session
+
+from clinic_app.core import clock, db
+from clinic_app.core.settings import get_settings
+from clinic_app.models.notifications import OUTBOX_MESSAGES, LinkPurpose, MessageState
+from clinic_app.services.notifications import links
+from clinic_app.services.notifications.kinds import WITH_CONSENT, Channel, Kind, open_channels
+from clinic_app.services.notifications.views import Delivery, Recipient
+
+#: A notice that could not be sent for so long is news no more.
+NOTICE_LIFE = dt.timedelta(days=3)
+#: How long a link lives that somebody asked for because the password is forgotten, or an email is to be confirmed.
+FORGOT_LIFE, CONFIRM_LIFE = dt.timedelta(hours=2), dt.timedelta(hours=48)
+#: Strangers can cause these: an account is told once in so long.
+WARN_AGAIN = dt.timedelta(hours=24)
+NOT_ALLOWED = "NOT_ALLOWED"
+#: So many of an account's messages are shown, the latest.
+SHOWN = 8
+
+
+def _addresses(to: Recipient) -> list[tuple[Channel, str, bool]]:
+    """By what, where to, and whether the patient allows messages there: as far as there is something to send with."""
+    known = {Channel.EMAIL: (to.email, to.email_allowed), Channel.SMS: (to.phone, to.sms_allowed)}
+    found = [(channel, *known[channel]) for channel in open_channels()]
+    return [(channel, address, allowed) for channel, address, allowed in found if address]
+
+
+def _write(
+    session: Session,
+    kind: Kind,
+    account_id: int,
+    addresses: Iterable[tuple[Channel, str, bool]],
+    *,
+    expires_at: dt.datetime,
+    link_id: int | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[Delivery, ...]:
+    now, rows = clock.now(), []
+    for channel, address, allowed in addresses:
+        held = kind in WITH_CONSENT and not allowed
+        rows.append(
+            {
+                "kind": kind,
+                "channel": channel,
+                "account_id": account_id,
+                "link_id": link_id if allowed else None,
+                "address": address,
+                "facts": dict(facts or {}),
+                "message_id": secrets.token_hex(16),
+                "state": MessageState.HELD if held else MessageState.QUEUED,
+                "reason": NOT_ALLOWED if held else None,
+                "created_at": now,
+                "expires_at": expires_at,
+                "due_at": now,
+                "tries": 0,
+                "ended_at": now if held else None,
+            }
+        )
+    if rows:
+        session.execute(insert(OUTBOX_MESSAGES), rows)
+        db.changed(session)  # the worker looks, and so do pages that show how far messages have come
+    return tuple(Delivery(r["kind"], r["channel"], r["address"], r["state"], r["reason"] or "", now) for r in rows)
+
+
+def invite(
+    session: Session,
+    to: Recipient,
+    expires_at: dt.datetime,
+    *,
+    kind: Kind = Kind.INVITATION,
+    first: bool = False,
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[Delivery, ...]:
+    """Send the link that sets a password, wherever it may go. It lives as long as the temporary password.
+
+    Links sent before open nothing from now on, also where no new one can be sent. Where the patient allows no messages
+    an invitation is kept back, and that is told; a notice goes without the link. ``first``: the account was made in
+    this transaction. At most three statements, for a first one two, or none where there is nothing to send with.
+    """
+    addresses = _addresses(to)
+    link_id = None
+    if any(allowed for _, _, allowed in addresses):
+        link_id = links.new_link(session, to.account_id, LinkPurpose.ACTIVATE, expires_at, first=first)
+    elif not first:
+        links.end_links(session, to.account_id)
+    return _write(session, kind, to.account_id, addresses, expires_at=expires_at, link_id=link_id, facts=facts)
+
+
+def send_link(
+    session: Session, to: Recipient, kind: Kind, purpose: LinkPurpose, life: dt.timedelta, *, email: str | None = None
+) -> tuple[Delivery, ...]:
+    """Send a link by email alone, to ``email`` or to the recipient's own: asked for by the owner, so always allowed."""
+    address = email or to.email
+    if Channel.EMAIL not in open_channels() or not address:
+        return ()
+    expires_at = clock.now() + life
+    link_id = links.new_link(session, to.account_id, purpose, expires_at, email=email)
+    return _write(
+        session, kind, to.account_id, [(Channel.EMAIL, address, True)], expires_at=expires_at, link_id=link_id
+    )
+
+
+def tell(
+    session: Session, to: Recipient, kind: Kind, facts: Mapping[str, Any] | None = None, *, also: Iterable[str] = ()
+) -> None:
+    """Tell the owner what happened to their account: always allowed. ``also`` are further emails that are told."""
+    addresses = _addresses(to)
+    if Channel.EMAIL in open_channels():
+        addresses += [(Channel.EMAIL, email, True) for email in dict.fromkeys(also) if email and email != to.email]
+    _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
+
+
+def told_lately(session: Session, account_id: int, kind: Kind) -> bool:
+    """Whether the account was sent one of this kind within ``WARN_AGAIN``."""
+    messages = OUTBOX_MESSAGES.c
+    found = session.execute(
+        select(messages.id)
+        .where(
+            messages.account_id == account_id,
+            messages.kind == kind,
+            messages.created_at > clock.now() - WARN_AGAIN,
+        )
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def deliveries(session: Session, account_id: int) -> tuple[Delivery, ...]:
+    """How far the account's latest messages have come, the latest first."""
+    messages = OUTBOX_MESSAGES.c
+    rows = session.execute(
+        select(OUTBOX_MESSAGES).where(messages.account_id == account_id).order_by(messages.id.desc()).limit(SHOWN)
+    )
+    return tuple(
+        Delivery(
+            row.kind,
+            row.channel,
+            row.address,
+            row.state,
+            row.reason or "",
+            row.ended_at or row.created_at,
+            row.tries,
+            row.due_at if row.state == MessageState.QUEUED and row.tries else None,
+        )
+        for row in rows
+    )
+
+
+def can_send_to(to: Recipient) -> bool:
+    """Whether an invitation could go anywhere now."""
+    return any(allowed for _, _, allowed in _addresses(to))
+
+
+def invitation_life() -> dt.timedelta:
+    """How long a link lives that is sent without a new temporary password: as long as one would."""
+    return dt.timedelta(hours=get_settings().temporary_password_hours)

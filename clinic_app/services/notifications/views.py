@@ -1,0 +1,34 @@
+"""What is told about messages."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Whom a message is for: the account, its two addresses, and what its patient allows. Phone E.164."""
+
+    account_id: int
+    email: str | None
+    phone: str | None = None
+    email_allowed: bool = True
+    sms_allowed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far one message has come. Instants UTC; ``state`` and ``reason`` as in the outbox.
+
+    ``next_at`` is when it is tried next, where it waits and was tried before.
+    """
+
+    kind: str
+    channel: str
+    address: str
+    state: str
+    reason: str
+    at: dt.datetime
+    tries: int = 0
+    next_at: dt.datetime | None = None
