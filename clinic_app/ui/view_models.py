@@ -97,6 +97,16 @@ class Happening:
 
 
 @dataclass(frozen=True)
+class Look:
+    """One line of *Who has viewed your record*: two letters, who, what they did, when."""
+
+    initials: str = ""
+    who: str = ""
+    what: str = ""
+    when: str = ""
+
+
+@dataclass(frozen=True)
 class DayBar:
     """One bar of the chart of registrations."""
 

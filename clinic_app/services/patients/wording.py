@@ -12,6 +12,7 @@ from clinic_app.core import clock
 from clinic_app.core.calendar_words import SHORT_MONTHS, SHORT_WEEKDAYS
 from clinic_app.core.settings import get_settings
 from clinic_app.models.patients import BirthPrecision
+from clinic_app.services.accounts.views import OwnSession
 from clinic_app.services.patients.birth_dates import BirthDate
 
 #: In the order they are offered.
@@ -121,14 +122,23 @@ def phone_words(number: str | None) -> str:
     return phonenumbers.format_number(parsed, style)
 
 
+def day_words(day: dt.date) -> str:
+    """``Today``, ``Yesterday``, else ``2 Jun 2026``."""
+    return {0: "Today", 1: "Yesterday"}.get((clock.today() - day).days) or date_words(day)
+
+
 def moment_words(instant: dt.datetime | None) -> str:
     """``Today, 09:14``, ``Yesterday, 19:42``, else ``2 Jun 2026, 11:28``; at the clinic, 24 hours."""
     if instant is None:
         return ""
     there = clock.local(instant)
-    gap = (clock.today() - there.date()).days
-    day = {0: "Today", 1: "Yesterday"}.get(gap) or date_words(there.date())
-    return f"{day}, {there:%H:%M}"
+    return f"{day_words(there.date())}, {there:%H:%M}"
+
+
+def session_words(one: OwnSession) -> str:
+    """``Signed in today at 09:40, last active today at 09:52, from 203.0.113.7``."""
+    place = f", from {one.address}" if one.address else ""
+    return f"Signed in {mid_sentence(one.opened_at)}, last active {mid_sentence(one.last_seen_at)}{place}"
 
 
 def earlier_words(instant: dt.datetime) -> str:
