@@ -30,6 +30,7 @@ from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.guard import SessionGuard
 from clinic_app.ui.session.tabs import tabs
 from clinic_app.ui.staff_accounts import page as staff_accounts
+from clinic_app.ui.work_list import page as work_list
 from clinic_app.web import connections
 from clinic_app.web.app import create_web
 from clinic_app.web.documents import before_session
@@ -150,6 +151,7 @@ SCREENS = (
     reception,
     patients,
     registration,
+    work_list,
     profile,
     audit_trail,
     staff_accounts,

@@ -12,6 +12,7 @@ STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
+PORTAL_WORK_LIST = "/patients/portal"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
@@ -46,7 +47,18 @@ TWO_FACTOR_OFF = "/auth/two-factor/off"
 TWO_FACTOR_CODES = "/auth/two-factor/codes"
 
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
-_STAFF_PAGES = frozenset({RECEPTION, PATIENTS, REGISTRATION, "/patients/pending", ACCOUNT, STAFF_ACCOUNTS, AUDIT_TRAIL})
+_STAFF_PAGES = frozenset(
+    {
+        RECEPTION,
+        PATIENTS,
+        REGISTRATION,
+        PORTAL_WORK_LIST,
+        "/patients/pending",
+        ACCOUNT,
+        STAFF_ACCOUNTS,
+        AUDIT_TRAIL,
+    }
+)
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
 

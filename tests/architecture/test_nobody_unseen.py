@@ -33,6 +33,7 @@ READERS = {
     "patients/search.py": "PATIENT_LISTED, PATIENT_SEARCHED",
     "patients/verification.py": "PATIENT_LISTED, and one patient by the repository",
     "portal/provisioning.py": "names the type alone",
+    "portal/work_list.py": "PATIENT_LISTED",
 }
 
 

@@ -41,6 +41,7 @@ from clinic_app.services.portal import provisioning
 from clinic_app.services.portal.bulk import create_portal_accounts
 from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
 from clinic_app.services.portal.own_record import own_record
+from clinic_app.services.portal.work_list import count_stuck, list_stuck
 from tests import factories
 from tests.db import tools
 
@@ -113,6 +114,13 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         "Only staff can see patients.",
         "patient:see",
     ),
+    **{
+        name: (call, DESK, "Only receptionists and administrators can see work lists.", "work-lists")
+        for name, call in (
+            ("count_stuck", lambda a, w: count_stuck(a)),
+            ("list_stuck", lambda a, w: list_stuck(a)),
+        )
+    },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),
     "overview": (lambda a, w: overview(a), STAFF, "Only staff can see patients.", "patient:see"),
     "view_patient": (lambda a, w: view_patient(a, w.plain), STAFF, "Only staff can see patients.", "patient:see"),

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlmodel import Session
 
 from clinic_app.core import db
@@ -76,6 +76,21 @@ def events_of(
     wanted: dict[str, Any] = {"type": resource_type, "id": resource_id, "most": limit}
     statement = _DONE if done else _ABOUT
     return _events(session, statement, {**wanted, "actions": list(done)} if done else wanted)
+
+
+def last_refused(session: Session, account_ids: Collection[int], reason: str) -> dict[int, dt.datetime]:
+    """When these accounts were last refused a sign-in for ``reason``, the code of an error.
+
+    For use cases that have checked who asks.
+    """
+    events = AUDIT_EVENTS.c
+    rows = session.execute(
+        select(events.resource_id, func.max(events.at).label("at"))
+        .where(events.resource_type == "account", events.resource_id.in_(account_ids))
+        .where(events.action == Action.SIGN_IN_FAILED, events.metadata["reason"].as_string() == reason)
+        .group_by(events.resource_id)
+    )
+    return {row.resource_id: row.at for row in rows}
 
 
 def activity_of(session: Session, resource_type: str, resource_id: int, limit: int) -> tuple[RecordedEvent, ...]:

@@ -7,14 +7,15 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, func, insert, literal_column, or_, select
 from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.core.settings import get_settings
+from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.notifications import OUTBOX_MESSAGES, LinkPurpose, MessageState
 from clinic_app.services.notifications import links
-from clinic_app.services.notifications.kinds import WITH_CONSENT, Channel, Kind, open_channels
+from clinic_app.services.notifications.kinds import OPENING, WITH_CONSENT, Channel, Kind, open_channels
 from clinic_app.services.notifications.views import Delivery, Recipient
 
 #: A notice that could not be sent for so long is news no more.
@@ -141,19 +142,63 @@ def deliveries(session: Session, account_id: int) -> tuple[Delivery, ...]:
     rows = session.execute(
         select(OUTBOX_MESSAGES).where(messages.account_id == account_id).order_by(messages.id.desc()).limit(SHOWN)
     )
-    return tuple(
-        Delivery(
-            row.kind,
-            row.channel,
-            row.address,
-            row.state,
-            row.reason or "",
-            row.ended_at or row.created_at,
-            row.tries,
-            row.due_at if row.state == MessageState.QUEUED and row.tries else None,
-        )
-        for row in rows
+    return tuple(map(_delivery, rows))
+
+
+def _delivery(row: Any) -> Delivery:
+    return Delivery(
+        row.kind,
+        row.channel,
+        row.address,
+        row.state,
+        row.reason or "",
+        row.ended_at or row.created_at,
+        row.tries,
+        row.due_at if row.state == MessageState.QUEUED and row.tries else None,
     )
+
+
+def missed() -> Select[Any, Any]:
+    """Building block: the accounts whose owner a message that lets them in has not reached, with the latest such one.
+
+    That is over once the owner has signed in, the password is another one, or a later one has gone the same way or is
+    about to. For use in a query.
+    """
+    failed, later, opening = OUTBOX_MESSAGES.c, OUTBOX_MESSAGES.alias().c, [str(kind) for kind in sorted(OPENING)]
+    followed = (
+        select(later.id)
+        .where(later.account_id == failed.account_id, later.channel == failed.channel, later.id > failed.id)
+        .where(later.kind.in_(opening), later.state.in_([MessageState.QUEUED, MessageState.SENT]))
+    )
+    return (
+        select(failed.account_id, func.max(failed.id).label("message_id"))
+        .join(ACCOUNTS, ACCOUNTS.c.id == failed.account_id)
+        .where(failed.state == literal_column("'FAILED'"), failed.kind.in_(opening))  # as the index has it
+        .where(failed.created_at >= ACCOUNTS.c.password_changed_at)
+        .where(or_(ACCOUNTS.c.last_sign_in_at.is_(None), ACCOUNTS.c.last_sign_in_at < failed.created_at))
+        .where(~followed.exists())
+        .group_by(failed.account_id)
+    )
+
+
+def missed_by(session: Session, account_ids: Iterable[int]) -> frozenset[int]:
+    """Which of these accounts ``missed`` has. One statement, and none where there is nobody to ask about."""
+    wanted = list(account_ids)
+    if not wanted:
+        return frozenset()
+    return frozenset(session.execute(missed().where(OUTBOX_MESSAGES.c.account_id.in_(wanted))).scalars())
+
+
+def last_opening(session: Session, account_ids: Iterable[int], state: MessageState) -> dict[int, Delivery]:
+    """Of each of these accounts the latest message in this state that lets its owner in."""
+    messages, opening = OUTBOX_MESSAGES.c, [str(kind) for kind in sorted(OPENING)]
+    latest = (
+        select(func.max(messages.id))
+        .where(messages.account_id.in_(list(account_ids)), messages.kind.in_(opening), messages.state == state)
+        .group_by(messages.account_id)
+    )
+    rows = session.execute(select(OUTBOX_MESSAGES).where(messages.id.in_(latest)))
+    return {row.account_id: _delivery(row) for row in rows}
 
 
 def can_send_to(to: Recipient) -> bool:
