@@ -25,6 +25,7 @@ READERS = {
     "audit/browsing.py": "patient IDs of events: AUDIT_READ",
     "audit/exporting.py": "patient IDs of events: AUDIT_EXPORTED",
     "demo.py": "invents them",
+    "notifications/delivery.py": "the first name and what the patient allows, for a message to its owner: MESSAGE_SENT",
     "patients/birth_search.py": "conditions of a search",
     "patients/opened_last.py": "PATIENT_LISTED",
     "patients/overview.py": "PATIENT_LISTED",
