@@ -15,6 +15,7 @@ from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.services.notifications import delivery
 from clinic_app.services.patients import typed_searches
+from clinic_app.services.portal import reminders
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
 from clinic_app.ui.confirm import page as confirm
@@ -113,6 +114,13 @@ async def send_messages():
 
 
 @contextlib.asynccontextmanager
+async def remind_people():
+    """Whoever has not used a link that ends soon is reminded, once."""
+    async with reminders.reminding():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def watch_tabs():
     """What runs for a tab, and what is kept of it, ends with it."""
     async with tabs.watching(app):
@@ -145,6 +153,7 @@ app.register_lifespan_task(watch_log)
 app.register_lifespan_task(record_searches)
 app.register_lifespan_task(record_refusals)
 app.register_lifespan_task(send_messages)
+app.register_lifespan_task(remind_people)
 app.register_lifespan_task(watch_tabs)
 
 SCREENS = (

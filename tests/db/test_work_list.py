@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import update
 
 from clinic_app.core import clock as clinic_clock
 from clinic_app.core import db
 from clinic_app.core.errors import PermissionDenied
 from clinic_app.models.accounts import ACCOUNTS, Role
-from clinic_app.models.audit import AUDIT_HEAD
-from clinic_app.models.notifications import OUTBOX_MESSAGES
 from clinic_app.services.accounts.errors import InvalidCredentials, TemporaryPasswordExpired
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.accounts.staff import change_role
@@ -26,54 +23,7 @@ from clinic_app.services.portal.provisioning import reset_portal_password, turn_
 from clinic_app.services.portal.work_list import count_stuck, list_stuck
 from tests import factories
 from tests.db import tools
-
-_numbers = itertools.count(1)
-
-
-def account_of(done) -> int:
-    with db.reading() as session:
-        return session.scalar(select(ACCOUNTS.c.id).where(ACCOUNTS.c.patient_id == done.patient.id))
-
-
-def message(done, state="FAILED", kind="INVITATION", channel="email", reason="ADDRESS_REFUSED", **changes):
-    """What the outbox holds of one message to this patient."""
-    now = clinic_clock.now()
-    row = {"kind": kind, "channel": channel, "account_id": account_of(done), "address": "somebody@example.org"}
-    row |= {"facts": {}, "message_id": f"m{next(_numbers)}", "state": state, "created_at": now, "due_at": now}
-    row |= {"reason": reason if state == "FAILED" else None, "expires_at": now + dt.timedelta(hours=48), "tries": 1}
-    row |= {"ended_at": None if state == "QUEUED" else now} | changes
-    with db.transaction() as session:
-        session.execute(insert(OUTBOX_MESSAGES).values(**row))
-        told(session)
-
-
-def told(session) -> None:
-    """What a use case says that alters what lists show."""
-    session.execute(update(AUDIT_HEAD).values(changes=AUDIT_HEAD.c.changes + 1))
-
-
-def expires_in(done, hours: float) -> None:
-    with db.transaction() as session:
-        until = clinic_clock.now() + dt.timedelta(hours=hours)
-        session.execute(
-            update(ACCOUNTS).where(ACCOUNTS.c.patient_id == done.patient.id).values(password_expires_at=until)
-        )
-        told(session)
-
-
-def in_group(desk, group: str, **changes):
-    """Somebody who belongs there."""
-    email = f"p{next(_numbers)}@example.org"
-    done = factories.make_patient(desk, portal_email=email, **changes)
-    if group == "locked":
-        factories.lock(email)
-    elif group == "failed":
-        message(done)
-    elif group == "expired":
-        expires_in(done, -1)
-    elif group == "soon":
-        expires_in(done, 5)
-    return done
+from tests.stuck import expires_in, in_group, message
 
 
 def groups_of(desk, wanted: str = "") -> list[tuple[str, int]]:

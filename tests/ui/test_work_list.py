@@ -19,7 +19,7 @@ from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.guard import Refusal
 from clinic_app.ui.work_list.state import WorkListState
 from tests.db import tools
-from tests.db.test_work_list import expires_in, in_group, message
+from tests.stuck import expires_in, in_group, message
 
 MORNING = "2026-06-16 08:10:00+00:00"  # 11:10 at the clinic
 
@@ -96,9 +96,9 @@ async def test_the_reason_is_a_sentence(here, traveller, desk_actor):
             ("Expires tomorrow, 08:30. Hand-over not recorded.", "in 21 h"),
         ],
         "never": [
-            ("Hand-over not recorded. Good until Thu 18 Jun, 11:10.", "0 min"),
-            ("Told by phone, yesterday, 15:10. Good until Thu 18 Jun, 11:10.", "0 min"),
-            ("Invitation sent today, 11:10, not used yet. Good until Thu 18 Jun, 11:10.", "0 min"),
+            ("Hand-over not recorded. Good until Thu 18 Jun, 11:10.", "now"),
+            ("Told by phone, yesterday, 15:10. Good until Thu 18 Jun, 11:10.", "now"),
+            ("Invitation sent today, 11:10, not used yet. Good until Thu 18 Jun, 11:10.", "now"),
         ],
     }
     assert [one.title for one in state.groups] == [

@@ -36,6 +36,35 @@ def _addresses(to: Recipient) -> list[tuple[Channel, str, bool]]:
     return [(channel, address, allowed) for channel, address, allowed in found if address]
 
 
+def _queued(
+    kind: Kind,
+    channel: str,
+    account_id: int,
+    address: str,
+    expires_at: dt.datetime,
+    link_id: int | None,
+    facts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A message that is to be sent now."""
+    now = clock.now()
+    return {
+        "kind": kind,
+        "channel": channel,
+        "account_id": account_id,
+        "link_id": link_id,
+        "address": address,
+        "facts": dict(facts or {}),
+        "message_id": secrets.token_hex(16),
+        "state": MessageState.QUEUED,
+        "reason": None,
+        "created_at": now,
+        "expires_at": expires_at,
+        "due_at": now,
+        "tries": 0,
+        "ended_at": None,
+    }
+
+
 def _write(
     session: Session,
     kind: Kind,
@@ -48,25 +77,10 @@ def _write(
 ) -> tuple[Delivery, ...]:
     now, rows = clock.now(), []
     for channel, address, allowed in addresses:
-        held = kind in WITH_CONSENT and not allowed
-        rows.append(
-            {
-                "kind": kind,
-                "channel": channel,
-                "account_id": account_id,
-                "link_id": link_id if allowed else None,
-                "address": address,
-                "facts": dict(facts or {}),
-                "message_id": secrets.token_hex(16),
-                "state": MessageState.HELD if held else MessageState.QUEUED,
-                "reason": NOT_ALLOWED if held else None,
-                "created_at": now,
-                "expires_at": expires_at,
-                "due_at": now,
-                "tries": 0,
-                "ended_at": now if held else None,
-            }
-        )
+        row = _queued(kind, channel, account_id, address, expires_at, link_id if allowed else None, facts)
+        if kind in WITH_CONSENT and not allowed:
+            row |= {"state": MessageState.HELD, "reason": NOT_ALLOWED, "ended_at": now}
+        rows.append(row)
     if rows:
         session.execute(insert(OUTBOX_MESSAGES), rows)
         db.changed(session)  # the worker looks, and so do pages that show how far messages have come
@@ -119,6 +133,21 @@ def tell(
     if Channel.EMAIL in open_channels():
         addresses += [(Channel.EMAIL, email, True) for email in dict.fromkeys(also) if email and email != to.email]
     _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
+
+
+def remind(
+    session: Session, account_id: int, channel: str, address: str, link_id: int, expires_at: dt.datetime
+) -> bool:
+    """Say once more that a link waits to be used, where it went before. False where that has been said already.
+
+    Of several at once, one is written: the unique index on link, kind and channel decides.
+    """
+    messages = OUTBOX_MESSAGES.c
+    row = _queued(Kind.REMINDER, channel, account_id, address, expires_at, link_id)
+    written = db.upsert(session, OUTBOX_MESSAGES, row, on=(messages.link_id, messages.kind, messages.channel))
+    if written is not None:
+        db.changed(session)
+    return written is not None
 
 
 def told_lately(session: Session, account_id: int, kind: Kind) -> bool:

@@ -153,9 +153,11 @@ def day_and_time(instant: dt.datetime) -> tuple[str, str]:
 
 
 def span_words(instant: dt.datetime) -> str:
-    """How long ago, or how long until then, rounded down: ``20 min``, ``3 h``, ``4 days``, ``in 5 h``."""
+    """How long ago, or how long until then, rounded down: ``now``, ``20 min``, ``3 h``, ``4 days``, ``in 5 h``."""
     left = instant - clock.now()
     minutes = int(abs(left).total_seconds() // 60)
+    if not minutes:
+        return "now"
     if minutes < 60:
         words = f"{minutes} min"
     else:

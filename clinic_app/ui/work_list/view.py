@@ -44,7 +44,12 @@ def _row(one: WorkRow) -> rx.Component:
     )
     return rx.el.li(
         rx.el.div(avatar(one.initials), who, class_name="person"),
-        rx.el.p(one.why, when(one.what, apart(one.what, class_name="break strong")), one.then, class_name="why"),
+        rx.el.p(
+            one.why,
+            when(one.what, apart(one.what, class_name=when(one.address, "break", "strong num"))),
+            one.then,
+            class_name="why",
+        ),
         rx.el.p(one.age, class_name="age muted num"),
         rx.el.div(
             when(one.locked, unlock_button(one.patient_id, one.stamp, about=ident)),

@@ -94,6 +94,7 @@ def row(one: Stuck) -> WorkRow:
         href=routes.profile(patient.patient_id),
         why=why,
         what=what,
+        address=one.group == "failed",
         then=then,
         age=_age(one),
         locked=one.group == "locked",
