@@ -12,6 +12,7 @@ STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
+PORTAL_WORK_LIST = "/patients/portal"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
@@ -66,8 +67,21 @@ PASSKEY_CHALLENGE = "/auth/passkey"
 PASSKEY_NEW = "/auth/passkey/new"
 
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
-_STAFF_PAGES = frozenset({RECEPTION, PATIENTS, REGISTRATION, "/patients/pending", ACCOUNT, STAFF_ACCOUNTS, AUDIT_TRAIL})
-_PORTAL_PAGES = frozenset({PORTAL, PORTAL_CONTACT, PORTAL_VIEWS, PORTAL_OWN_PASSWORD, PORTAL_SESSIONS, PORTAL_DOWNLOAD})
+_PORTAL_PAGES = frozenset(
+    {PORTAL, PORTAL_CONTACT, PORTAL_VIEWS, PORTAL_OWN_PASSWORD, PORTAL_PASSKEYS, PORTAL_SESSIONS, PORTAL_DOWNLOAD}
+)
+_STAFF_PAGES = frozenset(
+    {
+        RECEPTION,
+        PATIENTS,
+        REGISTRATION,
+        PORTAL_WORK_LIST,
+        "/patients/pending",
+        ACCOUNT,
+        STAFF_ACCOUNTS,
+        AUDIT_TRAIL,
+    }
+)
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
 _PASSKEY_REMOVED = re.compile(PASSKEYS + "/[0-9]{1,18}/remove")

@@ -19,7 +19,7 @@ from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
 from clinic_app.services.patients.profile import view_patient
 from clinic_app.web import dead_ends
-from tests import factories
+from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
 
 Scene = Callable[..., Page]
@@ -286,6 +286,48 @@ def patients_loading(open_page, clinic):
     _hold(page, lambda message: "patient_list" in message)
     page.goto("/patients")
     expect(page.get_by_text("Loading patients")).to_be_attached()
+    return page
+
+
+def _stuck(clinic) -> None:
+    """Somebody in each group, one of them with a long name and a long address."""
+    for group in stuck.GROUPS:
+        stuck.in_group(clinic.desk, group, first_name="Stuck", last_name=group.title())
+    done = stuck.in_group(clinic.desk, "never", first_name="Konstantinos", last_name="Papadopoulos-Wanyama", phone="")
+    stuck.message(done, address=f"{'konstantinos.' * 4}papadopoulos-wanyama@lakeside-medical-centre.example.org")
+    stuck.message(stuck.in_group(clinic.desk, "never", first_name="Beatrice"), channel="sms", address="+254733902117")
+    stuck.message(stuck.in_group(clinic.desk, "never", first_name="Fatuma"), "SENT")
+
+
+@scene
+def work_list(open_page, clinic):
+    _stuck(clinic)
+    page = _heading(open_page("receptionist", "/patients/portal"), "Portal work list")
+    expect(page.get_by_role("region", name="Locked")).to_be_visible()
+    return page
+
+
+@scene
+def work_list_of_one_group(open_page, clinic):
+    page = work_list(open_page, clinic)
+    page.get_by_role("button", name="Password expired").click()
+    expect(page.get_by_role("region", name="Locked")).to_have_count(0)
+    return page
+
+
+@scene
+def work_list_empty(open_page, clinic, new_clinic):
+    page = open_page("receptionist", "/patients/portal", at=new_clinic)
+    expect(page.get_by_role("heading", name="Nobody is stuck")).to_be_visible()
+    return page
+
+
+@scene
+def work_list_loading(open_page, clinic):
+    page = open_page("receptionist")
+    _hold(page, lambda message: "work_list" in message)
+    page.goto("/patients/portal")
+    expect(page.get_by_text("Loading the work list")).to_be_attached()
     return page
 
 

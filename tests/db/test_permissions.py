@@ -42,6 +42,7 @@ from clinic_app.services.portal.bulk import create_portal_accounts
 from clinic_app.services.portal.forms import ChangePortalUsername, OwnContactCorrection, PortalAccountRequest
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
 from clinic_app.services.portal.own_record import download_own_record, own_record, own_viewings
+from clinic_app.services.portal.work_list import count_stuck, list_stuck
 from tests import factories
 from tests.db import tools
 
@@ -120,6 +121,13 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         "Only staff can see patients.",
         "patient:see",
     ),
+    **{
+        name: (call, DESK, "Only receptionists and administrators can see work lists.", "work-lists")
+        for name, call in (
+            ("count_stuck", lambda a, w: count_stuck(a)),
+            ("list_stuck", lambda a, w: list_stuck(a)),
+        )
+    },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),
     "overview": (lambda a, w: overview(a), STAFF, "Only staff can see patients.", "patient:see"),
     "view_patient": (lambda a, w: view_patient(a, w.plain), STAFF, "Only staff can see patients.", "patient:see"),
