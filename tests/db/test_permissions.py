@@ -37,9 +37,11 @@ from clinic_app.services.patients.profile import kept_patient, reread_patient, u
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
-from clinic_app.services.portal import provisioning
+from clinic_app.services.portal import invitations, provisioning
 from clinic_app.services.portal.bulk import create_portal_accounts
-from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
+from clinic_app.services.portal.errors import CannotSend
+from clinic_app.services.portal.forms import AddressCorrection, ChangePortalUsername, HandOver, PortalAccountRequest
+from clinic_app.services.portal.handing_over import record_hand_over
 from clinic_app.services.portal.own_record import own_record
 from tests import factories
 from tests.db import tools
@@ -67,6 +69,12 @@ class World:
 
 def _email() -> str:
     return f"somebody{next(_numbers)}@example.org"
+
+
+def _refused(error: type[Exception], use_case: Callable[..., Any], *args: Any) -> None:
+    """Let in, and refused for another reason."""
+    with pytest.raises(error):
+        use_case(*args)
 
 
 def _nothing_to_issue_anew(reissue: Callable[[Actor, str], Any], actor: Actor) -> None:
@@ -157,6 +165,24 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     ),
     "change_portal_username": (
         lambda a, w: provisioning.change_portal_username(a, w.with_portal, ChangePortalUsername(_email())),
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
+    "resend_invitation": (
+        lambda a, w: _refused(CannotSend, invitations.resend_invitation, a, w.with_portal),  # nothing is set up
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
+    "correct_address": (
+        lambda a, w: invitations.correct_address(a, w.with_portal, AddressCorrection(email=_email())),
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
+    "record_hand_over": (
+        lambda a, w: record_hand_over(a, w.with_portal, HandOver.IN_PERSON),
         DESK,
         PORTAL_WORDS,
         "portal:manage",
@@ -268,6 +294,7 @@ ELSEWHERE = {
     "note_refusal",
     "note_or_count_refusal",
     "recorded_failure",
+    "refusal_recorded",
     "once",
     "end_tokens",
     "seed_demo",

@@ -28,6 +28,7 @@ COLUMNS = (
     ACCOUNTS.c.password_changed_at,
     ACCOUNTS.c.temporary_failures,
     ACCOUNTS.c.last_sign_in_at,
+    ACCOUNTS.c.handed_over,
 )
 
 
@@ -69,6 +70,7 @@ def _standing(row: Any, locks: dict[str, dt.datetime | None], now: dt.datetime) 
         temporary=bool(row.password_temporary),
         due=urgent,
         reissue=urgent in {"locked", "expired", "soon"} or waited,
+        handed_over=row.handed_over or "",
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.core.errors import InvalidInput
@@ -33,7 +36,12 @@ def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY) -> P
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
     with transaction(actor) as session:
         found = repository.find_whole(session, key, Seen.RECORD)
-        return repository.profile_from(session, found, activity=activity)
+        return repository.profile_from(session, found, activity=activity, messages=bool(activity) and _told(actor))
+
+
+def _told(actor: Actor) -> bool:
+    """Whether messages are this actor's business."""
+    return actor.can(Permission.PORTAL_MANAGE)
 
 
 def reread_patient(actor: Actor, key: int | str, page: Seen = Seen.OPEN, *, on_record: bool = False) -> PatientProfile:
@@ -47,9 +55,10 @@ def reread_patient(actor: Actor, key: int | str, page: Seen = Seen.OPEN, *, on_r
         with db.reading() as session:
             found = repository.find_whole(session, key, Seen.UNSHOWN)
             if looks.is_open(session, actor, found.id):
-                return repository.profile_from(session, found, activity=ACTIVITY)
+                return repository.profile_from(session, found, activity=ACTIVITY, messages=_told(actor))
     with transaction(actor) as session:
-        return repository.profile_from(session, repository.find_whole(session, key, page), activity=ACTIVITY)
+        found = repository.find_whole(session, key, page)
+        return repository.profile_from(session, found, activity=ACTIVITY, messages=_told(actor))
 
 
 def kept_patient(actor: Actor, key: int | str) -> PatientProfile:
@@ -83,30 +92,44 @@ def _update(actor: Actor, key: int | str, form: PatientUpdate, attempt: Attempt)
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
-        if form.version is not None and form.version != patient.version:
-            raise StaleRecord
-        changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
-        if changed:
-            for name in changed:
-                repository.put(patient, name, form.changes[name])
-            if not patient.last_name and not patient.single_name:
-                raise InvalidInput({"last_name": "Last name is required."})
-            if "national_id" in changed:
-                patient.national_id_key = national_ids.key(patient.national_id)
-            repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
-            patient.updated_at = clock.now()
-            patient.version += 1
-            session.flush()
-            if not {"first_name", "last_name"}.isdisjoint(changed):
-                rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
-            details = {"patient_id": patient.patient_id, "fields": changed}
-            record(
-                session,
-                actor,
-                Action.PATIENT_UPDATED,
-                resource_type="patient",
-                resource_id=patient.id,
-                details=details,
-                changes_lists=True,
-            )
-        return repository.profile_of(session, patient, activity=ACTIVITY)
+        if changed := put_changes(session, patient, form):
+            record_update(session, actor, patient, changed)
+        return repository.profile_of(session, patient, activity=ACTIVITY, messages=_told(actor))
+
+
+def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str]:
+    """Building block: give ``patient``, locked, the values of the form; returns the names of those that are new.
+
+    Raises ``StaleRecord``, ``InvalidInput`` and, where a value is taken, ``IntegrityError``.
+    """
+    if form.version is not None and form.version != patient.version:
+        raise StaleRecord
+    changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
+    if not changed:
+        return changed
+    for name in changed:
+        repository.put(patient, name, form.changes[name])
+    if not patient.last_name and not patient.single_name:
+        raise InvalidInput({"last_name": "Last name is required."})
+    if "national_id" in changed:
+        patient.national_id_key = national_ids.key(patient.national_id)
+    repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
+    patient.updated_at = clock.now()
+    patient.version += 1
+    session.flush()
+    if not {"first_name", "last_name"}.isdisjoint(changed):
+        rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
+    return changed
+
+
+def record_update(session: Session, actor: Actor, patient: Any, changed: list[str]) -> None:
+    """Building block: the event of ``put_changes``."""
+    record(
+        session,
+        actor,
+        Action.PATIENT_UPDATED,
+        resource_type="patient",
+        resource_id=patient.id,
+        details={"patient_id": patient.patient_id, "fields": changed},
+        changes_lists=True,
+    )
