@@ -27,6 +27,7 @@ _BETTER = {
     "PORTAL_UNLOCKED": "Portal account unlocked",
     "PORTAL_INVITED": "Invitation sent again",
     "PORTAL_HANDED_OVER": "Credentials handed over",
+    "PORTAL_ADDRESS_CORRECTED": "Address for messages corrected",
     "CREDENTIALS_PRINTED": "Credential slip printed",
     "OWN_RECORD_VIEWED": "Own record opened",
     "SIGN_IN_FAILED": "Sign-in failed",

@@ -16,7 +16,7 @@ from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.notifications import OUTBOX_MESSAGES, LinkPurpose, MessageState
 from clinic_app.services.notifications import links
 from clinic_app.services.notifications.kinds import OPENING, WITH_CONSENT, Channel, Kind, open_channels
-from clinic_app.services.notifications.views import Delivery, Recipient
+from clinic_app.services.notifications.views import Delivery, Reach, Recipient
 
 #: A notice that could not be sent for so long is news no more.
 NOTICE_LIFE = dt.timedelta(days=3)
@@ -127,12 +127,12 @@ def send_link(
 
 def tell(
     session: Session, to: Recipient, kind: Kind, facts: Mapping[str, Any] | None = None, *, also: Iterable[str] = ()
-) -> None:
+) -> tuple[Delivery, ...]:
     """Tell the owner what happened to their account: always allowed. ``also`` are further emails that are told."""
     addresses = _addresses(to)
     if Channel.EMAIL in open_channels():
         addresses += [(Channel.EMAIL, email, True) for email in dict.fromkeys(also) if email and email != to.email]
-    _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
+    return _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
 
 
 def remind(
@@ -230,9 +230,9 @@ def last_opening(session: Session, account_ids: Iterable[int], state: MessageSta
     return {row.account_id: _delivery(row) for row in rows}
 
 
-def can_send_to(to: Recipient) -> bool:
-    """Whether an invitation could go anywhere now."""
-    return any(allowed for _, _, allowed in _addresses(to))
+def reach(to: Recipient) -> tuple[Reach, ...]:
+    """Where a message could go now; empty where there is nothing to send with, or no address."""
+    return tuple(Reach(channel, address, allowed) for channel, address, allowed in _addresses(to))
 
 
 def invitation_life() -> dt.timedelta:
