@@ -33,6 +33,8 @@ _BETTER = {
     "SIGN_IN_FAILED": "Sign-in failed",
     "SIGN_IN_BLOCKED": "Sign-in blocked",
     "PASSWORD_CHOSEN": "New password chosen",
+    "PASSWORD_FORGOTTEN": "Link for a forgotten password asked for",
+    "LINK_REFUSED": "Code of a link not accepted",
     "STAFF_CREATED": "Staff account created",
     "STAFF_ROLE_CHANGED": "Staff account role changed",
     "STAFF_DISABLED": "Staff account turned off",

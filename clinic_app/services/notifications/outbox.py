@@ -165,6 +165,28 @@ def told_lately(session: Session, account_id: int, kind: Kind) -> bool:
     return found.first() is not None
 
 
+def went_by_email_alone(session: Session, link_id: int, email: str) -> bool:
+    """Whether a link's code can have reached its reader in no other way than by an email to this address.
+
+    A text message that was tried counts as one that arrived, whatever became of it.
+    """
+    messages = OUTBOX_MESSAGES.c
+    ways = session.execute(
+        select(messages.channel, messages.address).where(messages.link_id == link_id, messages.tries > 0)
+    ).all()
+    return bool(ways) and all(tuple(way) == (Channel.EMAIL, email) for way in ways)
+
+
+def asked_within(session: Session, account_id: int, kind: Kind, span: dt.timedelta) -> int:
+    """How many messages of this kind the account was sent within ``span``."""
+    messages = OUTBOX_MESSAGES.c
+    return session.execute(
+        select(func.count()).where(
+            messages.account_id == account_id, messages.kind == kind, messages.created_at > clock.now() - span
+        )
+    ).scalar_one()
+
+
 def deliveries(session: Session, account_id: int) -> tuple[Delivery, ...]:
     """How far the account's latest messages have come, the latest first."""
     messages = OUTBOX_MESSAGES.c
