@@ -110,5 +110,7 @@
   // What is posted is a password field again, or the browser might keep it as ordinary text.
   document.addEventListener("submit", (event) => {
     for (const button of event.target.querySelectorAll?.('[data-shows][aria-pressed="true"]') ?? []) toggle(button);
+    // Answered by a file the page stays, on a phone that others may hold: not with the password in it.
+    if (event.submitter?.hasAttribute("formaction")) setTimeout(() => { for (const one of event.target.querySelectorAll('input[type="password"]')) one.value = ""; });
   }, true);
 })();

@@ -19,6 +19,7 @@ class Permission(StrEnum):
     PATIENT_DEACTIVATE = "patient:deactivate"
     PORTAL_MANAGE = "portal:manage"
     PORTAL_BULK = "portal:bulk"
+    WORK_LISTS = "work-lists"
     STAFF_MANAGE = "staff:manage"
     AUDIT_SEE = "audit:see"
     OWN_RECORD = "own:record"
@@ -35,6 +36,7 @@ _RECEPTIONIST = _CLINICIAN | {
     Permission.PATIENT_EDIT,
     Permission.PATIENT_VERIFY,
     Permission.PORTAL_MANAGE,
+    Permission.WORK_LISTS,
 }
 _ADMIN = _RECEPTIONIST | {
     Permission.PATIENT_DEACTIVATE,
@@ -58,6 +60,7 @@ REFUSALS: dict[Permission, str] = {
     Permission.PATIENT_SEE: "Only staff can see patients.",
     Permission.PATIENT_DEACTIVATE: "Only administrators can deactivate patients.",
     Permission.PORTAL_BULK: "Only administrators can create portal accounts in bulk.",
+    Permission.WORK_LISTS: "Only receptionists and administrators can see work lists.",
     Permission.STAFF_MANAGE: "Only administrators can manage staff accounts.",
     Permission.AUDIT_SEE: "Only administrators can read the audit trail.",
     Permission.OWN_RECORD: "Only patients have a record of their own here.",

@@ -9,6 +9,9 @@ from clinic_app.web import (
     choosing_password,
     downloads,
     own_account,
+    own_contact,
+    own_record,
+    own_sign_in,
     passkeys,
     patient_card,
     session_routes,
@@ -26,6 +29,9 @@ ROUTERS = (
     passkeys.router,
     downloads.router,
     patient_card.router,
+    own_record.router,
+    own_contact.router,
+    own_sign_in.router,
 )
 
 

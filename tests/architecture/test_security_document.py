@@ -134,6 +134,8 @@ def figures() -> dict[str, str]:
         "answers to one account while it types": rates.FIGURES["typing"],
         "pages of the register to one account": f"{default('list_pages_per_hour')}/hour",
         "portal accounts by one account": rates.FIGURES["portal"],
+        "corrections of one's own contact details": rates.FIGURES["own contact"],
+        "downloads of one's own record": rates.FIGURES["own download"],
         "passwords judged for one account": (
             f"{guessability.A_SECOND} a second, {guessability.AT_ONCE} at once, in one worker"
         ),

@@ -19,7 +19,7 @@ from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
 from clinic_app.services.patients.profile import view_patient
 from clinic_app.web import dead_ends
-from tests import factories
+from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
 
 Scene = Callable[..., Page]
@@ -286,6 +286,48 @@ def patients_loading(open_page, clinic):
     _hold(page, lambda message: "patient_list" in message)
     page.goto("/patients")
     expect(page.get_by_text("Loading patients")).to_be_attached()
+    return page
+
+
+def _stuck(clinic) -> None:
+    """Somebody in each group, one of them with a long name and a long address."""
+    for group in stuck.GROUPS:
+        stuck.in_group(clinic.desk, group, first_name="Stuck", last_name=group.title())
+    done = stuck.in_group(clinic.desk, "never", first_name="Konstantinos", last_name="Papadopoulos-Wanyama", phone="")
+    stuck.message(done, address=f"{'konstantinos.' * 4}papadopoulos-wanyama@lakeside-medical-centre.example.org")
+    stuck.message(stuck.in_group(clinic.desk, "never", first_name="Beatrice"), channel="sms", address="+254733902117")
+    stuck.message(stuck.in_group(clinic.desk, "never", first_name="Fatuma"), "SENT")
+
+
+@scene
+def work_list(open_page, clinic):
+    _stuck(clinic)
+    page = _heading(open_page("receptionist", "/patients/portal"), "Portal work list")
+    expect(page.get_by_role("region", name="Locked")).to_be_visible()
+    return page
+
+
+@scene
+def work_list_of_one_group(open_page, clinic):
+    page = work_list(open_page, clinic)
+    page.get_by_role("button", name="Password expired").click()
+    expect(page.get_by_role("region", name="Locked")).to_have_count(0)
+    return page
+
+
+@scene
+def work_list_empty(open_page, clinic, new_clinic):
+    page = open_page("receptionist", "/patients/portal", at=new_clinic)
+    expect(page.get_by_role("heading", name="Nobody is stuck")).to_be_visible()
+    return page
+
+
+@scene
+def work_list_loading(open_page, clinic):
+    page = open_page("receptionist")
+    _hold(page, lambda message: "work_list" in message)
+    page.goto("/patients/portal")
+    expect(page.get_by_text("Loading the work list")).to_be_attached()
     return page
 
 
@@ -639,6 +681,82 @@ def portal_record(open_page, clinic):
     return _heading(page, "My record")
 
 
+def _own_page(open_page, clinic, path: str, heading: str) -> Page:
+    """One of the pages beside *My record*, of a patient who was looked at."""
+    email = f"drawn.page{next(_numbers)}@example.org"
+    done = clinic.with_own_password(email, first_name="Drawn", last_name="Owner", address="P.O. Box 412\nKisumu")
+    for who in ("receptionist", "clinician", "clinician"):
+        view_patient(clinic.actor(who), done.patient.id)
+    page = open_page()
+    patient_sign_in(page, email, factories.OWN_PASSWORD)
+    page.goto(path)
+    return _heading(page, heading)
+
+
+@scene
+def portal_record_saved(open_page, clinic):
+    page = portal_contact(open_page, clinic)
+    page.get_by_label("Phone", exact=True).fill("0733 100 200")
+    page.get_by_role("button", name="Save contact details").click()
+    expect(page.get_by_text("Saved. You changed your phone number.")).to_be_visible()
+    return page
+
+
+@scene
+def portal_contact(open_page, clinic):
+    return _own_page(open_page, clinic, "/patient-portal/contact", "Correct my contact details")
+
+
+@scene
+def portal_contact_mistakes(open_page, clinic):
+    page = portal_contact(open_page, clinic)
+    page.get_by_label("Phone", exact=True).fill("0712 445 901 or 0733 118 2")
+    page.get_by_label("Address").fill("x" * 501)
+    page.get_by_role("button", name="Save contact details").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def portal_contact_stale(open_page, clinic):
+    page = portal_contact(open_page, clinic)
+    page.get_by_label("Address").fill("Mine")
+    clinic.sql("UPDATE patients SET version = version + 1, address = 'Theirs' WHERE first_name = 'Drawn'")
+    page.get_by_role("button", name="Save contact details").click()
+    expect(page.get_by_role("alert")).to_contain_text("Somebody else changed this record")
+    return page
+
+
+@scene
+def portal_views(open_page, clinic):
+    return _own_page(open_page, clinic, "/patient-portal/views", "Who has viewed your record")
+
+
+@scene
+def portal_own_password(open_page, clinic):
+    page = _own_page(open_page, clinic, "/patient-portal/password", "Change password")
+    page.get_by_label("New password", exact=True).fill("lakeside tea time")
+    expect(page.locator("#strength")).to_contain_text("It contains a name")
+    return page
+
+
+@scene
+def portal_sessions(open_page, clinic):
+    page = _own_page(open_page, clinic, "/patient-portal/sessions", "Where you are signed in")
+    page.get_by_role("button", name="Sign out A browser").click()
+    expect(page.get_by_text("A browser is signed out.")).to_be_visible()
+    return page
+
+
+@scene
+def portal_download(open_page, clinic):
+    page = _own_page(open_page, clinic, "/patient-portal/download", "Download my record")
+    page.get_by_label("For another clinic's computer").check()
+    page.get_by_role("button", name="Download my record").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
 @scene
 def portal_record_sessions(open_page, clinic):
     email, phone = (
@@ -761,6 +879,8 @@ EACH_TIME = {
     "patient_card",
     "portal_login",
     "portal_record",
+    "portal_contact_mistakes",
+    "portal_views",
     "portal_not_found",
     "portal_passkeys_remove",
 }

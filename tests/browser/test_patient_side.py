@@ -197,7 +197,7 @@ def test_a_session_that_ends_elsewhere_leaves_the_open_list(open_page, clinic):
 def test_sign_out_everywhere_says_so_and_leads_all_to_the_patients_sign_in(open_page, clinic):
     page, other = _two_browsers(open_page, clinic, "everywhere@example.org")
     button = page.get_by_role("button", name="Sign out everywhere")
-    expect(button).to_have_accessible_description(re.compile("every device, including this one"))
+    expect(button).to_have_accessible_description(re.compile("every device, this one as well"))
     button.click()
     for one in (page, other):
         expect(one.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()

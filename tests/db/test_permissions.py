@@ -39,8 +39,10 @@ from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
 from clinic_app.services.portal import provisioning
 from clinic_app.services.portal.bulk import create_portal_accounts
-from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
-from clinic_app.services.portal.own_record import own_record
+from clinic_app.services.portal.forms import ChangePortalUsername, OwnContactCorrection, PortalAccountRequest
+from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
+from clinic_app.services.portal.own_record import download_own_record, own_record, own_viewings
+from clinic_app.services.portal.work_list import count_stuck, list_stuck
 from tests import factories
 from tests.db import tools
 
@@ -119,6 +121,13 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         "Only staff can see patients.",
         "patient:see",
     ),
+    **{
+        name: (call, DESK, "Only receptionists and administrators can see work lists.", "work-lists")
+        for name, call in (
+            ("count_stuck", lambda a, w: count_stuck(a)),
+            ("list_stuck", lambda a, w: list_stuck(a)),
+        )
+    },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),
     "overview": (lambda a, w: overview(a), STAFF, "Only staff can see patients.", "patient:see"),
     "view_patient": (lambda a, w: view_patient(a, w.plain), STAFF, "Only staff can see patients.", "patient:see"),
@@ -253,6 +262,18 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
             ("offered_drafts", lambda a, w: drafts.offered_drafts(a, "registration")),
             ("continue_draft", lambda a, w: drafts.continue_draft(a, "registration", "a" * 32)),
             ("discard_draft", lambda a, w: drafts.discard_draft(a, "registration", "a" * 32)),
+        )
+    },
+    **{
+        name: (call, {"PATIENT"}, "Only patients have a record of their own here.", "own:record")
+        for name, call in (
+            ("own_viewings", lambda a, w: own_viewings(a)),
+            ("download_own_record", lambda a, w: download_own_record(a, factories.OWN_PASSWORD)),
+            ("own_contact", lambda a, w: own_contact(a)),
+            (
+                "correct_own_contact",
+                lambda a, w: correct_own_contact(a, OwnContactCorrection.parse({"address": "Plot 5"}, 1)),
+            ),
         )
     },
     "own_record": (

@@ -47,6 +47,18 @@ DEAD_END = {
     "steps": ("steps" + BAD,),
     "ways": (dead_ends.Way("ways" + BAD, "href" + BAD),),
 }
+_LINE = {name: name + BAD for name in ("who", "what", "when")}
+_FACTS = (("label" + BAD, "words" + BAD), ("label" + BAD, ""))
+_INPUTS = tuple(
+    {
+        "name": name,
+        "label": "label" + BAD,
+        "kind": kind,
+        "longest": 9,
+        "choices": (("key" + BAD, "choice" + BAD),) if kind == "choice" else (),
+    }
+    for name, kind in (("phone", "phone"), ("address", "lines"), ("preferred_language", "choice"))
+)
 #: Page → the values it needs, each with its own name in it.
 VALUES = {
     "dead_ends/again.html": {"address": "address" + BAD},
@@ -67,6 +79,36 @@ VALUES = {
     "passkeys/portal_list.html": PASSKEYS,
     "passkeys/staff_add.html": PASSKEY,
     "passkeys/staff_list.html": PASSKEYS,
+    "own_record/contact.html": {
+        "inputs": _INPUTS,
+        "ticks": (("email_allowed", "tick" + BAD),),
+        "values": {"email_allowed": "on", "phone": "phone" + BAD, "address": "address" + BAD, "preferred_language": ""},
+        "errors": {"phone": "error" + BAD, "preferred_language": "error" + BAD},
+        "stale": _FACTS,
+        **{name: name + BAD for name in ("began", "version", "refused")},
+    },
+    "own_record/download.html": {
+        "kind": "json",
+        "errors": {"password": "error" + BAD},
+        "refused": "refused" + BAD,
+    },
+    "own_record/file.html": {
+        "details": _FACTS,
+        "contact": _FACTS,
+        "days": (("day" + BAD, (_LINE,)),),
+        "left_out": True,
+        **{name: name + BAD for name in ("username", "made_on")},
+    },
+    "own_record/password.html": CHOOSING,
+    "own_record/sessions.html": {
+        "sessions": (("id" + BAD, "device" + BAD, "line" + BAD, False),),
+        **{name: name + BAD for name in ("said", "failed")},
+    },
+    "own_record/views.html": {
+        "days": (("day" + BAD, ({**_LINE, "initials": "initials" + BAD},)),),
+        "older": "older" + BAD,
+        "later": True,
+    },
     "patient_card/card.html": {name: name + BAD for name in ("name", "patient_id", "born", "picture")},
     "patient_card/problem.html": {"detail": "detail" + BAD},
     "two_factor/begin.html": {},

@@ -51,6 +51,10 @@ TWICE = {
     routes.AUDIT_EXPORT: "the same file again, and each is recorded",
     routes.PASSPHRASE: "kept nowhere",
     routes.PASSWORD_STRENGTH: "kept nowhere",
+    routes.PORTAL_CONTACT: "tests/web/test_own_contact.py",
+    routes.PORTAL_OWN_PASSWORD: "signed out: the sign-in page says that the password was changed",
+    routes.PORTAL_SESSION_END: "says that it has already ended",
+    routes.PORTAL_DOWNLOAD: "the same file again, and each is recorded",
     routes.SESSION_TOUCH: "says that somebody is there",
     routes.DRAFT: "keeps what is typed now",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
+from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor
 
 PORTAL_LOGIN_URL = "/patient-portal/login"
@@ -53,6 +54,13 @@ class OwnSession:
     address: str
     user_agent: str
     this_one: bool
+
+    @property
+    def device(self) -> str:
+        """What it was opened with, as its owner knows it again: ``Firefox on Windows``."""
+        if self.kind == "api":
+            return "A program, through the API"
+        return device_words(self.user_agent)
 
 
 @dataclass(frozen=True, slots=True)

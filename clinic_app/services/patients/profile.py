@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.core.errors import InvalidInput
+from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import rename_portal_account
 from clinic_app.services.audit.acting import transaction
@@ -83,30 +85,39 @@ def _update(actor: Actor, key: int | str, form: PatientUpdate, attempt: Attempt)
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
-        if form.version is not None and form.version != patient.version:
-            raise StaleRecord
-        changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
-        if changed:
-            for name in changed:
-                repository.put(patient, name, form.changes[name])
-            if not patient.last_name and not patient.single_name:
-                raise InvalidInput({"last_name": "Last name is required."})
-            if "national_id" in changed:
-                patient.national_id_key = national_ids.key(patient.national_id)
-            repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
-            patient.updated_at = clock.now()
-            patient.version += 1
-            session.flush()
-            if not {"first_name", "last_name"}.isdisjoint(changed):
-                rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
-            details = {"patient_id": patient.patient_id, "fields": changed}
-            record(
-                session,
-                actor,
-                Action.PATIENT_UPDATED,
-                resource_type="patient",
-                resource_id=patient.id,
-                details=details,
-                changes_lists=True,
-            )
+        change_details(session, actor, patient, form)
         return repository.profile_of(session, patient, activity=ACTIVITY)
+
+
+def change_details(session: Session, actor: Actor, patient: Patient, form: PatientUpdate) -> None:
+    """Building block: give ``patient``, read under a lock, the values of ``form``, and record which fields changed.
+
+    Whoever is found by them is found by the new ones. Flushes: a clash is an ``IntegrityError``. Raises
+    ``StaleRecord``, ``InvalidInput``.
+    """
+    if form.version is not None and form.version != patient.version:
+        raise StaleRecord
+    changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
+    if not changed:
+        return
+    for name in changed:
+        repository.put(patient, name, form.changes[name])
+    if not patient.last_name and not patient.single_name:
+        raise InvalidInput({"last_name": "Last name is required."})
+    if "national_id" in changed:
+        patient.national_id_key = national_ids.key(patient.national_id)
+    repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
+    patient.updated_at = clock.now()
+    patient.version += 1
+    session.flush()
+    if not {"first_name", "last_name"}.isdisjoint(changed):
+        rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
+    record(
+        session,
+        actor,
+        Action.PATIENT_UPDATED,
+        resource_type="patient",
+        resource_id=patient.id,
+        details={"patient_id": patient.patient_id, "fields": changed},
+        changes_lists=True,
+    )

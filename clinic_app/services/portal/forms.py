@@ -8,6 +8,7 @@ from typing import Any
 
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.patients import fields, phones
+from clinic_app.services.patients.forms import PATIENT_FIELDS, SECTIONS, PatientUpdate
 from clinic_app.services.portal.errors import EmailInvalid, EmailRequired
 
 
@@ -60,3 +61,20 @@ class ChangePortalUsername:
         """Check ``data``. Raises ``EmailRequired``, ``EmailInvalid``, or ``InvalidInput`` for an unknown field."""
         _refuse_unknown(data, "email")
         return cls(_email(data.get("email")))
+
+
+#: The contact details that patients correct themselves, in the order of the list. An email is confirmed first.
+OWN_CONTACT = tuple(name for name in SECTIONS["contact"] if PATIENT_FIELDS[name].own and name != "email")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnContactCorrection:
+    """What patients correct of their own record: the fields to change, and the version they saw."""
+
+    update: PatientUpdate
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], version: int) -> OwnContactCorrection:
+        """Check ``data``, which holds contact details alone. Raises ``InvalidInput`` by field."""
+        _refuse_unknown(data, *OWN_CONTACT)
+        return cls(PatientUpdate.parse(data, version))
