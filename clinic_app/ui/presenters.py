@@ -11,7 +11,7 @@ from clinic_app.core import clock, routes
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
 from clinic_app.core.paging import Page
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
+from clinic_app.services.accounts.views import FailedTries, OwnPasskey, OwnSession, StaffMember
 from clinic_app.services.audit import reading
 from clinic_app.services.audit.reading import RecordedEvent
 from clinic_app.services.notifications.kinds import open_channels
@@ -63,6 +63,13 @@ def failed_tries(told: FailedTries) -> str:
 def day_of(instant: dt.datetime) -> dt.date:
     """The day of an instant, at the clinic."""
     return clock.local(instant).date()
+
+
+def passkeys(kept: tuple[OwnPasskey, ...]) -> str:
+    """``One, on Amina's phone``, by the name it was given; ``2 passkeys``; ``None yet``."""
+    if len(kept) == 1:
+        return f"One, on {kept[0].name}"
+    return f"{len(kept)} passkeys" if kept else "None yet"
 
 
 def own_session(one: OwnSession) -> SessionRow:

@@ -6,10 +6,13 @@ import asyncio
 
 import reflex as rx
 
+from clinic_app.core import addresses
 from clinic_app.core.errors import ClinicError
+from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import flash
 from clinic_app.services.accounts.own_sessions import take_failed_tries
+from clinic_app.services.accounts.passkeys import own_passkeys
 from clinic_app.services.patients import wording
 from clinic_app.services.portal.own_record import own_record
 from clinic_app.ui import presenters
@@ -30,6 +33,7 @@ class OwnRecordState(Asking, rx.State):
     viewed: str = ""  # how many there are, where not all are shown
     username: str = ""
     password_since: str = ""
+    passkeys: str = ""  # how many there are; empty where there can be none
     notice: str = ""  # what became of the form before
     failure: str = ""
     tries: str = ""  # what failed before this sign-in, said once
@@ -54,6 +58,8 @@ class OwnRecordState(Asking, rx.State):
         self.username = view.username
         since = view.password_since
         self.password_since = f"Changed {wording.date_words(presenters.day_of(since))}" if since else ""
+        possible = addresses.passkey_site(get_settings())
+        self.passkeys = presenters.passkeys(await self._ask(own_passkeys)) if possible else ""
         told = await self._ask(take_failed_tries)
         if told is not None:  # after a lost connection what is shown stays
             self.tries = presenters.failed_tries(told)

@@ -45,17 +45,21 @@ def _way(words: str, href: str, picture: str) -> rx.Component:
     return link_button(words, href=href, name=picture, size="4", variant="outline", cls="wide", leaves=True)
 
 
-def _sign_in() -> rx.Component:
-    words = rx.el.span(
-        rx.el.span("Change password", class_name="strong"),
-        rx.el.br(),
-        rx.el.span(apart(State.password_since), class_name="muted small"),
+def _go(picture: str, words: str, about: rx.Var[str], href: str) -> rx.Component:
+    """A line that leads to a page of ours that is not Reflex's."""
+    said = rx.el.span(
+        rx.el.span(words, class_name="strong"), rx.el.br(), rx.el.span(apart(about), class_name="muted small break")
     )
-    change = leaving_link(
-        icon("key-round", 20), words, icon("chevron-right", 20), href=routes.PORTAL_OWN_PASSWORD, class_name="go"
+    return leaving_link(icon(picture, 20), said, icon("chevron-right", 20), href=href, class_name="go")
+
+
+def _sign_in() -> rx.Component:
+    change = _go("key-round", "Change password", State.password_since, routes.PORTAL_OWN_PASSWORD)
+    passkeys = when(
+        State.passkeys, rx.el.li(_go("fingerprint-pattern", "Passkeys", State.passkeys, routes.PORTAL_PASSKEYS))
     )
     lead = rx.fragment("You sign in with ", apart(State.username, class_name="break"), ".")
-    return _sheet("Your sign-in", rx.el.ul(rx.el.li(change)), lead=lead, ident="sign-in-sheet")
+    return _sheet("Your sign-in", rx.el.ul(rx.el.li(change), passkeys), lead=lead, ident="sign-in-sheet")
 
 
 def _record() -> rx.Component:
