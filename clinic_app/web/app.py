@@ -10,6 +10,7 @@ from clinic_app.web import (
     downloads,
     own_account,
     own_contact,
+    own_email,
     own_record,
     own_sign_in,
     patient_card,
@@ -29,6 +30,7 @@ ROUTERS = (
     patient_card.router,
     own_record.router,
     own_contact.router,
+    own_email.router,
     own_sign_in.router,
 )
 

@@ -30,6 +30,7 @@ ALTOGETHER = 1000  # all failures of strangers together; beyond it strangers wai
 PER_DEVICE = 10  # and account
 PER_SESSION = 5
 CODES_PER_ACCOUNT = 5  # authentication and recovery codes, by people who know the password
+PER_LINK = 20  # passwords that were not good enough, by whoever has the code of a one-time link
 LONGEST_WAIT_MINUTES = 15
 HARD_STOP = 100  # wrong tries in a row after which strangers are refused until *Unlock* or a reset
 LONGEST_DELAY = 2.0  # seconds a try is held up from half of a common limit on, growing
@@ -74,14 +75,29 @@ class Verdict:
     newly_stopped: bool = False
 
 
-def of_stranger(username: str, address: str, account_id: int | None) -> Budget:
-    """The budget of a try from anywhere, which strangers share."""
+def _of_place(address: str) -> tuple[dict[str, int], str]:
+    """Key → limit of where a try comes from, and how that place is called in other keys."""
     near, *wider = addresses.networks(address)
     place = crypto.keyed_digest(near, "limit")
     limits = {f"address:{place}": PER_ADDRESS}
-    limits |= {f"network:{crypto.keyed_digest(each, 'limit')}": PER_NETWORK for each in wider}
+    return limits | {f"network:{crypto.keyed_digest(each, 'limit')}": PER_NETWORK for each in wider}, place
+
+
+def of_stranger(username: str, address: str, account_id: int | None) -> Budget:
+    """The budget of a try from anywhere, which strangers share."""
+    limits, place = _of_place(address)
     limits |= {f"{_pairs(username)}{place}": PER_ACCOUNT_AND_ADDRESS, account_key(username): PER_ACCOUNT}
     return Budget({**limits, EVERYBODY: ALTOGETHER}, account_key(username), account_id, undecided=True, stranger=True)
+
+
+def of_code(address: str, link_id: int | None) -> Budget:
+    """The budget of whoever gives the code of a one-time link, without a session.
+
+    With a code that belongs to none they share the limit of all strangers together. One that belongs to a link is out
+    of reach of guesses, and guesses of others do not keep it out.
+    """
+    more = {EVERYBODY: ALTOGETHER} if link_id is None else {f"link:{link_id}": PER_LINK}
+    return Budget({**_of_place(address)[0], **more}, "", undecided=True, stranger=True)
 
 
 def of_device(device: str, account_id: int) -> Budget:

@@ -89,17 +89,17 @@ def _update(actor: Actor, key: int | str, form: PatientUpdate, attempt: Attempt)
         return repository.profile_of(session, patient, activity=ACTIVITY)
 
 
-def change_details(session: Session, actor: Actor, patient: Patient, form: PatientUpdate) -> None:
+def change_details(session: Session, actor: Actor, patient: Patient, form: PatientUpdate) -> list[str]:
     """Building block: give ``patient``, read under a lock, the values of ``form``, and record which fields changed.
 
-    Whoever is found by them is found by the new ones. Flushes: a clash is an ``IntegrityError``. Raises
-    ``StaleRecord``, ``InvalidInput``.
+    Returns their names. Whoever is found by them is found by the new ones. Flushes: a clash is an ``IntegrityError``.
+    Raises ``StaleRecord``, ``InvalidInput``.
     """
     if form.version is not None and form.version != patient.version:
         raise StaleRecord
     changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
     if not changed:
-        return
+        return changed
     for name in changed:
         repository.put(patient, name, form.changes[name])
     if not patient.last_name and not patient.single_name:
@@ -121,3 +121,4 @@ def change_details(session: Session, actor: Actor, patient: Patient, form: Patie
         details={"patient_id": patient.patient_id, "fields": changed},
         changes_lists=True,
     )
+    return changed
