@@ -81,6 +81,7 @@ def lock(username: str) -> None:
     now = clock.now()
     row = {"key": account_key(username), "failures": 10, "consecutive": 11, "window_started_at": now}
     with db.transaction() as session:
+        row["account_id"] = session.scalar(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username))
         blocked = {"blocked_until": now + dt.timedelta(minutes=5)}
         db.upsert(session, SIGN_IN_LIMITS, {**row, **blocked}, change=blocked, returning=(SIGN_IN_LIMITS.c.key,))
 

@@ -18,10 +18,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 @app.command("send")
 @command
 def send(as_json: AsJson = False) -> None:
-    """Send what is due now, as the running server does by itself; beside it, each message is still sent once."""
+    """Send what is due now, reminders too, as the running server does by itself; beside it, each is still sent once."""
     connect()
     from clinic_app.services.notifications.delivery import Worker
+    from clinic_app.services.portal.reminders import remind_due
 
+    remind_due()
     tried = asyncio.run(Worker().send_due())
     words = f"{tried} message{'' if tried == 1 else 's'} tried." if tried else "Nothing is due."
     typer.echo(json.dumps({"tried": tried}) if as_json else words)

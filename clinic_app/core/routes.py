@@ -12,6 +12,7 @@ STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
+PORTAL_WORK_LIST = "/patients/portal"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
@@ -54,11 +55,36 @@ TWO_FACTOR_ON = "/auth/two-factor/on"
 TWO_FACTOR_OFF = "/auth/two-factor/off"
 TWO_FACTOR_CODES = "/auth/two-factor/codes"
 
+#: The same for patients and staff. ``passkey`` is the id of one's own.
+PORTAL_PASSKEYS = "/patient-portal/passkeys"
+PORTAL_PASSKEY_ADD = "/patient-portal/passkeys/add"
+PORTAL_PASSKEY_REMOVE = "/patient-portal/passkeys/{passkey}/remove"
+PASSKEYS = "/auth/passkeys"
+PASSKEY_ADD = "/auth/passkeys/add"
+PASSKEY_REMOVE = "/auth/passkeys/{passkey}/remove"
+#: What a browser is to ask its authenticators, for signing in and for a new passkey.
+PASSKEY_CHALLENGE = "/auth/passkey"
+PASSKEY_NEW = "/auth/passkey/new"
+
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
-_STAFF_PAGES = frozenset({RECEPTION, PATIENTS, REGISTRATION, "/patients/pending", ACCOUNT, STAFF_ACCOUNTS, AUDIT_TRAIL})
-_PORTAL_PAGES = frozenset({PORTAL, PORTAL_CONTACT, PORTAL_VIEWS, PORTAL_OWN_PASSWORD, PORTAL_SESSIONS, PORTAL_DOWNLOAD})
+_PORTAL_PAGES = frozenset(
+    {PORTAL, PORTAL_CONTACT, PORTAL_VIEWS, PORTAL_OWN_PASSWORD, PORTAL_PASSKEYS, PORTAL_SESSIONS, PORTAL_DOWNLOAD}
+)
+_STAFF_PAGES = frozenset(
+    {
+        RECEPTION,
+        PATIENTS,
+        REGISTRATION,
+        PORTAL_WORK_LIST,
+        "/patients/pending",
+        ACCOUNT,
+        STAFF_ACCOUNTS,
+        AUDIT_TRAIL,
+    }
+)
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
+_PASSKEY_REMOVED = re.compile(PASSKEYS + "/[0-9]{1,18}/remove")
 
 
 def on_portal(path: str) -> bool:
@@ -98,7 +124,8 @@ def portal_page(path: str) -> str:
 
 def after_confirming(path: str) -> str:
     """Where *Confirm it is you* leads: ``path`` if it is one of ours, else the account page."""
-    return path if path in {TWO_FACTOR, TWO_FACTOR_CODES} else staff_page(path) or ACCOUNT
+    plain = path in {TWO_FACTOR, TWO_FACTOR_CODES, PASSKEYS, PASSKEY_ADD} or _PASSKEY_REMOVED.fullmatch(path)
+    return path if plain else staff_page(path) or ACCOUNT
 
 
 def confirm(path: str) -> str:

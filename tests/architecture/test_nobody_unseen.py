@@ -35,6 +35,8 @@ READERS = {
     "patients/search.py": "PATIENT_LISTED, PATIENT_SEARCHED",
     "patients/verification.py": "PATIENT_LISTED, and one patient by the repository",
     "portal/provisioning.py": "names the type alone",
+    "portal/reminders.py": "what the patient allows: not shown",
+    "portal/work_list.py": "PATIENT_LISTED",
 }
 
 

@@ -23,6 +23,8 @@ from clinic_app.services.accounts import (
     guessability,
     known_devices,
     one_time_codes,
+    passkey_ceremonies,
+    passkeys,
     passwords,
     sessions,
     sign_in_throttle,
@@ -109,6 +111,11 @@ def figures() -> dict[str, str]:
         "wrong codes for one account, browser or session": f"{sign_in_throttle.CODES_PER_ACCOUNT} {window}",
         "time and tries for the code at sign-in": (
             f"{minutes(signing_in.SECOND_STEP)} minutes, {signing_in.SECOND_STEP_TRIES} tries"
+        ),
+        "passkeys of one account": str(passkeys.AT_MOST),
+        "what a passkey signs": (
+            f"{len(crypto.new_token()) * 6 // 8 * 8} random bits, once, "
+            f"within {minutes(passkey_ceremonies.LIFE)} minutes"
         ),
         "session of staff, idle": f"{default('staff_idle_minutes')} minutes",
         "session of staff, in any case": hours("staff_session_hours"),

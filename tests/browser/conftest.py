@@ -93,7 +93,8 @@ def new_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 REFUSED_FORM = re.compile(
     r"error: Failed to load resource: .* status of (400|409|410|429|503) .*"
     r"/(login|login/code|login/recovery-code|choose-password|patient-portal/"
-    r"(login|change-password|contact|contact/confirm|password|download))\)"
+    r"(login|change-password|contact|contact/confirm|password|download)"
+    r"|(auth|patient-portal)/passkeys/(add|\d+/remove))\)"
 )
 
 #: And how a page learns that its session is over: the line is closed and refused, and it asks why. Then it leaves,
@@ -423,7 +424,7 @@ def sign_in(page: Page, username: str = "receptionist", password: str = DEMO_PAS
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
     with page.expect_navigation():
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
     drawn(page)
 
 
@@ -433,7 +434,7 @@ def patient_sign_in(page: Page, email: str, password: str) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
     with page.expect_navigation():
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
     drawn(page)
 
 

@@ -19,7 +19,7 @@ from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
 from clinic_app.services.patients.profile import view_patient
 from clinic_app.web import dead_ends
-from tests import factories
+from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
 
 Scene = Callable[..., Page]
@@ -286,6 +286,48 @@ def patients_loading(open_page, clinic):
     _hold(page, lambda message: "patient_list" in message)
     page.goto("/patients")
     expect(page.get_by_text("Loading patients")).to_be_attached()
+    return page
+
+
+def _stuck(clinic) -> None:
+    """Somebody in each group, one of them with a long name and a long address."""
+    for group in stuck.GROUPS:
+        stuck.in_group(clinic.desk, group, first_name="Stuck", last_name=group.title())
+    done = stuck.in_group(clinic.desk, "never", first_name="Konstantinos", last_name="Papadopoulos-Wanyama", phone="")
+    stuck.message(done, address=f"{'konstantinos.' * 4}papadopoulos-wanyama@lakeside-medical-centre.example.org")
+    stuck.message(stuck.in_group(clinic.desk, "never", first_name="Beatrice"), channel="sms", address="+254733902117")
+    stuck.message(stuck.in_group(clinic.desk, "never", first_name="Fatuma"), "SENT")
+
+
+@scene
+def work_list(open_page, clinic):
+    _stuck(clinic)
+    page = _heading(open_page("receptionist", "/patients/portal"), "Portal work list")
+    expect(page.get_by_role("region", name="Locked")).to_be_visible()
+    return page
+
+
+@scene
+def work_list_of_one_group(open_page, clinic):
+    page = work_list(open_page, clinic)
+    page.get_by_role("button", name="Password expired").click()
+    expect(page.get_by_role("region", name="Locked")).to_have_count(0)
+    return page
+
+
+@scene
+def work_list_empty(open_page, clinic, new_clinic):
+    page = open_page("receptionist", "/patients/portal", at=new_clinic)
+    expect(page.get_by_role("heading", name="Nobody is stuck")).to_be_visible()
+    return page
+
+
+@scene
+def work_list_loading(open_page, clinic):
+    page = open_page("receptionist")
+    _hold(page, lambda message: "work_list" in message)
+    page.goto("/patients/portal")
+    expect(page.get_by_text("Loading the work list")).to_be_attached()
     return page
 
 
@@ -757,6 +799,95 @@ def portal_record_sessions(open_page, clinic):
     return page
 
 
+def _with_passkeys(clinic, username: str) -> None:
+    """Two of them, one with a name that is hard to draw."""
+    for name, used in (("Amina's phone", "2026-06-08 06:40:00.000000"), ("Schreibtischrechner" * 3, None)):
+        clinic.sql(
+            "INSERT INTO passkeys (account_id, credential_id, public_key, sign_count, name, created_at, used_at) "
+            "SELECT id, ?, x'00', 0, ?, '2026-06-02 08:00:00.000000', ? FROM accounts WHERE username = ?",
+            crypto.new_token(), name, used, username,
+        )  # fmt: skip
+
+
+def _passkeys(open_page, clinic, side: str, *, kept: bool = False, path: str = "", fresh: bool = True) -> Page:
+    """*Passkeys* of somebody who has none, or two."""
+    username = f"drawn.passkeys{next(_numbers)}{'@example.org' if side == 'portal' else ''}"
+    if side == "portal":
+        clinic.with_own_password(username)
+    else:
+        factories.make_staff(username=username)
+    if kept:
+        _with_passkeys(clinic, username)
+    page = open_page(username)
+    if not fresh:
+        clinic.sql(
+            "UPDATE login_sessions SET proved_at = '2020-01-01 00:00:00.000000' WHERE account_id IN "
+            "(SELECT id FROM accounts WHERE username = ?)",
+            username,
+        )
+    page.goto(("/patient-portal/passkeys" if side == "portal" else "/auth/passkeys") + path)
+    return page
+
+
+@scene
+def portal_passkeys_none(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "portal"), "Passkeys")
+
+
+@scene
+def portal_passkeys(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "portal", kept=True), "Passkeys")
+
+
+@scene
+def portal_passkeys_remove(open_page, clinic):
+    page = _passkeys(open_page, clinic, "portal", kept=True)
+    page.get_by_role("link", name="Remove").first.click()
+    expect(page.get_by_role("heading", name="Remove “Amina's phone”?")).to_be_focused()
+    return page
+
+
+@scene
+def portal_passkeys_remove_with_password(open_page, clinic):
+    page = _passkeys(open_page, clinic, "portal", kept=True, fresh=False)
+    page.get_by_role("link", name="Remove").last.click()
+    page.get_by_role("button", name="Remove passkey").click()
+    expect(page.get_by_label("Password")).to_be_focused()
+    return page
+
+
+@scene
+def portal_passkey_add(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "portal", path="/add"), "Add a passkey")
+
+
+@scene
+def portal_passkey_add_failed(open_page, clinic):
+    page = _passkeys(open_page, clinic, "portal", path="/add", fresh=False)
+    page.evaluate("() => { fetch = async () => { throw new TypeError(); }; }")
+    page.get_by_role("button", name="Add this passkey").click()
+    expect(page.get_by_role("alert").filter(has_text="The passkey was not added.")).to_be_visible()
+    return page
+
+
+@scene
+def staff_passkeys(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "staff", kept=True), "Passkeys")
+
+
+@scene
+def staff_passkeys_remove(open_page, clinic):
+    page = _passkeys(open_page, clinic, "staff", kept=True)
+    page.get_by_role("link", name="Remove").first.click()
+    expect(page.get_by_role("heading", name="Remove “Amina's phone”?")).to_be_focused()
+    return page
+
+
+@scene
+def staff_passkey_add(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "staff", path="/add"), "Add a passkey")
+
+
 # --- drawing them -----------------------------------------------------------------------------------
 
 
@@ -779,6 +910,7 @@ EACH_TIME = {
     "portal_contact_mistakes",
     "portal_views",
     "portal_not_found",
+    "portal_passkeys_remove",
 }
 
 

@@ -124,7 +124,7 @@ def test_a_second_patient_in_the_same_browser_sees_nothing_of_the_first(open_pag
     page.evaluate("(token) => sessionStorage.setItem('token', token)", tab)
     page.get_by_label("Email").fill("second.here@example.org")
     page.get_by_label("Password").fill(factories.OWN_PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_text("Hello, Secondhere.")).to_be_visible()
     assert "Firsthere" not in page.content()
 

@@ -18,8 +18,8 @@ from clinic_app.core import clock
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.services import access
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import drafts, own_sessions, staff, two_factor
-from clinic_app.services.accounts.errors import CredentialsSeen
+from clinic_app.services.accounts import drafts, own_sessions, passkeys, staff, two_factor
+from clinic_app.services.accounts.errors import CredentialsSeen, PasskeyNotAdded, PasskeyNotFound
 from clinic_app.services.accounts.passphrase import suggest_passphrase
 from clinic_app.services.accounts.passwords import assess_password, choose_password
 from clinic_app.services.accounts.reauthentication import check_fresh
@@ -44,6 +44,7 @@ from clinic_app.services.portal.forms import ChangePortalUsername, OwnContactCor
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
 from clinic_app.services.portal.own_email import keep_old_email, send_again
 from clinic_app.services.portal.own_record import download_own_record, own_record, own_viewings
+from clinic_app.services.portal.work_list import count_stuck, list_stuck
 from tests import factories
 from tests.db import tools
 
@@ -70,6 +71,12 @@ class World:
 
 def _email() -> str:
     return f"somebody{next(_numbers)}@example.org"
+
+
+def _none_such(error: type[Exception], use_case: Callable[..., Any], *given: Any) -> None:
+    """For a passkey that there is not."""
+    with pytest.raises(error):
+        use_case(*given)
 
 
 def _nothing_to_issue_anew(reissue: Callable[[Actor, str], Any], actor: Actor) -> None:
@@ -122,6 +129,13 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         "Only staff can see patients.",
         "patient:see",
     ),
+    **{
+        name: (call, DESK, "Only receptionists and administrators can see work lists.", "work-lists")
+        for name, call in (
+            ("count_stuck", lambda a, w: count_stuck(a)),
+            ("list_stuck", lambda a, w: list_stuck(a)),
+        )
+    },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),
     "overview": (lambda a, w: overview(a), STAFF, "Only staff can see patients.", "patient:see"),
     "view_patient": (lambda a, w: view_patient(a, w.plain), STAFF, "Only staff can see patients.", "patient:see"),
@@ -235,6 +249,18 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
             ("own_two_factor", lambda a, w: two_factor.own_two_factor(a)),
             ("begin_two_factor", lambda a, w: two_factor.begin_two_factor(a)),
             ("show_two_factor", lambda a, w: two_factor.show_two_factor(a)),
+        )
+    },
+    **{
+        name: (call, {*STAFF, "PATIENT"}, "", "own:passkeys")
+        for name, call in (
+            ("own_passkeys", lambda a, w: passkeys.own_passkeys(a)),
+            ("begin_adding_passkey", lambda a, w: passkeys.begin_adding_passkey(a, "Phone")),
+            (
+                "finish_adding_passkey",
+                lambda a, w: _none_such(PasskeyNotAdded, passkeys.finish_adding_passkey, a, "P", ""),
+            ),
+            ("remove_passkey", lambda a, w: _none_such(PasskeyNotFound, passkeys.remove_passkey, a, 0)),
         )
     },
     **{

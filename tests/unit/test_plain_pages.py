@@ -25,7 +25,21 @@ CHOOSING = {
     **{name: name + BAD for name in ("username", "shortest", "refused", "offered")},
     "errors": {"new_password": "new_password" + BAD, "confirm_password": "confirm_password" + BAD},
 }
-SIGNING_IN = {name: name + BAD for name in ("username", "refused", "ended")}
+SIGNING_IN = {name: name + BAD for name in ("username", "refused", "ended", "passkey_site")}
+SIDE = {"patient": True, **{name: name + BAD for name in ("large", "list", "device", "opens", "add")}}
+PASSKEYS = {
+    **SIDE,
+    **{name: name + BAD for name in ("said", "refused", "error")},
+    "keys": tuple({"id": n, **{name: f"{n} {name}{BAD}" for name in ("name", "line", "remove")}} for n in (1, 2)),
+    "removing": 1,
+    "asks_password": True,
+}
+PASSKEY = {
+    **{name: value for name, value in SIDE.items() if name != "opens"},
+    **{name: name + BAD for name in ("site", "name", "refused")},
+    "errors": {"passkey_name": "passkey_name" + BAD, "password": "password" + BAD},
+    "asks_password": True,
+}
 DEAD_END = {
     **{name: name + BAD for name in ("title", "heading", "home", "foot")},
     "sign": "cookie",
@@ -61,6 +75,10 @@ VALUES = {
     "signing_in/expired.html": {"detail": "detail" + BAD, "hours": "hours" + BAD},
     "signing_in/portal.html": {**SIGNING_IN, "errors": {"email": "errors" + BAD}, "must_wait": True},
     "signing_in/staff.html": {**SIGNING_IN, "errors": {"username": "errors" + BAD}},
+    "passkeys/portal_add.html": PASSKEY,
+    "passkeys/portal_list.html": PASSKEYS,
+    "passkeys/staff_add.html": PASSKEY,
+    "passkeys/staff_list.html": PASSKEYS,
     "own_record/contact.html": {
         "inputs": _INPUTS,
         "ticks": (("email_allowed", "tick" + BAD),),

@@ -89,6 +89,46 @@ class TwoFactorIsRequired(PermissionDenied):
     detail = "Your clinic requires two-factor sign-in for your role. An administrator can reset it."
 
 
+class PasskeysUnavailable(NotFound):
+    """At the address people type, browsers make no passkeys: it is neither https nor this machine."""
+
+    code = "passkeys_unavailable"
+    title = "No passkeys here"
+    detail = "Passkeys need https."
+
+
+class PasskeyRefused(AuthenticationRequired):
+    """A passkey that opens nothing here, or an answer that proves nothing: the same words for all."""
+
+    code = "passkey_refused"
+    title = "Passkey not accepted"
+    detail = "This passkey does not open an account here. Sign in with your password."
+
+
+class PasskeyNotAdded(Conflict):
+    """What the browser sent is no new passkey of this account: it took too long, or it is none."""
+
+    code = "passkey_not_added"
+    title = "The passkey was not added."
+    detail = "Your device stopped it, or it took too long. Nothing has changed; you can try again."
+
+
+class TooManyPasskeys(Conflict):
+    """An account has so many at most."""
+
+    code = "too_many_passkeys"
+    title = "Too many passkeys"
+    detail = "You have ten passkeys, which is as many as there can be. Remove one first."
+
+
+class PasskeyNotFound(NotFound):
+    """It was removed before, or is somebody else's."""
+
+    code = "passkey_not_found"
+    title = "Passkey not found"
+    detail = "This passkey has already been removed."
+
+
 class StaffNotFound(NotFound):
     """No staff account has this id."""
 

@@ -167,12 +167,13 @@ def _replace(
     """
     fresh = crypto.hash_password(new)
     with db.transaction() as session:
-        account = session.execute(
-            select(Account)
+        found = session.execute(
+            select(Account, LOGIN_SESSIONS.c.kind)
             .join(LoginSession, LOGIN_SESSIONS.c.account_id == ACCOUNTS.c.id)
             .where(LOGIN_SESSIONS.c.token_hash == session_token_hash, LOGIN_SESSIONS.c.ended_at.is_(None))
             .with_for_update()
-        ).scalar_one_or_none()
+        ).one_or_none()
+        account, kind = found if found is not None else (None, "")
         if (
             account is None
             or not account.is_active
@@ -187,8 +188,8 @@ def _replace(
             reauthentication.forgive(session, forgiven)
         sessions.end_sessions(session, account.id or 0, sessions.PASSWORD_CHANGED)
         after_change(session, account)
-        token, row = sessions.open_session(session, account)
-        own = sessions.actor_of(account, row.id, row.proved_at)
+        token, row = sessions.open_session(session, account, kind)
+        own = sessions.actor_in(account, row)
         record(
             session,
             own,

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, or_, select, update
 from sqlmodel import Session
 
 from clinic_app.core import addresses, clock, crypto, db, logs
 from clinic_app.core.errors import TryAgainShortly
 from clinic_app.models.accounts import SIGN_IN_LIMITS
+from clinic_app.models.base import UtcDateTime
 
 EVERYBODY = "everybody"
 WINDOW = dt.timedelta(minutes=5)
@@ -100,6 +101,11 @@ def of_code(address: str, link_id: int | None) -> Budget:
     return Budget({**_of_place(address)[0], **more}, "", undecided=True, stranger=True)
 
 
+def of_nobody(address: str) -> Budget:
+    """The budget of a try that names no account, such as one with a passkey: what all strangers share, and no more."""
+    return Budget({**_of_place(address)[0], EVERYBODY: ALTOGETHER}, "", undecided=True, stranger=True)
+
+
 def of_device(device: str, account_id: int) -> Budget:
     """The budget of a browser, or a program's network, in which the account signed in before."""
     key = f"device:{crypto.keyed_digest(f'{account_id}:{device}', 'limit')}"
@@ -130,8 +136,9 @@ def _longest_end(now: dt.datetime) -> dt.datetime:
     return now + dt.timedelta(minutes=LONGEST_WAIT_MINUTES)
 
 
-def _shut(now: dt.datetime) -> ColumnElement[bool]:
-    return and_(SIGN_IN_LIMITS.c.blocked_until > now, SIGN_IN_LIMITS.c.blocked_until <= _longest_end(now))
+def _shut(now: Any, longest_end: Any = None) -> ColumnElement[bool]:
+    until = SIGN_IN_LIMITS.c.blocked_until
+    return and_(until > now, until <= (_longest_end(now) if longest_end is None else longest_end))
 
 
 def _stale(now: dt.datetime) -> ColumnElement[bool]:
@@ -327,6 +334,24 @@ def locked(session: Session, usernames: Iterable[str]) -> dict[str, dt.datetime 
         name, until = names[row.key], None if row.stopped else row.blocked_until
         found[name] = until if name not in found else _later(found[name], until)
     return found
+
+
+def locked_accounts() -> Select[Any, Any]:
+    """Building block: the accounts that ``locked`` names, with the end of each lock, for use in a query.
+
+    That gets ``lock_moments``.
+    """
+    limits = SIGN_IN_LIMITS.c
+    strangers = or_(*[limits.key.startswith(start) for start in ("account:", "code:account:")])
+    now, longest_end = (bindparam(name, type_=UtcDateTime()) for name in ("now", "longest_lock"))
+    return select(limits.account_id, limits.blocked_until).where(
+        limits.account_id.is_not(None), strangers, or_(_shut(now, longest_end), limits.consecutive >= HARD_STOP)
+    )
+
+
+def lock_moments(now: dt.datetime) -> dict[str, dt.datetime]:
+    """Building block: the values that ``locked_accounts`` asks for."""
+    return {"now": now, "longest_lock": _longest_end(now)}
 
 
 def _later(one: dt.datetime | None, other: dt.datetime | None) -> dt.datetime | None:

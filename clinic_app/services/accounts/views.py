@@ -45,7 +45,7 @@ class Strength:
 
 @dataclass(frozen=True, slots=True)
 class OwnSession:
-    """One of a person's open sessions. ``kind`` is ``page`` or ``api``."""
+    """One of a person's open sessions. ``kind`` is ``page``, ``passkey`` (a page's too) or ``api``."""
 
     id: int
     kind: str
@@ -86,6 +86,16 @@ class Setup:
 
     secret: str = field(repr=False)
     address: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPasskey:
+    """One of a person's own passkeys, by the name they gave it."""
+
+    id: int
+    name: str
+    added_at: dt.datetime
+    used_at: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True)

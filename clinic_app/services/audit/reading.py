@@ -103,6 +103,21 @@ def how_many(session: Session, resource_type: str, resource_id: int, done: Colle
     return session.execute(_HOW_MANY, wanted).scalar_one()
 
 
+def last_refused(session: Session, account_ids: Collection[int], reason: str) -> dict[int, dt.datetime]:
+    """When these accounts were last refused a sign-in for ``reason``, the code of an error.
+
+    For use cases that have checked who asks.
+    """
+    events = AUDIT_EVENTS.c
+    rows = session.execute(
+        select(events.resource_id, func.max(events.at).label("at"))
+        .where(events.resource_type == "account", events.resource_id.in_(account_ids))
+        .where(events.action == Action.SIGN_IN_FAILED, events.metadata["reason"].as_string() == reason)
+        .group_by(events.resource_id)
+    )
+    return {row.resource_id: row.at for row in rows}
+
+
 def activity_of(session: Session, resource_type: str, resource_id: int, limit: int) -> tuple[RecordedEvent, ...]:
     """The latest ``limit`` events about one record, and the latest dozen that are more than looks; newest first.
 

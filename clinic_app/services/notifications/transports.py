@@ -71,7 +71,7 @@ def as_mime(mail: Email) -> EmailMessage:
     """The email as it travels: plain text and HTML, one fixed Message-ID, marked as written by a machine (RFC 3834)."""
     settings = get_settings()
     to = _travelling(mail.to)
-    made = EmailMessage(policy=SMTP.clone(utf8=not to.isascii()))
+    made = EmailMessage(policy=SMTP.clone(utf8=not to.isascii(), cte_type="7bit"))
     made["From"] = Address(settings.name, addr_spec=settings.mail_sender)
     made["To"] = Address(addr_spec=to)
     made["Subject"] = mail.subject

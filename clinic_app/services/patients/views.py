@@ -16,10 +16,11 @@ from clinic_app.services.patients.wording import full_name
 class PortalStanding:
     """A patient's access. ``status``: none, active, temporary, expired, locked or off.
 
-    ``due`` is what the desk should see to, the most urgent of ``locked``, ``expired``, ``soon`` (the temporary password
-    expires within a day) and ``never`` (its owner has not signed in yet); empty where there is nothing. ``reissue``: a
-    new temporary password would help. ``temporary``: no password of its owner's own opens it. Instants UTC;
-    ``locked_until`` is empty where the lock does not end by itself.
+    ``due`` is what the desk should see to, the most urgent of ``locked``, ``failed`` (a message that lets its owner in
+    has not reached them), ``expired``, ``soon`` (the temporary password expires within a day) and ``never`` (its owner
+    has not signed in yet); empty where there is nothing. ``reissue``: a new temporary password would help.
+    ``temporary``: no password of its owner's own opens it. Instants UTC; ``locked_until`` is empty where the lock does
+    not end by itself.
     """
 
     status: str = "none"
