@@ -11,7 +11,7 @@ from clinic_app.core import clock, routes
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
 from clinic_app.core.paging import Page
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
+from clinic_app.services.accounts.views import FailedTries, OwnPasskey, OwnSession, StaffMember
 from clinic_app.services.audit import reading
 from clinic_app.services.audit.reading import RecordedEvent
 from clinic_app.services.patients import facts as record_facts
@@ -49,6 +49,13 @@ def who(actor: Actor) -> Who:
         may_register=actor.can(Permission.PATIENT_REGISTER),
         is_admin=actor.can(Permission.STAFF_MANAGE),
     )
+
+
+def passkeys(kept: tuple[OwnPasskey, ...]) -> str:
+    """``None yet``, ``One, on Amina's phone``, ``3``."""
+    if len(kept) == 1:
+        return f"One, on {kept[0].name}"
+    return str(len(kept)) if kept else "None yet"
 
 
 def until(instant: dt.datetime | None) -> str:

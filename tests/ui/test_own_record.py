@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from clinic_app.core import crypto
+import datetime as dt
+
+from clinic_app.core import addresses, crypto
 from clinic_app.services.accounts import flash
+from clinic_app.services.accounts.views import OwnPasskey
 from clinic_app.services.patients.profile import view_patient
+from clinic_app.ui import presenters
 from clinic_app.ui.own_record.state import OwnRecordState
 from clinic_app.ui.session import identity
 from clinic_app.ui.view_models import Look
+
+NOW = dt.datetime(2026, 6, 16, 9, 0, tzinfo=dt.UTC)
 
 
 async def test_the_latest_looks_are_shown_and_how_many_there_are(desk, people):
@@ -32,6 +38,21 @@ async def test_it_says_how_one_signs_in(desk, people):
     state = desk.state(OwnRecordState)
     assert state.username == people.patient.username
     assert state.password_since.startswith("Changed ")
+    assert (state.has_passkeys, state.passkeys) == (True, "None yet")
+
+
+def test_one_passkey_is_named_and_several_are_counted():
+    one = OwnPasskey(1, "Amina's phone", NOW, None)
+    assert presenters.passkeys((one,)) == "One, on Amina's phone"
+    assert presenters.passkeys((one, one)) == "2"
+
+
+async def test_where_no_passkey_can_be_made_none_is_spoken_of(monkeypatch, desk, people):
+    monkeypatch.setattr(addresses, "passkey_site", lambda _: "")  # as at a bare IP address
+    desk.sign_in(people.patient)
+    await desk.fire(OwnRecordState.load)
+    assert (desk.state(OwnRecordState).has_passkeys, desk.state(OwnRecordState).passkeys) == (False, "")
+    assert desk.state(OwnRecordState).loaded
 
 
 async def test_what_the_form_before_left_is_said_once_and_stays_after_a_lost_line(desk, people, monkeypatch):

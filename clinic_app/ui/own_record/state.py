@@ -6,10 +6,13 @@ import asyncio
 
 import reflex as rx
 
+from clinic_app.core import addresses
 from clinic_app.core.errors import ClinicError
+from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import flash
 from clinic_app.services.accounts.own_sessions import take_failed_tries
+from clinic_app.services.accounts.passkeys import own_passkeys
 from clinic_app.services.patients import wording
 from clinic_app.services.portal.own_record import own_record
 from clinic_app.ui import presenters
@@ -32,6 +35,8 @@ class OwnRecordState(Asking, rx.State):
     password_since: str = ""
     email_waits: str = ""  # another email that has to be confirmed, and until when
     email_waits_until: str = ""
+    has_passkeys: bool = False  # whether there can be any at the address people type
+    passkeys: str = ""
     notice: str = ""  # what became of the form before
     refused: str = ""
     failure: str = ""
@@ -59,6 +64,8 @@ class OwnRecordState(Asking, rx.State):
         self.username = view.username
         since = view.password_since
         self.password_since = f"Changed {wording.date_words(presenters.day_of(since))}" if since else ""
+        self.has_passkeys = bool(addresses.passkey_site(get_settings()))
+        self.passkeys = presenters.passkeys(await self._ask(own_passkeys)) if self.has_passkeys else ""
         told = await self._ask(take_failed_tries)
         if told is not None:  # after a lost connection what is shown stays
             self.tries = presenters.failed_tries(told)

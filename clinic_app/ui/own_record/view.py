@@ -66,17 +66,23 @@ def _email_waits() -> rx.Component:
     return when(State.email_waits, rx.el.div(waits, class_name="sheet-body"))
 
 
-def _sign_in() -> rx.Component:
-    words = rx.el.span(
-        rx.el.span("Change password", class_name="strong"),
+def _go(words: str, how_it_stands: rx.Var[str], href: str, picture: str) -> rx.Component:
+    """A line that leads to another page, with how it stands there."""
+    both = rx.el.span(
+        rx.el.span(words, class_name="strong"),
         rx.el.br(),
-        rx.el.span(apart(State.password_since), class_name="muted small"),
+        rx.el.span(apart(how_it_stands), class_name="muted small break"),
     )
-    change = leaving_link(
-        icon("key-round", 20), words, icon("chevron-right", 20), href=routes.PORTAL_OWN_PASSWORD, class_name="go"
-    )
+    return rx.el.li(leaving_link(icon(picture, 20), both, icon("chevron-right", 20), href=href, class_name="go"))
+
+
+def _sign_in() -> rx.Component:
+    change = _go("Change password", State.password_since, routes.PORTAL_OWN_PASSWORD, "key-round")
+    passkeys = _go("Passkeys", State.passkeys, routes.PORTAL_PASSKEYS, "fingerprint-pattern")
     lead = rx.fragment("You sign in with ", apart(State.username, class_name="break"), ".")
-    return _sheet("Your sign-in", rx.el.ul(rx.el.li(change)), lead=lead, ident="sign-in-sheet")
+    return _sheet(
+        "Your sign-in", rx.el.ul(change, when(State.has_passkeys, passkeys)), lead=lead, ident="sign-in-sheet"
+    )
 
 
 def _record() -> rx.Component:
