@@ -54,6 +54,11 @@ def who(actor: Actor) -> Who:
     )
 
 
+def until(instant: dt.datetime | None) -> str:
+    """``18 Jun 2026, 16:40``; empty where there is none."""
+    return f"{wording.date_words(day_of(instant))}, {clock.local(instant):%H:%M}" if instant is not None else ""
+
+
 def failed_tries(told: FailedTries) -> str:
     """``Somebody entered a wrong password for your account 4 times, last today at 07:12.``"""
     when = wording.mid_sentence(told.last_at)

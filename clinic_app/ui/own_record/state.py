@@ -34,7 +34,10 @@ class OwnRecordState(Asking, rx.State):
     username: str = ""
     password_since: str = ""
     passkeys: str = ""  # how many there are; empty where there can be none
+    email_waits: str = ""  # another email that has to be confirmed, and until when
+    email_waits_until: str = ""
     notice: str = ""  # what became of the form before
+    refused: str = ""
     failure: str = ""
     tries: str = ""  # what failed before this sign-in, said once
     loaded: bool = False
@@ -49,12 +52,14 @@ class OwnRecordState(Asking, rx.State):
         await enter_line(self, path_of(self))
         note = await asyncio.to_thread(flash.pop_note, identity.flash_hash(self))
         if note:  # after a lost connection what is shown stays
-            self.notice = text(note.get("notice"))
+            self.notice, self.refused = text(note.get("notice")), text(note.get("message"))
         view = await self._ask(own_record)
         self.first_name = view.first_name
         self.details, self.contact = presenters.own_details(view), presenters.own_contact(view)
         self.viewers = [presenters.viewing(look) for look in view.viewings]
         self.viewed = f"{view.viewed:,}" if view.viewed > len(self.viewers) else ""
+        self.email_waits = view.email_waits
+        self.email_waits_until = presenters.until(view.email_waits_until)
         self.username = view.username
         since = view.password_since
         self.password_since = f"Changed {wording.date_words(presenters.day_of(since))}" if since else ""
