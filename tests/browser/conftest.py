@@ -89,7 +89,7 @@ def new_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 #: The browser reports every document that is answered with an error. A refused form is one of ours, in words.
 REFUSED_FORM = re.compile(
     r"error: Failed to load resource: .* status of (400|410|429|503) .*"
-    r"/(login|login/code|login/recovery-code|choose-password|patient-portal/login|patient-portal/change-password)\)"
+    r"/(login|login/code|login/recovery-code|choose-password|patient-portal/(login|change-password|activate|forgot))\)"
 )
 
 #: And how a page learns that its session is over: the line is closed and refused, and it asks why. Then it leaves,
