@@ -92,6 +92,8 @@
     status.textContent = `Filled in: ${made}. Keep it in your password manager, or write it down and keep it safe.`;
   }
 
+  for (const field of document.querySelectorAll("[data-strength]")) if (field.value) judge(field); // a passphrase of ours
+
   // A form that is sent may end the session: nothing more is asked under it.
   document.addEventListener("submit", () => { clearTimeout(timer); asking?.abort(); });
 

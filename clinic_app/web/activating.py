@@ -139,7 +139,7 @@ _ENDS = {
 }
 
 
-def _end(over: LinkOver) -> HTMLResponse:
+def ended(over: LinkOver) -> HTMLResponse:
     """410: what became of the link, what to do now, and where that is done."""
     by_email = forgotten.links_can_be_sent() and over.why != "off"
     end = _ENDS[over.why](_when(over.at), by_email)
@@ -173,7 +173,7 @@ async def save(request: Request, form: Form) -> Response:
     try:
         done = await waiting_room.patiently(lambda waited: ask(activate, code, new, again, **known, waited=waited))
     except LinkOver as over:
-        return _end(over)
+        return ended(over)
     except ClinicError as error:
         status, headers = failure_status(error)
         answer = _page(status, code=code, errors=error.fields, refused="" if error.fields else error.detail)

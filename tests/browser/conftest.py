@@ -146,7 +146,7 @@ def posting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Posting]:
 REFUSED_FORM = re.compile(
     r"error: Failed to load resource: .* status of (400|409|410|429|503) .*"
     r"/(login|login/code|login/recovery-code|choose-password|patient-portal/"
-    r"(login|change-password|contact|contact/confirm|password|download)"
+    r"(login|change-password|contact|contact/confirm|password|download|activate|forgot)"
     r"|(auth|patient-portal)/passkeys/(add|\d+/remove))\)"
 )
 

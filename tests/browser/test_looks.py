@@ -14,11 +14,13 @@ import pytest
 from fastapi import Response
 from playwright.sync_api import Page, expect
 
-from clinic_app.core import crypto
+from clinic_app.core import clock, crypto
+from clinic_app.core.settings import get_settings
 from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
+from clinic_app.services.accounts.errors import LinkOver
 from clinic_app.services.patients.profile import view_patient
-from clinic_app.web import dead_ends
+from clinic_app.web import activating, dead_ends, pages
 from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
 
@@ -155,6 +157,108 @@ def staff_unavailable(open_page, clinic):
 @scene
 def staff_no_cookies(open_page, clinic):
     return _heading(_answered(open_page, dead_ends.no_cookies("/login")), "Cookies are off")
+
+
+# --- one-time links -------------------------------------------------------------------------------
+
+
+@scene
+def activate(open_page, clinic):
+    page = open_page(path="/patient-portal/activate#7KQM-4RXT-92WD")
+    page.get_by_label("New password", exact=True).fill("seven kettles under rain")
+    expect(page.locator("#strength")).to_contain_text("Very strong")
+    return page
+
+
+@scene
+def activate_wrong(open_page, clinic):
+    page = open_page(path="/patient-portal/activate#7KQM-4RXT-92W")
+    page.get_by_label("New password", exact=True).fill("seven kettles under rain")
+    page.get_by_role("button", name="Save password").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def activate_suggested(open_page, clinic):
+    page = open_page(path="/patient-portal/activate#7KQM-4RXT-92WD")
+    page.get_by_role("button", name="Suggest a passphrase").click()
+    expect(page.get_by_text("Filled in: ")).to_be_visible()
+    expect(page.locator("#strength")).to_contain_text("Very strong")
+    return page
+
+
+def _sends_emails(settings) -> None:
+    settings.setenv("CLINIC_SMTP_HOST", "mail.example.org")
+    get_settings.cache_clear()
+
+
+def _ended(open_page, settings, why: str, heading: str) -> Page:
+    _sends_emails(settings)
+    return _heading(_answered(open_page, activating.ended(LinkOver(why, clock.now()))), heading)
+
+
+@scene
+def activate_used(open_page, clinic, settings):
+    return _ended(open_page, settings, "used", "This code was used already")
+
+
+@scene
+def activate_expired(open_page, clinic, settings):
+    return _ended(open_page, settings, "expired", "This code has expired")
+
+
+@scene
+def activate_superseded(open_page, clinic, settings):
+    return _ended(open_page, settings, "superseded", "There is a newer code")
+
+
+@scene
+def activate_replaced(open_page, clinic, settings):
+    return _ended(open_page, settings, "replaced", "This code does not work any more")
+
+
+@scene
+def activate_turned_off(open_page, clinic, settings):
+    return _ended(open_page, settings, "off", "Your sign-in is turned off")
+
+
+@scene
+def forgot_without_emails(open_page, clinic):
+    return _heading(open_page(path="/patient-portal/forgot"), "Forgot your password?")
+
+
+def _forgot(open_page, settings, **values) -> Page:
+    _sends_emails(settings)
+    given = {"email": "", "errors": {}, "refused": "", "by_email": True, **values}
+    return _answered(open_page, pages.render("links/forgot.html", **given))
+
+
+@scene
+def forgot(open_page, clinic, settings):
+    return _heading(_forgot(open_page, settings), "Forgot your password?")
+
+
+@scene
+def forgot_wrong(open_page, clinic, settings):
+    words = "Please provide a valid email address."
+    page = _forgot(open_page, settings, email="amina.odhiambo", errors={"email": words})
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def forgot_too_many(open_page, clinic, settings):
+    words = "Too many attempts. Please try again in 1 minute."
+    page = _forgot(open_page, settings, email="amina.odhiambo@example.org", refused=words)
+    expect(page.get_by_role("alert")).to_be_visible()
+    return page
+
+
+@scene
+def forgot_sent(open_page, clinic, settings):
+    email = "amina.odhiambo.of.a.very.long.name@a-mail-server-far-away.example.org"
+    return _heading(_answered(open_page, pages.render("links/forgot_sent.html", email=email)), "Look at your messages")
 
 
 @scene

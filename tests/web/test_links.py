@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 import time
 
@@ -220,6 +221,14 @@ async def test_the_meter_judges_without_a_session_and_says_nothing_of_the_code(b
     for password in (NEW, "short", f"{EMAIL} {EMAIL}", "Amina Odhiambo Amina", "lakeside lakeside"):
         assert await ask(code, password) == await ask(NOBODYS, password) == await ask("", password)
     assert tools.number("SELECT count(*) FROM sign_in_limits") == 0
+
+
+@pytest.mark.parametrize(
+    "code", ["\ud800", "\x00", "\u0301" * 9_000, "x" * 60_000], ids=["half", "nothing", "marks", "long"]
+)
+async def test_the_meter_takes_any_text_for_a_code(browser, code):
+    answer = await browser.post(routes.LINK_STRENGTH, content=json.dumps({"code": code, "password": NEW}))
+    assert (answer.status_code, answer.json()["score"]) == (200, 4)
 
 
 @pytest.mark.parametrize("sent", [{}, {"code": "x"}, {"password": NEW}, {"code": 1, "password": NEW}, []])

@@ -139,7 +139,7 @@ def assess_for_link(code: str, password: str) -> Strength:
     whose questions are counted together. Raises ``TooManyAttempts`` where too many come with one code, from one
     address, or altogether.
     """
-    guessability.spend_stranger(crypto.keyed_digest(code[:_FOLDED], "limit"), context.current().address)
+    guessability.spend_stranger(crypto.keyed_digest(links.plain_code(code), "limit"), context.current().address)
     return _assess(trimmed(password, _FOLDED)[: LONGEST + 1], _personal_words(ANONYMOUS, None))
 
 
