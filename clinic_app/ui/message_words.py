@@ -23,6 +23,8 @@ def handed_over(how: str, by: str, at: dt.datetime | None) -> str:
 
 #: State of a message → tone and icon of its badge.
 _BADGES = {"QUEUED": ("idle", "clock"), "SENT": ("good", "check"), "FAILED": ("bad", "circle-alert")}
+#: A try to send takes so long; it is waited for so long.
+_A_TRY, _PATIENCE = dt.timedelta(seconds=5), dt.timedelta(minutes=2)
 IN_PERSON = "Nothing was sent: hand these credentials over in person."
 #: Kind → what is said of one that goes out now.
 _GOES = {
@@ -49,7 +51,18 @@ def _when(one: Delivery) -> str:
     if one.next_at is None:
         return wording.moment_words(one.at)
     times = "once" if one.tries == 1 else f"{one.tries:,} times"
-    return f"Since {wording.earlier_words(one.at)}. Tried {times}, next at {clock.local(one.next_at):%H:%M}"
+    then = f", next at {clock.local(one.next_at):%H:%M}" if one.next_at > clock.now() else ""
+    return f"Since {wording.earlier_words(one.at)}. Tried {times}{then}"
+
+
+def changes_at(deliveries: Iterable[Delivery]) -> dt.datetime | None:
+    """When a message that waits may have been tried again: pages are told how it ended, not of each try.
+
+    None where none waits, or whoever should try it does not: then nobody looks every few seconds.
+    """
+    now = clock.now()
+    due = [one.next_at or one.at for one in deliveries if one.state == "QUEUED"]
+    return min((max(at, now) + _A_TRY for at in due if at > now - _PATIENCE), default=None)
 
 
 def messages(deliveries: Iterable[Delivery], standing: PortalStanding) -> list[Message]:

@@ -635,7 +635,8 @@ def _messages(open_page, posting, **changes) -> Page:
 @scene
 def messages_failed_and_queued(open_page, clinic, posting):
     page = _messages(open_page, posting, first_name="Unreached", portal_phone="0712 445 901")
-    expect(page.get_by_text("Tried once")).to_be_visible()
+    expect(page.get_by_text("Tried once, next at")).to_be_visible()
+    expect(page.get_by_text("The SMS gateway did not take it.")).to_be_visible()
     expect(page.get_by_text("Failed", exact=True)).to_be_visible()
     return page
 

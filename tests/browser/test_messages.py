@@ -92,6 +92,16 @@ def test_the_username_may_stay(open_page, posting):
     until(lambda: [address for address, _ in posting.taken if address == right] == [right])
 
 
+def test_each_try_that_failed_is_seen_on_an_open_profile(open_page, posting):
+    done = posting.patient(portal_email=_email(), portal_phone="0712 445 901")
+    page = _profile(open_page, posting, done)
+    page.get_by_role("button", name="Resend invitation").click()
+    line = _part(page, "Messages").get_by_role("listitem").filter(has_text="0712 445901")
+    expect(line).to_contain_text("Tried once, next at ")
+    expect(line).to_contain_text("The SMS gateway did not take it.")
+    expect(line.get_by_text("Queued", exact=True)).to_be_visible()
+
+
 def test_where_the_patient_allows_none_that_is_said_and_nothing_can_be_sent(open_page, posting):
     email = _email()
     done = posting.patient(portal_email=email, email_allowed=False)

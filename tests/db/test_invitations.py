@@ -304,6 +304,17 @@ def test_of_two_patients_that_get_one_username_at_once_one_does(own_database):
     assert len(tools.trail("PORTAL_ADDRESS_CORRECTED")) == 1
 
 
+@pytest.mark.both_databases
+def test_of_two_desks_that_put_the_same_right_at_once_one_does(own_database):
+    desks = [factories.make_staff(), factories.make_staff()]
+    key = factories.make_patient(desks[0], portal_email=TYPED).patient.id
+    right = _right(email=MEANT, change_username=True)
+    found = tools.at_once(*[lambda who=who: correct_address(who, key, right) for who in desks])
+    assert sorted(type(one).__name__ for one in found) == ["AddressCorrected", "PortalAccountExists"]
+    (done,) = [one for one in found if not isinstance(one, Exception)]
+    assert sign_in(PATIENT_DOOR, MEANT, done.credentials.temporary_password).token
+
+
 @pytest.mark.parametrize(
     ("data", "error", "field"),
     [

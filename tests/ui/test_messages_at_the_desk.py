@@ -172,6 +172,25 @@ def test_each_address_has_one_line_the_latest_and_emails_come_first(database):
     assert f". Tried 9 times, next at {clock.local(now + dt.timedelta(minutes=5)):%H:%M}" in sms.when
 
 
+def test_a_page_looks_again_when_a_message_that_waits_may_have_been_tried(database, monkeypatch):
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    second, minute = dt.timedelta(seconds=1), dt.timedelta(minutes=1)
+    for delivery, at in (
+        (_delivery("SENT"), None),
+        (_delivery("QUEUED", at=now), now + 5 * second),
+        (_delivery("QUEUED", at=now - 90 * second), now + 5 * second),
+        (_delivery("QUEUED", at=now - 3 * minute), None),  # nobody sends it
+        (_delivery("QUEUED", at=now - 3 * minute, tries=1, next_at=now + minute), now + minute + 5 * second),
+        (_delivery("QUEUED", at=now - 3 * minute, tries=1, next_at=now - second), now + 5 * second),
+    ):
+        assert message_words.changes_at([delivery]) == at
+    (being_tried,) = message_words.messages(
+        [_delivery("QUEUED", tries=1, next_at=now - second)], PortalStanding("temporary")
+    )
+    assert being_tried.when.endswith(". Tried once")
+
+
 @pytest.mark.parametrize(
     ("delivery", "state", "reason"),
     [

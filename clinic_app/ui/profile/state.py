@@ -134,7 +134,8 @@ class ProfileState(FormState, rx.State):
         self.details, self.contact = presenters.details(patient), presenters.contact(patient)
         self.access = presenters.access(patient.access)
         self.messages = message_words.messages(patient.deliveries, patient.access)
-        live_updates.again_at(self, presenters.changes_at([patient.access]))
+        instants = presenters.changes_at([patient.access]), message_words.changes_at(patient.deliveries)
+        live_updates.again_at(self, min((at for at in instants if at is not None), default=None))
         self._show_activity(patient.activity)
         self.mode = "shown"
         if not self.editing:
