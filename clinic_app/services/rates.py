@@ -31,6 +31,7 @@ FIGURES = {
     "bulk": "10/minute",
     "audit": "60/minute",
     "own contact": "10/minute;60/hour",
+    "own email": "5/hour;15/day",  # each is a message to an address that may be anybody's
     "own download": "5/minute;20/hour",
 }
 #: Pages of the register: the setting says how many an hour.

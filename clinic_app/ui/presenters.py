@@ -11,7 +11,7 @@ from clinic_app.core import clock, routes
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
 from clinic_app.core.paging import Page
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
+from clinic_app.services.accounts.views import FailedTries, OwnPasskey, OwnSession, StaffMember
 from clinic_app.services.audit import reading
 from clinic_app.services.audit.reading import RecordedEvent
 from clinic_app.services.notifications.kinds import open_channels
@@ -54,6 +54,11 @@ def who(actor: Actor) -> Who:
     )
 
 
+def until(instant: dt.datetime | None) -> str:
+    """``18 Jun 2026, 16:40``; empty where there is none."""
+    return f"{wording.date_words(day_of(instant))}, {clock.local(instant):%H:%M}" if instant is not None else ""
+
+
 def failed_tries(told: FailedTries) -> str:
     """``Somebody entered a wrong password for your account 4 times, last today at 07:12.``"""
     when = wording.mid_sentence(told.last_at)
@@ -63,6 +68,13 @@ def failed_tries(told: FailedTries) -> str:
 def day_of(instant: dt.datetime) -> dt.date:
     """The day of an instant, at the clinic."""
     return clock.local(instant).date()
+
+
+def passkeys(kept: tuple[OwnPasskey, ...]) -> str:
+    """``One, on Amina's phone``, by the name it was given; ``2 passkeys``; ``None yet``."""
+    if len(kept) == 1:
+        return f"One, on {kept[0].name}"
+    return f"{len(kept)} passkeys" if kept else "None yet"
 
 
 def own_session(one: OwnSession) -> SessionRow:

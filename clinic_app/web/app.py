@@ -12,6 +12,7 @@ from clinic_app.web import (
     forgotten,
     own_account,
     own_contact,
+    own_email,
     own_record,
     own_sign_in,
     passkeys,
@@ -35,6 +36,7 @@ ROUTERS = (
     patient_card.router,
     own_record.router,
     own_contact.router,
+    own_email.router,
     own_sign_in.router,
 )
 

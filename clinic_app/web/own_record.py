@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import json
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from clinic_app.services.patients import wording
 from clinic_app.services.patients.facts import reached
 from clinic_app.services.patients.forms import PATIENT_FIELDS
 from clinic_app.services.portal.own_record import download_own_record, own_viewings
-from clinic_app.services.portal.own_words import initials, look_words, looker, own_details
+from clinic_app.services.portal.own_words import initials, look_words, looker, message_words, own_details
 from clinic_app.services.portal.views import OwnDownload, Viewing
 from clinic_app.web import pages, requests
 from clinic_app.web.answers import failure_status, see_other
@@ -110,7 +111,22 @@ def as_json(done: OwnDownload) -> dict[str, Any]:
             for look in record.viewings
         ],
         "older_left_out": done.left_out,
+        "messages": [
+            {
+                "at": one.at.isoformat(timespec="seconds"),
+                "kind": one.kind,
+                "channel": one.channel,
+                "address": one.address,
+            }
+            for one in done.messages
+        ],
     }
+
+
+def _dated(instant: dt.datetime) -> str:
+    """``2 Jun 2026, 11:28``: read on another day."""
+    there = clock.local(instant)
+    return f"{wording.date_words(there.date())}, {there:%H:%M}"
 
 
 def _file(kind: str, done: OwnDownload) -> Response:
@@ -126,6 +142,7 @@ def _file(kind: str, done: OwnDownload) -> Response:
         username=done.record.username,
         days=by_day(done.record.viewings, to_keep=True),
         left_out=done.left_out,
+        messages=[(_dated(one.at), message_words(one)) for one in done.messages],
         made_on=wording.date_words(clock.local(done.made_at).date()),
     )
     page.headers.update(headers)

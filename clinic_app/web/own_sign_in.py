@@ -7,11 +7,11 @@ from fastapi import Request, Response
 from clinic_app.core import cookies, routes
 from clinic_app.core.errors import ClinicError, ErrorKind, NotFound
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import flash, own_sessions, passphrase, passwords
+from clinic_app.services.accounts import own_sessions, passphrase, passwords
 from clinic_app.services.patients import wording
 from clinic_app.web import pages, requests
 from clinic_app.web.answers import failure_status, keep, see_other
-from clinic_app.web.patient_side import answered, told
+from clinic_app.web.patient_side import answered, noted, told
 from clinic_app.web.requests import Acting, Form, token_hash
 
 router = requests.router()
@@ -33,11 +33,6 @@ def _password_page(
     )
 
 
-def _noted(answer: Response, **note: str) -> Response:
-    """``answer``, with what the next page says once."""
-    return keep(answer, cookies.flash_name(), flash.put_note(**note), max_age=60)
-
-
 def _save_password(actor: Actor, form: dict[str, str], token: str) -> Response:
     typed = [form.get(name, "")[:1024] for name in ("current_password", "new_password", "confirm_password")]
     try:
@@ -51,7 +46,7 @@ def _save_password(actor: Actor, form: dict[str, str], token: str) -> Response:
         page = _password_page(actor, status, errors=error.fields, refused="" if error.fields else error.detail)
         page.headers.update(headers)
         return page
-    return keep(_noted(see_other(routes.PORTAL), notice=CHANGED), cookies.session_name(), done.token)
+    return keep(noted(see_other(routes.PORTAL), notice=CHANGED), cookies.session_name(), done.token)
 
 
 @router.get(routes.PORTAL_OWN_PASSWORD)
@@ -89,8 +84,8 @@ def _end(actor: Actor, given: str) -> Response:
     try:
         own_sessions.end_own_session(actor, wanted)
     except NotFound as over:
-        return _noted(see_other(routes.PORTAL_SESSIONS), message=over.detail)
-    return _noted(see_other(routes.PORTAL_SESSIONS), notice=f"{device or 'That device'} is signed out.")
+        return noted(see_other(routes.PORTAL_SESSIONS), message=over.detail)
+    return noted(see_other(routes.PORTAL_SESSIONS), notice=f"{device or 'That device'} is signed out.")
 
 
 @router.post(routes.PORTAL_SESSION_END)

@@ -8,18 +8,19 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from clinic_app.core import addresses, clock, cookies, crypto, routes
+from clinic_app.core import addresses, clock, cookies, routes
 from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
 from clinic_app.core.settings import get_settings
 from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import flash, passkeys, places
+from clinic_app.services.accounts import passkeys, places
 from clinic_app.services.accounts.errors import PasskeyNotFound, WrongPassword
 from clinic_app.services.accounts.reauthentication import check_fresh
 from clinic_app.services.accounts.views import OwnPasskey
 from clinic_app.services.patients import wording
 from clinic_app.web import dead_ends, pages, requests
 from clinic_app.web.answers import back, failure_status, forget, see_other
+from clinic_app.web.patient_side import told
 from clinic_app.web.requests import Acting, Form, Json, ask, look_up
 
 router = requests.router()
@@ -124,10 +125,9 @@ async def _list(
 async def _show_list(side: Side, request: Request, actor: Actor) -> Response:
     if (elsewhere := side.elsewhere(actor)) is not None:
         return elsewhere
-    token = cookies.sent(request.scope).get(cookies.flash_name(), "")
-    note = await look_up(flash.pop_note, crypto.digest(token)) if token else {}
+    note = await look_up(told, request)
     page = await _list(side, actor, said=str(note.get("notice", "")))
-    return forget(page, cookies.flash_name()) if token else page
+    return forget(page, cookies.flash_name()) if note else page
 
 
 @router.get(routes.PORTAL_PASSKEYS)

@@ -13,7 +13,7 @@ from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import flash, places, sessions
 from clinic_app.web import dead_ends, way_back
-from clinic_app.web.answers import failure_status, see_other
+from clinic_app.web.answers import failure_status, keep, see_other
 from clinic_app.web.requests import look_up, token_hash
 
 
@@ -47,6 +47,11 @@ async def _sign_in_first(request: Request, path: str) -> Response:
     token = token_hash(request)
     owner = await look_up(sessions.owner_of, token) if token else 0
     return way_back.remember(see_other(routes.PORTAL_SIGN_IN), path, owner or way_back.parted(request))
+
+
+def noted(answer: Response, **note: Any) -> Response:
+    """``answer``, with what the next page says once."""
+    return keep(answer, cookies.flash_name(), flash.put_note(**note), max_age=60)
 
 
 def told(request: Request) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _filled(view: Any) -> Any:
 
 
 def _taken_home() -> OwnDownload:
-    return OwnDownload(_filled(OwnRecord), NOW, left_out=False)
+    return OwnDownload(_filled(OwnRecord), (), NOW, left_out=False)
 
 
 def _inputs(component: Any) -> tuple[str, ...]:

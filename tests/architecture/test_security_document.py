@@ -148,6 +148,7 @@ def figures() -> dict[str, str]:
         "pages of the register to one account": f"{default('list_pages_per_hour')}/hour",
         "portal accounts by one account": rates.FIGURES["portal"],
         "corrections of one's own contact details": rates.FIGURES["own contact"],
+        "links to confirm another email of one's own": rates.FIGURES["own email"],
         "downloads of one's own record": rates.FIGURES["own download"],
         "passwords judged for one account": (
             f"{guessability.A_SECOND} a second, {guessability.AT_ONCE} at once, in one worker"

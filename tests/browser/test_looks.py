@@ -783,6 +783,34 @@ def portal_contact_stale(open_page, clinic):
 
 
 @scene
+def portal_record_email_waits(open_page, clinic):
+    page = _own_page(open_page, clinic, "/patient-portal", "My record")
+    username = page.get_by_text("You sign in with").inner_text().removeprefix("You sign in with ").removesuffix(".")
+    clinic.link_to_confirm(username, "somebody.with.another.address@example.org")
+    page.reload()
+    expect(page.get_by_text("Confirm your new email")).to_be_visible()
+    return page
+
+
+@scene
+def portal_confirm_email(open_page, clinic):
+    page = open_page(path="/patient-portal/contact/confirm")
+    page.get_by_label("Code from the message").fill("AAAA-AAAA-AAAA")
+    page.get_by_role("button", name="Confirm this email").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def portal_email_confirmed(open_page, clinic):
+    clinic.with_own_password("drawn.confirms@example.org")
+    code = clinic.link_to_confirm("drawn.confirms@example.org", "drawn.another@example.org")
+    page = open_page(path=f"/patient-portal/contact/confirm#{code}")
+    page.get_by_role("button", name="Confirm this email").click()
+    return _heading(page, "Your email is confirmed")
+
+
+@scene
 def portal_views(open_page, clinic):
     return _own_page(open_page, clinic, "/patient-portal/views", "Who has viewed your record")
 

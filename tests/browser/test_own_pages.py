@@ -231,3 +231,31 @@ def test_older_looks_are_behind_a_button_and_the_desk_is_named(open_page, clinic
     expect(page.get_by_text("registered you and gave you this sign-in")).to_be_visible()
     page.get_by_role("link", name="Show the latest").click()
     expect(page.get_by_role("listitem")).to_have_count(40)
+
+
+def test_a_new_email_waits_and_is_confirmed_on_another_phone(open_page, clinic):
+    page = _at_home(open_page, clinic, "own.email@example.org")
+    first = clinic.link_to_confirm("own.email@example.org", "own.first@example.org")
+    page.reload()
+    waits = page.get_by_role("status").filter(has_text="Confirm your new email")
+    expect(waits).to_contain_text("We sent a link to own.first@example.org.")
+    with page.expect_navigation(url="**/patient-portal"):
+        waits.get_by_role("button", name="Keep the old email").click()
+    drawn(page)
+    expect(page.get_by_text("Your old email stays.")).to_be_visible()
+    expect(waits).to_have_count(0)
+
+    phone = open_page(path=f"/patient-portal/contact/confirm#{first}", width=320, height=640)
+    expect(phone.get_by_label("Code from the message")).to_have_value(first)
+    assert "#" not in phone.url  # nobody reads it over a shoulder, or in the history
+    phone.get_by_role("button", name="Confirm this email").click()
+    expect(phone.get_by_role("alert")).to_contain_text("There is a newer message with another link")
+
+    second = clinic.link_to_confirm("own.email@example.org", "own.second@example.org")
+    plain = open_page(java_script_enabled=False, width=320, height=640, path="/patient-portal/contact/confirm")
+    plain.get_by_label("Code from the message").fill(second.lower().replace("-", " "))
+    plain.get_by_role("button", name="Confirm this email").click()
+    _heading(plain, "Your email is confirmed")
+    page.reload()
+    expect(page.get_by_role("region", name="Contact details")).to_contain_text("own.second@example.org")
+    expect(page.get_by_text("You sign in with own.email@example.org.")).to_be_visible()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests import factories
-from tests.browser.conftest import drawn
+from tests.browser.conftest import drawn, patient_sign_in
 
 _numbers = itertools.count(1)
 NONE = "No passkey was used. Try again, or sign in with your password."
@@ -106,6 +106,24 @@ def test_from_adding_one_to_signing_in_with_it_to_removing_it(open_page, clinic,
     _use(page)
     expect(page.get_by_role("alert").filter(has_text=GONE)).to_be_visible()
     assert "clinic_session" not in {cookie["name"] for cookie in page.context.cookies()}
+
+
+def test_a_patient_is_offered_one_once_after_the_first_own_password(open_page, clinic):
+    email = f"passkey{next(_numbers)}@example.org"
+    done = clinic.patient(portal_email=email)
+    page = open_page()
+    patient_sign_in(page, email, done.credentials.temporary_password)
+    page.get_by_label("New password", exact=True).fill(factories.OWN_PASSWORD)
+    page.get_by_label("Confirm new password").fill(factories.OWN_PASSWORD)
+    page.get_by_role("button", name="Save password").click()
+    offer = page.get_by_role("status").filter(has_text="see Passkeys below, under Your sign-in.")
+    expect(offer).to_be_visible()
+    page.get_by_role("region", name="Your sign-in").get_by_role("link", name="Passkeys").click()
+    expect(_heading(page, "Passkeys")).to_be_visible()
+    page.get_by_role("link", name="My record").click()
+    expect(_heading(page, "My record")).to_be_visible()
+    expect(page.get_by_text("None yet")).to_be_visible()
+    expect(offer).to_have_count(0)
 
 
 def test_cancelling_is_said_and_the_password_still_opens(open_page, clinic):

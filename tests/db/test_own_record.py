@@ -19,7 +19,7 @@ from clinic_app.services.patients.profile import update_patient, view_patient
 from clinic_app.services.portal.forms import OwnContactCorrection
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
 from clinic_app.services.portal.own_record import VIEWINGS, download_own_record, own_record, own_viewings
-from clinic_app.services.portal.own_words import field_words, look_words, looker
+from clinic_app.services.portal.own_words import field_words, look_words, looker, message_words
 from tests import factories
 from tests.db import tools
 
@@ -179,6 +179,19 @@ def test_a_file_has_room_for_so_many_viewings_and_says_that_there_are_more(peopl
         view_patient(people.clinician, made.patient.id)
     done = download_own_record(actor, factories.OWN_PASSWORD)
     assert (len(done.record.viewings), done.left_out) == (2, True)
+
+
+def test_a_download_holds_what_was_sent_and_nothing_of_others(change_setting, desk):
+    change_setting("CLINIC_SMTP_HOST", "mail.clinic.example")
+    one = factories.own_password(factories.make_patient(desk, portal_email="amina@example.org"))
+    factories.make_patient(desk, portal_email="baraka@example.org")
+    assert download_own_record(one, factories.OWN_PASSWORD).messages == ()  # not sent yet
+    tools.write("UPDATE outbox_messages SET state = 'SENT', ended_at = created_at")
+    found = download_own_record(one, factories.OWN_PASSWORD).messages
+    assert [message_words(message) for message in found] == [
+        "Notice of a changed password, by email to amina@example.org",
+        "Invitation, by email to amina@example.org",
+    ]
 
 
 def test_a_wrong_password_downloads_nothing_and_counts_as_when_confirming(people, clock):

@@ -39,7 +39,7 @@ from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
 from clinic_app.services.portal import invitations, provisioning
 from clinic_app.services.portal.bulk import create_portal_accounts
-from clinic_app.services.portal.errors import CannotSend
+from clinic_app.services.portal.errors import CannotSend, NoEmailWaits
 from clinic_app.services.portal.forms import (
     AddressCorrection,
     ChangePortalUsername,
@@ -49,6 +49,7 @@ from clinic_app.services.portal.forms import (
 )
 from clinic_app.services.portal.handing_over import record_hand_over
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
+from clinic_app.services.portal.own_email import keep_old_email, send_again
 from clinic_app.services.portal.own_record import download_own_record, own_record, own_viewings
 from clinic_app.services.portal.work_list import count_stuck, list_stuck
 from tests import factories
@@ -89,6 +90,12 @@ def _nothing_to_issue_anew(reissue: Callable[[Actor, str], Any], actor: Actor) -
     """For a press that nobody made."""
     with pytest.raises(CredentialsSeen):
         reissue(actor, "0" * 32)
+
+
+def _nothing_waits(actor: Actor) -> None:
+    """For a patient who has given no other email."""
+    with pytest.raises(NoEmailWaits):
+        send_again(actor)
 
 
 STAFF_ACCOUNTS: dict[str, Callable[[Actor, World], Any]] = {
@@ -295,6 +302,8 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         for name, call in (
             ("own_viewings", lambda a, w: own_viewings(a)),
             ("download_own_record", lambda a, w: download_own_record(a, factories.OWN_PASSWORD)),
+            ("keep_old_email", lambda a, w: keep_old_email(a)),
+            ("send_again", lambda a, w: _nothing_waits(a)),
             ("own_contact", lambda a, w: own_contact(a)),
             (
                 "correct_own_contact",

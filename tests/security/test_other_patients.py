@@ -35,6 +35,7 @@ APART = {
     routes.SIGN_OUT, routes.SIGN_OUT_EVERYWHERE, routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.SIGN_IN_CODE,
     routes.SIGN_IN_RECOVERY, routes.PASSPHRASE, routes.REAUTHENTICATE, routes.CHANGE_PASSWORD, routes.STAFF_PASSWORD,
     routes.PORTAL_PASSWORD, routes.PORTAL_OWN_PASSWORD, routes.ACTIVATE, routes.FORGOT, routes.LINK_STRENGTH,
+    routes.PORTAL_SESSION_END,
 }  # fmt: skip
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from clinic_app.core import crypto
-from clinic_app.services.accounts import flash
+from clinic_app.core.settings import get_settings
+from clinic_app.services.accounts import flash, passkeys
 from clinic_app.services.patients.profile import view_patient
 from clinic_app.ui.own_record.state import OwnRecordState
 from clinic_app.ui.session import identity
 from clinic_app.ui.view_models import Look
+from tests.authenticator import Authenticator
 
 
 async def test_the_latest_looks_are_shown_and_how_many_there_are(desk, people):
@@ -32,6 +34,24 @@ async def test_it_says_how_one_signs_in(desk, people):
     state = desk.state(OwnRecordState)
     assert state.username == people.patient.username
     assert state.password_since.startswith("Changed ")
+
+
+async def test_it_says_which_passkeys_there_are_and_nothing_of_them_where_there_can_be_none(desk, people, settings):
+    desk.sign_in(people.patient)
+    said = []
+    for name in ("", "Amina's phone", "Laptop"):
+        if name:
+            phone = Authenticator()
+            asked = passkeys.begin_adding_passkey(people.patient, name)
+            passkeys.finish_adding_passkey(people.patient, name, phone.create(asked))
+        await desk.fire(OwnRecordState.load)
+        said.append(desk.state(OwnRecordState).passkeys)
+    assert said == ["None yet", "One, on Amina's phone", "2 passkeys"]
+    settings.setenv("CLINIC_PUBLIC_URL", "http://192.168.1.5:3000")
+    get_settings.cache_clear()
+    desk.sign_in(people.patient)
+    await desk.fire(OwnRecordState.load)
+    assert desk.state(OwnRecordState).passkeys == ""
 
 
 async def test_what_the_form_before_left_is_said_once_and_stays_after_a_lost_line(desk, people, monkeypatch):

@@ -57,7 +57,7 @@ _INPUTS = tuple(
         "longest": 9,
         "choices": (("key" + BAD, "choice" + BAD),) if kind == "choice" else (),
     }
-    for name, kind in (("phone", "phone"), ("address", "lines"), ("preferred_language", "choice"))
+    for name, kind in (("phone", "phone"), ("email", "email"), ("address", "lines"), ("preferred_language", "choice"))
 )
 #: Page → the values it needs, each with its own name in it.
 VALUES = {
@@ -95,11 +95,22 @@ VALUES = {
     "own_record/contact.html": {
         "inputs": _INPUTS,
         "ticks": (("email_allowed", "tick" + BAD),),
-        "values": {"email_allowed": "on", "phone": "phone" + BAD, "address": "address" + BAD, "preferred_language": ""},
+        "values": {
+            "email_allowed": "on",
+            "phone": "phone" + BAD,
+            "email": "email" + BAD,
+            "address": "address" + BAD,
+            "preferred_language": "",
+        },
         "errors": {"phone": "error" + BAD, "preferred_language": "error" + BAD},
         "stale": _FACTS,
-        **{name: name + BAD for name in ("began", "version", "refused")},
+        **{name: name + BAD for name in ("began", "version", "refused", "username")},
     },
+    "own_record/confirm_email.html": {
+        "errors": {"code": "error" + BAD},
+        **{name: name + BAD for name in ("code", "refused")},
+    },
+    "own_record/email_end.html": {"done": False, **{name: name + BAD for name in ("title", "words")}},
     "own_record/download.html": {
         "kind": "json",
         "errors": {"password": "error" + BAD},
@@ -110,6 +121,7 @@ VALUES = {
         "contact": _FACTS,
         "days": (("day" + BAD, (_LINE,)),),
         "left_out": True,
+        "messages": (("when" + BAD, "words" + BAD),),
         **{name: name + BAD for name in ("username", "made_on")},
     },
     "own_record/password.html": CHOOSING,

@@ -11,7 +11,7 @@ import time_machine
 from clinic_app.core import clock as clinic_clock
 from clinic_app.core import cookies, crypto, routes
 from clinic_app.core.settings import get_settings
-from clinic_app.services.accounts import sessions, sign_in_throttle, staff
+from clinic_app.services.accounts import flash, sessions, sign_in_throttle, staff
 from tests import factories
 from tests.authenticator import Authenticator
 from tests.db import tools
@@ -220,6 +220,22 @@ async def test_with_a_temporary_password_one_chooses_a_password_first(browser):
     await sign_in(browser, "mercy", made.credentials.temporary_password)
     assert (await browser.get(routes.PASSKEYS)).headers["location"] == routes.STAFF_PASSWORD
     assert (await browser.post(routes.PASSKEY_NEW, json={"passkey_name": "P"})).status_code == 400
+
+
+@pytest.mark.parametrize("address", ["", ELSEWHERE])
+async def test_after_the_first_own_password_a_patient_is_offered_one_where_there_can_be(browser, settings, address):
+    made = factories.make_patient(factories.make_staff(), portal_email="new@example.org")
+    await sign_in(browser, "new@example.org", made.credentials.temporary_password, routes.PORTAL_SIGN_IN)
+    if address:
+        settings.setenv("CLINIC_PUBLIC_URL", address)
+        get_settings.cache_clear()
+    new = {"new_password": factories.OWN_PASSWORD, "confirm_password": factories.OWN_PASSWORD}
+    answer = await browser.post(
+        routes.PORTAL_PASSWORD, data=new, headers={"origin": address or "http://localhost:3000"}
+    )
+    assert answer.headers["location"] == routes.PORTAL
+    note = flash.pop_note(crypto.digest(browser.cookies.get(cookies.flash_name()) or ""))
+    assert ("Passkeys below" in note.get("notice", "")) == (not address)
 
 
 async def test_where_there_can_be_none_nothing_shows_them(browser, side, settings):

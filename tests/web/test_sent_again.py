@@ -52,6 +52,8 @@ TWICE = {
     routes.PASSPHRASE: "kept nowhere",
     routes.PASSWORD_STRENGTH: "kept nowhere",
     routes.PORTAL_CONTACT: "tests/web/test_own_contact.py",
+    routes.PORTAL_EMAIL: "tests/web/test_own_email.py",
+    routes.CONFIRM_EMAIL: "says that it has been used",
     routes.PORTAL_OWN_PASSWORD: "signed out: the sign-in page says that the password was changed",
     routes.PORTAL_SESSION_END: "says that it has already ended",
     routes.PORTAL_DOWNLOAD: "the same file again, and each is recorded",

@@ -56,7 +56,10 @@ def site() -> str:
 
 
 def ask(session: Session, account_id: int | None) -> bytes:
-    """A fresh challenge, for somebody to sign in or for this account to add a passkey: its last one counts no more."""
+    """A fresh challenge, for somebody to sign in or for this account to add a passkey.
+
+    The account's last one counts no more: whoever asks while there is room adds one at most.
+    """
     token = crypto.new_token()
     if account_id is not None:
         session.execute(delete(PASSKEY_CHALLENGES).where(PASSKEY_CHALLENGES.c.account_id == account_id))

@@ -97,7 +97,7 @@ def finish_adding_passkey(actor: Actor, name: str, answer: str) -> None:
     """Keep the passkey that ``answer`` (JSON) proves, called ``name``. The same one sent again changes nothing.
 
     For whoever was asked by ``begin_adding_passkey``, which asked for fresh proof. Raises ``InvalidInput`` (field
-    ``passkey_name``), ``PasskeyNotAdded``, ``TooManyPasskeys``, ``PasskeysUnavailable``, ``PermissionDenied``.
+    ``passkey_name``), ``PasskeyNotAdded``, ``PasskeysUnavailable``, ``PermissionDenied``.
     """
     demand(actor, Permission.OWN_PASSKEYS)
     passkey_ceremonies.site()
@@ -109,11 +109,10 @@ def finish_adding_passkey(actor: Actor, name: str, answer: str) -> None:
     try:
         with transaction(actor) as session:
             account = _own(session, actor)
-            kept = passkey_ceremonies.kept_ids(session, account.id or 0)
             if not passkey_ceremonies.take(session, given.challenge, account.id or 0):
-                if given.credential_id in kept:
+                if given.credential_id in passkey_ceremonies.kept_ids(session, account.id or 0):
                     return  # sent twice
-            elif len(kept) < AT_MOST:
+            else:
                 made = passkey_ceremonies.check_new(given)
             if made is not None:
                 session.add(
@@ -132,8 +131,6 @@ def finish_adding_passkey(actor: Actor, name: str, answer: str) -> None:
         if db.violated(error) == "uq_passkeys_credential_id":
             raise PasskeyNotAdded from None  # another account's
         raise
-    if len(kept) >= AT_MOST:
-        raise TooManyPasskeys
     if made is None:
         raise PasskeyNotAdded
 

@@ -82,7 +82,7 @@ def change_username(session: Session, account: Account, username: str) -> None:
     """Building block: give the account another username; the constraint decides whether it is free.
 
     The former one is free from now on, without what was counted against it, and kept as a former one. The browsers it
-    signed in with are known no longer, and its passkeys are gone: they may be somebody else's. A username that
+    signed in with are known no longer: they may be somebody else's. A username that
     an account gets back is no former one of its any more. Flushes: raises ``IntegrityError`` where it is taken.
     """
     former, now = account.username, clock.now()
@@ -90,7 +90,6 @@ def change_username(session: Session, account: Account, username: str) -> None:
     session.flush()
     sign_in_throttle.unlock(session, former, account.id)
     known_devices.forget(session, account.id or 0)
-    passkey_ceremonies.forget(session, account.id or 0)
     session.add(FormerUsername(account_id=account.id or 0, username=former, ended_at=now))
     session.execute(
         delete(FORMER_USERNAMES).where(

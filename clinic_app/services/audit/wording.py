@@ -30,6 +30,8 @@ _BETTER = {
     "PORTAL_ADDRESS_CORRECTED": "Address for messages corrected",
     "CREDENTIALS_PRINTED": "Credential slip printed",
     "OWN_RECORD_VIEWED": "Own record opened",
+    "OWN_EMAIL_ASKED": "Link to confirm an own email sent",
+    "OWN_EMAIL_KEPT": "Own email kept as it was",
     "SIGN_IN_FAILED": "Sign-in failed",
     "SIGN_IN_BLOCKED": "Sign-in blocked",
     "PASSWORD_CHOSEN": "New password chosen",

@@ -97,10 +97,11 @@ def _update(actor: Actor, key: int | str, form: PatientUpdate, attempt: Attempt)
         return repository.profile_of(session, patient, activity=ACTIVITY, messages=_told(actor))
 
 
-def change_details(session: Session, actor: Actor, patient: Patient, form: PatientUpdate) -> None:
-    """Building block: ``put_changes``, and its event where something is new."""
+def change_details(session: Session, actor: Actor, patient: Patient, form: PatientUpdate) -> list[str]:
+    """Building block: ``put_changes``, and its event where something is new. Returns the names of what is."""
     if changed := put_changes(session, patient, form):
         record_update(session, actor, patient, changed)
+    return changed
 
 
 def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str]:

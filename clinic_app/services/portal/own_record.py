@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from clinic_app.core import clock
 from clinic_app.models.accounts import ACCOUNTS
+from clinic_app.models.notifications import OUTBOX_MESSAGES, MessageState
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import reauthentication
 from clinic_app.services.audit import reading
@@ -20,7 +21,8 @@ from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import PatientRecord
-from clinic_app.services.portal.views import OwnDownload, OwnRecord, Viewing, Viewings
+from clinic_app.services.portal import own_email
+from clinic_app.services.portal.views import OwnDownload, OwnMessage, OwnRecord, Viewing, Viewings
 from clinic_app.services.rates import rates
 
 _SHOWN = tuple(field.name for field in fields(PatientRecord))
@@ -37,6 +39,8 @@ _LOOKS = frozenset(
         Action.PORTAL_TURNED_OFF,
         Action.PORTAL_TURNED_ON,
         Action.PORTAL_UNLOCKED,
+        Action.PORTAL_INVITED,
+        Action.PORTAL_HANDED_OVER,
         Action.CREDENTIALS_PRINTED,
         Action.OWN_RECORD_DOWNLOADED,
     }
@@ -67,14 +71,29 @@ def _looks(session: Session, actor: Actor, most: int, before: int = 0) -> tuple[
 
 def _record(session: Session, actor: Actor, seen: Seen, most: int) -> OwnRecord:
     patient = repository.find(session, actor.patient_id or 0, seen)
+    waits = own_email.waiting(session, actor.account_id or 0)
     since = select(ACCOUNTS.c.password_changed_at).where(ACCOUNTS.c.id == actor.account_id)
     return OwnRecord(
         **repository.values(patient, _SHOWN),
         username=actor.username,
         password_since=session.execute(since).scalar_one(),
+        email_waits=waits[0] if waits else "",
+        email_waits_until=waits[1] if waits else None,
         viewings=_looks(session, actor, most),
         viewed=reading.how_many(session, "patient", patient.id or 0, _LOOKS),
     )
+
+
+def _messages(session: Session, actor: Actor) -> tuple[OwnMessage, ...]:
+    """What was sent, the latest first: as far back as messages are kept."""
+    kept = OUTBOX_MESSAGES.c
+    rows = session.execute(
+        select(kept.ended_at, kept.kind, kept.channel, kept.address)
+        .where(kept.account_id == actor.account_id, kept.state == MessageState.SENT)
+        .order_by(kept.id.desc())
+        .limit(IN_A_FILE)
+    )
+    return tuple(OwnMessage(*row) for row in rows)
 
 
 def own_record(actor: Actor) -> OwnRecord:
@@ -114,4 +133,4 @@ def download_own_record(actor: Actor, password: str) -> OwnDownload:
         reauthentication.forgive(session, actor)
         found = _record(session, actor, Seen.CHANGED, IN_A_FILE)
         record(session, actor, Action.OWN_RECORD_DOWNLOADED, resource_type="patient", resource_id=actor.patient_id)
-        return OwnDownload(found, clock.now(), left_out=found.viewed > len(found.viewings))
+        return OwnDownload(found, _messages(session, actor), clock.now(), left_out=found.viewed > len(found.viewings))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clinic_app.services.notifications.wording import KINDS
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.facts import facts
 from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS
-from clinic_app.services.portal.views import OwnRecord, Viewing
+from clinic_app.services.portal.views import OwnMessage, OwnRecord, Viewing
 
 _ROLES = {"ADMIN": "administration", "RECEPTIONIST": "reception", "CLINICIAN": "clinician"}
 _OPENED = "opened your record"
@@ -20,6 +21,8 @@ _DID = {
     "PORTAL_TURNED_OFF": "turned off your sign-in",
     "PORTAL_TURNED_ON": "turned on your sign-in",
     "PORTAL_UNLOCKED": "unlocked your sign-in",
+    "PORTAL_INVITED": "sent you another invitation",
+    "PORTAL_HANDED_OVER": "handed over your sign-in",
     "CREDENTIALS_PRINTED": "printed your sign-in",
     "OWN_RECORD_DOWNLOADED": "downloaded your record",
 }
@@ -70,6 +73,15 @@ def look_words(look: Viewing) -> str:
     if look.action == "PATIENT_CREATED" and look.with_sign_in:
         return "registered you and gave you this sign-in"
     return _DID.get(look.action) or _SAW.get(look.page, _OPENED)
+
+
+_CHANNELS = {"email": "email", "sms": "SMS"}
+
+
+def message_words(one: OwnMessage) -> str:
+    """``Notice of a changed password, by email to amina@example.org``."""
+    kind = KINDS.get(one.kind, "Message")
+    return f"{kind}, by {_CHANNELS.get(one.channel, one.channel)} to {one.address}"
 
 
 def own_details(own: OwnRecord) -> list[tuple[str, str]]:

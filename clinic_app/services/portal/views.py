@@ -94,20 +94,38 @@ class Viewings:
 class OwnRecord(PatientRecord):
     """A patient's own record, for the patient: the latest ``viewings`` of ``viewed`` in all.
 
-    ``username`` opens it, ``password_since`` is when its password was chosen.
+    ``username`` opens it, ``password_since`` is when its password was chosen. ``email_waits`` is an email that has to
+    be shown to be theirs before it counts, until ``email_waits_until``. Instants UTC.
     """
 
     username: str = ""
     password_since: dt.datetime | None = None
+    email_waits: str = ""
+    email_waits_until: dt.datetime | None = None
     viewings: tuple[Viewing, ...] = ()
     viewed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class OwnContact(PatientRecord):
-    """The own record as it is corrected. ``version`` goes up with every edit, whoever makes it."""
+    """The own record as it is corrected. ``version`` goes up with every edit, whoever makes it.
+
+    ``email_waits`` as in the own record; ``may_confirm``: there is something to send the link with that an email needs.
+    """
 
     version: int
+    email_waits: str
+    may_confirm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMessage:
+    """A message that was sent to a patient: when (UTC), about what, by ``email`` or ``sms``, and where to."""
+
+    at: dt.datetime
+    kind: str
+    channel: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,5 +133,6 @@ class OwnDownload:
     """Everything that a patient takes home. ``left_out``: there were more viewings than one file holds."""
 
     record: OwnRecord
+    messages: tuple[OwnMessage, ...]
     made_at: dt.datetime
     left_out: bool

@@ -9,7 +9,8 @@ from clinic_app.ui.frame.page import clinic
 from clinic_app.ui.frame.presses import press_region, told_note
 from clinic_app.ui.kit.base import Child, apart, icon, leaving_link, link_button, stack, title_and_lead, when
 from clinic_app.ui.kit.data import avatar, facts_list
-from clinic_app.ui.kit.feedback import note, success_note
+from clinic_app.ui.kit.feedback import error_note, note, success_note
+from clinic_app.ui.kit.forms import plain_form
 from clinic_app.ui.kit.shell import portal_shell
 from clinic_app.ui.own_record.state import OwnRecordState as State
 from clinic_app.ui.own_sessions import view as sessions
@@ -45,17 +46,41 @@ def _way(words: str, href: str, picture: str) -> rx.Component:
     return link_button(words, href=href, name=picture, size="4", variant="outline", cls="wide", leaves=True)
 
 
-def _sign_in() -> rx.Component:
-    words = rx.el.span(
-        rx.el.span("Change password", class_name="strong"),
-        rx.el.br(),
-        rx.el.span(apart(State.password_since), class_name="muted small"),
+def _email_waits() -> rx.Component:
+    """Another email, until its owner has opened the link that was sent there."""
+    address, until = apart(State.email_waits, class_name="break"), apart(State.email_waits_until, class_name="num")
+    waits = note(
+        "warn",
+        rx.el.p(rx.el.b("Confirm your new email")),
+        rx.el.p("We sent a link to ", address, ". Open it before ", until, ". Until then the old email stays."),
+        plain_form(
+            rx.el.input(type="hidden", name="intent"),
+            rx.el.button("Send it again", type="submit", name="do", value="again", class_name="in-btn bare"),
+            rx.el.button("Keep the old email", type="submit", name="do", value="drop", class_name="in-btn bare"),
+            action=routes.PORTAL_EMAIL,
+            class_name="row wrap g4",
+        ),
+        role="status",
+        name="mail",
     )
-    change = leaving_link(
-        icon("key-round", 20), words, icon("chevron-right", 20), href=routes.PORTAL_OWN_PASSWORD, class_name="go"
+    return when(State.email_waits, rx.el.div(waits, class_name="sheet-body"))
+
+
+def _go(picture: str, words: str, about: rx.Var[str], href: str) -> rx.Component:
+    """A line that leads to a page of ours that is not Reflex's."""
+    said = rx.el.span(
+        rx.el.span(words, class_name="strong"), rx.el.br(), rx.el.span(apart(about), class_name="muted small break")
+    )
+    return leaving_link(icon(picture, 20), said, icon("chevron-right", 20), href=href, class_name="go")
+
+
+def _sign_in() -> rx.Component:
+    change = _go("key-round", "Change password", State.password_since, routes.PORTAL_OWN_PASSWORD)
+    passkeys = when(
+        State.passkeys, rx.el.li(_go("fingerprint-pattern", "Passkeys", State.passkeys, routes.PORTAL_PASSKEYS))
     )
     lead = rx.fragment("You sign in with ", apart(State.username, class_name="break"), ".")
-    return _sheet("Your sign-in", rx.el.ul(rx.el.li(change)), lead=lead, ident="sign-in-sheet")
+    return _sheet("Your sign-in", rx.el.ul(rx.el.li(change), passkeys), lead=lead, ident="sign-in-sheet")
 
 
 def _record() -> rx.Component:
@@ -65,6 +90,7 @@ def _record() -> rx.Component:
             rx.fragment("Hello, ", apart(State.first_name), ". This is what the clinic has about you."),
         ),
         success_note(State.notice),
+        error_note(State.refused),
         _sheet(
             "Your details",
             facts_list(State.details),
@@ -74,6 +100,7 @@ def _record() -> rx.Component:
         _sheet(
             "Contact details",
             facts_list(State.contact),
+            _email_waits(),
             rx.el.div(_way("Correct my contact details", routes.PORTAL_CONTACT, "pencil"), class_name="sheet-body"),
             ident="own-contact",
         ),
