@@ -86,7 +86,7 @@ class WorkRow:
     href: str = ""
     why: str = ""
     what: str = ""  # 16:40, or an address
-    address: bool = False  # which is that
+    channel: str = ""  # email or sms: what is an address, that no message got to
     then: str = ""
     age: str = ""  # 20 min, 4 days, in 5 h
     locked: bool = False

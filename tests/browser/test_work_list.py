@@ -81,6 +81,19 @@ def test_a_filter_leaves_one_group_and_says_so(open_page, clinic):
     expect(page.get_by_role("row").filter(has_text=failed.patient.patient_id)).to_contain_text("message failed")
 
 
+def test_an_address_is_put_right_from_the_row(open_page, clinic):
+    done = stuck.in_group(clinic.desk, "failed", first_name="Mistyped")
+    page = open_page("receptionist", "/patients/portal")
+    row = _group(page, "Message failed").locator(_row(page, done))
+    row.get_by_role("button", name="Correct address").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(done.patient.patient_id)
+    expect(dialog.get_by_role("textbox", name="Correct address")).to_have_value(done.patient.email or "")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(row.get_by_role("button", name="Correct address")).to_be_focused()
+
+
 def test_a_clinician_has_no_such_place_and_reads_whose_it_is(open_page, clinic):
     page = open_page("clinician", "/patients/portal")
     expect(page.get_by_role("heading", name="You cannot open this page", level=1)).to_be_visible()

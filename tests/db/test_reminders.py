@@ -99,6 +99,10 @@ def _own_password(desk, done) -> None:
     factories.own_password(done)
 
 
+def _not_temporary(desk, done) -> None:
+    tools.write("UPDATE accounts SET password_temporary = false WHERE patient_id = :id", id=done.patient.id)
+
+
 def _used(desk, done) -> None:
     tools.write("UPDATE one_time_links SET ended_at = created_at, end_reason = 'used'")
 
@@ -120,7 +124,7 @@ def _not_sent(desk, done) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [_turned_off, _own_password, _used, _inactive, _other_purpose, _forbidden, _not_sent]
+    "change", [_turned_off, _own_password, _not_temporary, _used, _inactive, _other_purpose, _forbidden, _not_sent]
 )
 async def test_nobody_is_reminded_who_need_not_or_may_not_be(clock, sends, desk, change):
     done = invited(desk)

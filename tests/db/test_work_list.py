@@ -147,11 +147,11 @@ def test_how_it_was_handed_over_and_what_was_sent_are_told(clock, desk):
             .values(handed_over="phone", handed_over_at=at)
         )
     (one,) = list_stuck(desk).items
-    assert (one.handed_over, one.handed_over_at, one.invited_at) == ("phone", at, at)
+    assert (one.patient.access.handed_over, one.handed_over_at, one.invited_at) == ("phone", at, at)
     clock.shift(dt.timedelta(hours=1))
     reset_portal_password(desk, done.patient.id)
     (one,) = list_stuck(desk).items
-    assert (one.handed_over, one.handed_over_at, one.invited_at) == ("", None, None)
+    assert (one.patient.access.handed_over, one.handed_over_at, one.invited_at) == ("", None, None)
 
 
 def test_unlocking_and_reissuing_move_somebody_on(clock, desk):

@@ -117,6 +117,7 @@ async def test_the_reason_is_a_sentence(here, traveller, desk_actor):
         ("Never signed in", "3"),
     ]
     assert [row.locked for one in state.groups for row in one.rows] == [True] + [False] * 9
+    assert [row.channel for one in state.groups for row in one.rows] == ["", "sms", "email"] + [""] * 7
     assert plain.patient.patient_id == state.groups[4].rows[0].patient_id
 
 

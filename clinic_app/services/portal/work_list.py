@@ -50,14 +50,13 @@ class Place:
 class Stuck:
     """One person, and what is known of why. ``group`` is one of ``URGENCY``. Instants UTC.
 
-    ``tried_at``: when somebody last gave the right password after it had expired. ``handed_over`` is how the temporary
-    password was, empty where that was not recorded; ``invited_at`` when the last message with a link was sent.
+    ``tried_at``: when somebody last gave the right password after it had expired. ``invited_at``: when the last message
+    with a link was sent.
     """
 
     patient: PatientSummary
     group: str
     last_failed_at: dt.datetime | None
-    handed_over: str
     handed_over_at: dt.datetime | None
     failed: Delivery | None = None
     tried_at: dt.datetime | None = None
@@ -209,7 +208,7 @@ def _statement(group: str, first: bool) -> Any:
         )
     order = (at.desc(), _ACCOUNTS.id.desc()) if newest_first else (at, _ACCOUNTS.id)
     found = page.order_by(*order).limit(bindparam("most")).subquery()
-    own = _ACCOUNTS.handed_over, _ACCOUNTS.handed_over_at, _ACCOUNTS.last_failed_at, found.c.at
+    own = _ACCOUNTS.handed_over_at, _ACCOUNTS.last_failed_at, found.c.at
     shown = repository.summaries().add_columns(*own).join(found, found.c.found == _ACCOUNTS.id)
     last = found.c.at, found.c.found
     return shown.order_by(*[one.desc() if newest_first else one for one in last])
@@ -250,7 +249,6 @@ def _items(session: Session, found: list[tuple[str, Any]]) -> tuple[Stuck, ...]:
             view,
             group,
             row.last_failed_at,
-            row.handed_over or "",
             row.handed_over_at,
             failed.get(row.account_id),
             since(tried.get(row.account_id), row),

@@ -9,7 +9,7 @@ from clinic_app.ui.kit.base import apart, each, link, page_head, pick, stack, wh
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import bone, empty, error_note
 from clinic_app.ui.kit.pager import pager
-from clinic_app.ui.portal_dialog.page import portal_dialog, reset_button, unlock_button
+from clinic_app.ui.portal_dialog.page import correct_button, portal_dialog, reset_button, unlock_button
 from clinic_app.ui.view_models import Reason, WorkGroup, WorkRow
 from clinic_app.ui.work_list.state import WorkListState as State
 
@@ -46,13 +46,14 @@ def _row(one: WorkRow) -> rx.Component:
         rx.el.div(avatar(one.initials), who, class_name="person"),
         rx.el.p(
             apart(one.why),
-            when(one.what, apart(one.what, class_name=when(one.address, "break", "strong num"))),
+            when(one.what, apart(one.what, class_name=when(one.channel, "break", "strong num"))),
             apart(one.then),
             class_name="why",
         ),
         rx.el.p(apart(one.age), class_name="age muted num"),
         rx.el.div(
             when(one.locked, unlock_button(one.patient_id, one.stamp, about=ident)),
+            when(one.channel, correct_button(one.patient_id, one.channel, about=ident)),
             reset_button(one.patient_id, "Reissue", about=ident),
             class_name="actions",
         ),

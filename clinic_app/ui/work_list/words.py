@@ -41,7 +41,7 @@ def _why(one: Stuck) -> tuple[str, str, str]:
         return _expired(one), "", ""
     if one.group == "soon" and expires is not None:
         day, time = wording.day_and_time(expires)
-        handed_over = _HANDED_OVER.get(one.handed_over, (_NOT_RECORDED,))[0]
+        handed_over = _HANDED_OVER.get(access.handed_over, (_NOT_RECORDED,))[0]
         return f"Expires {day}, ", time, f". {handed_over}"
     return _never(one), "", ""
 
@@ -62,8 +62,8 @@ def _never(one: Stuck) -> str:
     if not access.temporary:
         return "Has a password, but has not signed in yet."
     good = f" Good until {', '.join(wording.day_and_time(access.expires_at))}." if access.expires_at else ""
-    if one.handed_over and one.handed_over_at is not None:
-        how = _HANDED_OVER.get(one.handed_over, ("", "Handed over, "))[1]
+    if access.handed_over and one.handed_over_at is not None:
+        how = _HANDED_OVER.get(access.handed_over, ("", "Handed over, "))[1]
         return f"{how}{', '.join(wording.day_and_time(one.handed_over_at))}.{good}"
     if one.invited_at is not None:
         return f"Invitation sent {', '.join(wording.day_and_time(one.invited_at))}, not used yet.{good}"
@@ -94,7 +94,7 @@ def row(one: Stuck) -> WorkRow:
         href=routes.profile(patient.patient_id),
         why=why,
         what=what,
-        address=one.group == "failed",
+        channel=one.failed.channel if one.group == "failed" and one.failed is not None else "",
         then=then,
         age=_age(one),
         locked=one.group == "locked",
