@@ -1,5 +1,5 @@
 // Show/Hide beside a password ([data-shows="<id of the field>"]), the strength meter of a field with
-// data-strength="<id of the meter>", and an offered passphrase ([data-suggest="<ids of the fields>"]).
+// data-strength="<id of the meter>" (asked at data-strength-at, with the field data-strength-with), and an offered passphrase ([data-suggest="<ids of the fields>"]).
 // The judgement is the server's: what is typed goes to our own address, by POST, a moment after the
 // last key, and nowhere else.
 "use strict";
@@ -57,12 +57,13 @@
     if (!field.value) { fill(meter, 0, "", ""); tick(field, 0); return; }
     asking = new AbortController();
     try {
-      const answer = await fetch("/auth/password-strength", {
+      const more = document.getElementById(field.dataset.strengthWith); // where there is no session, whose questions count together
+      const answer = await fetch(field.dataset.strengthAt ?? "/auth/password-strength", {
         method: "POST",
         cache: "no-store",
         signal: asking.signal,
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ password: field.value }),
+        body: JSON.stringify({ password: field.value, ...(more && { [more.id]: more.value }) }),
       });
       if (turn !== asked) return;
       if (answer.status === 429) timer = setTimeout(judge, AGAIN_MS, field);

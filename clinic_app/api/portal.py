@@ -13,7 +13,8 @@ from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
 from clinic_app.services.portal import provisioning
 from clinic_app.services.portal.bulk import AT_MOST, BulkOutcome, create_portal_accounts
-from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
+from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest, TurnOff
+from clinic_app.services.portal.invitations import resend_invitation
 from clinic_app.services.portal.views import PortalCreated
 
 router = APIRouter(prefix="/v1/patients", route_class=Route, tags=["Portal access"])
@@ -45,9 +46,20 @@ def _rename(ask: Ask) -> Answer:
     return _made(200, provisioning.change_portal_username(ask.actor, ask.patient, form))
 
 
-def _disable(ask: Ask) -> Answer:
+def _resend(ask: Ask) -> Answer:
     ask.body(optional=True)
-    done = provisioning.turn_off_portal(ask.actor, ask.patient)
+    done = resend_invitation(ask.actor, ask.patient)
+    return 200, {
+        "success": True,
+        "message": done.message,
+        "patient": serializers.portal_patient(done.patient),
+        "deliveries": [serializers.delivery(one) for one in done.deliveries],
+    }
+
+
+def _disable(ask: Ask) -> Answer:
+    why = TurnOff.parse(ask.body("reason", "words", optional=True))
+    done = provisioning.turn_off_portal(ask.actor, ask.patient, why=why)
     return 200, {"success": True, "message": "Portal access turned off", "patient": serializers.portal_patient(done)}
 
 
@@ -184,14 +196,30 @@ async def change_username(call: Managing) -> Response:
 
 
 @router.post(
+    "/{id:patient}/resend-invitation/",
+    operation_id="resend_invitation",
+    response_model=schemas.InvitationSent,
+    responses=_NO_ACCOUNT,
+    openapi_extra=takes(repeatable=True),
+)
+async def resend(call: Managing) -> Response:
+    """Send a new one-time link to a patient whose password is still a temporary one, which stays as it is.
+
+    Links sent before open nothing from then on. 409, with the reason in `detail`, where nothing can be sent: nothing
+    is set up, the patient allows no messages, has chosen a password, or access is turned off.
+    """
+    return await call.answer(_resend, repeatable=True)
+
+
+@router.post(
     "/{id:patient}/disable-portal/",
     operation_id="disable_portal",
     response_model=schemas.PortalSwitched,
     responses=_NO_ACCOUNT,
-    openapi_extra=takes(repeatable=True),
+    openapi_extra=takes(schemas.TurnOff, optional=True, repeatable=True),
 )
 async def disable(call: Managing) -> Response:
-    """Turn portal access off; its sessions end. Doing it twice changes nothing."""
+    """Turn portal access off, perhaps with a reason; its sessions end. Doing it twice changes nothing."""
     return await call.answer(_disable, repeatable=True)
 
 

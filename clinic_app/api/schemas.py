@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from clinic_app.services.audit.actions import Action, Outcome
+from clinic_app.services.notifications.kinds import Channel
 from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind, PatientDetails
 from clinic_app.services.patients.views import PatientProfile, PatientSummary
 from clinic_app.services.portal.bulk import AT_MOST
@@ -258,6 +259,31 @@ class PortalCreated(Shape):
     message: str = Field(examples=["Portal account created successfully"])
     credentials: Credentials
     patient: PortalPatient
+
+
+class Delivery(Shape):
+    """One message: `QUEUED`, or `HELD` because the patient allows none there."""
+
+    channel: Channel
+    address: str = Field(examples=["patient@example.com"])
+    state: Literal["QUEUED", "HELD"]
+    reason: str | None = Field(examples=[None])
+
+
+class InvitationSent(Shape):
+    """A new one-time link is on its way."""
+
+    success: Literal[True]
+    message: str = Field(examples=["Invitation sent again"])
+    patient: PortalPatient
+    deliveries: list[Delivery]
+
+
+class TurnOff(Shape):
+    """Why access is turned off: kept until it is turned on again, and shown at the desk."""
+
+    reason: Literal["ASKED", "LEFT", "MISUSED", "DIED", "OTHER"] | None = Field(None, examples=["ASKED"])
+    words: str | None = Field(None, max_length=150, description="Nothing medical. Only with a reason.")
 
 
 class PortalSwitched(Shape):

@@ -16,6 +16,8 @@ from clinic_app.core.paging import PAGE_SIZE, PAGE_SIZE_AT_MOST, Page
 from clinic_app.core.settings import get_settings
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.browsing import TrailEvent
+from clinic_app.services.notifications.kinds import Channel
+from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind
 from clinic_app.services.patients.views import PatientProfile, PatientSummary
 from clinic_app.services.portal.views import PortalPatient
@@ -28,7 +30,7 @@ def _reader(view: type, *left_out: str) -> tuple[tuple[str, ...], Callable[[Any]
 
 
 _SUMMARY, _read_summary = _reader(PatientSummary, "portal", "access", "found_by")
-_PROFILE, _read_profile = _reader(PatientProfile, "portal", "access", "activity", "national_id_counts")
+_PROFILE, _read_profile = _reader(PatientProfile, "portal", "access", "activity", "national_id_counts", "deliveries")
 _PHONES = tuple(name for name, field in PATIENT_FIELDS.items() if field.kind is Kind.PHONE)
 _SUMMARY_PHONES = tuple(name for name in _PHONES if name in _SUMMARY)
 _TRAIL = tuple(name for name in TrailEvent.__slots__ if name not in ("account", "asked_for"))  # words of the page
@@ -95,6 +97,12 @@ def portal_patient(view: PortalPatient) -> dict[str, Any]:
         "name": view.name,
         "portal_enabled": view.portal_enabled,
     }
+
+
+def delivery(view: Delivery) -> dict[str, Any]:
+    """A message that was written, or kept back."""
+    written = phone(view.address) if view.channel == Channel.SMS else view.address
+    return {"channel": view.channel, "address": written, "state": view.state, "reason": view.reason or None}
 
 
 def event(view: TrailEvent) -> dict[str, Any]:

@@ -40,6 +40,7 @@ CONFIRM = "/account/confirm"
 
 SIGN_OUT = "/auth/logout"
 PASSWORD_STRENGTH = "/auth/password-strength"  # noqa: S105  an address
+LINK_STRENGTH = "/auth/link-password-strength"
 SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
 AUDIT_EXPORT = "/auth/audit-export"

@@ -14,14 +14,17 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnPasskey, OwnSession, StaffMember
 from clinic_app.services.audit import reading
 from clinic_app.services.audit.reading import RecordedEvent
+from clinic_app.services.notifications.kinds import open_channels
 from clinic_app.services.patients import facts as record_facts
 from clinic_app.services.patients import national_ids, wording
 from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
 from clinic_app.services.patients.portal_standing import WAITED
 from clinic_app.services.patients.search import marked
 from clinic_app.services.patients.views import Overview, PatientProfile, PatientRecord, PatientSummary, PortalStanding
-from clinic_app.services.portal import wording as own_words
+from clinic_app.services.portal import own_words
+from clinic_app.services.portal import wording as portal_wording
 from clinic_app.services.portal.views import OwnRecord, Viewing
+from clinic_app.ui import message_words
 from clinic_app.ui.view_models import (
     Access,
     Choice,
@@ -253,6 +256,10 @@ def access(standing: PortalStanding) -> Access:
         locked_until=f"{clock.local(standing.locked_until):%H:%M}" if standing.locked_until else "",
         last_sign_in=last,
         turned_off=f"{off} by {standing.turned_off_by}" if off and standing.turned_off_by else off,
+        turned_off_reason=portal_wording.turn_off_words(standing.turned_off_reason),
+        temporary=standing.temporary,
+        handed_over=message_words.handed_over(standing.handed_over, standing.handed_over_by, standing.handed_over_at),
+        kept_back=portal_wording.why_nothing_goes(standing.reach, configured=bool(open_channels())),
         stamp=standing.stamp,
     )
 
@@ -267,7 +274,7 @@ def replaced(standing: PortalStanding) -> list[str]:
             f"A new temporary password replaces the one that {gone} on {at}. A slip already handed over stops working."
         )
     lifted = ["The account is unlocked."] if standing.status == "locked" else []
-    return [what, "Whoever is signed in with this account is signed out.", *lifted]
+    return [what, "Whoever is signed in with this account is signed out.", *lifted, message_words.goes_where(standing)]
 
 
 # --- activity -----------------------------------------------------------------------------------
@@ -282,6 +289,9 @@ _WHAT = {
     "PORTAL_TURNED_OFF": ("key-round", "Portal access turned off"),
     "PORTAL_TURNED_ON": ("key-round", "Portal access turned on"),
     "PORTAL_UNLOCKED": ("key-round", "Portal account unlocked"),
+    "PORTAL_INVITED": ("send", "Invitation sent again"),
+    "PORTAL_HANDED_OVER": ("key-round", "Credentials handed over"),
+    "PORTAL_ADDRESS_CORRECTED": ("send", "Address for messages corrected"),
     "CREDENTIALS_PRINTED": ("printer", "Credential slip printed"),
 }
 

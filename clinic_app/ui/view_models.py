@@ -182,6 +182,30 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Message:
+    """How far one message has come."""
+
+    channel: str = ""  # email or sms
+    lost: bool = False  # it did not get there
+    what: str = ""  # Invitation
+    address: str = ""
+    when: str = ""  # Since yesterday, 16:41. Tried 9 times, next at 09:45
+    state: str = ""  # Sent
+    tone: str = ""
+    mark: str = ""
+    reason: str = ""  # a sentence
+    correct: bool = False  # the address may be corrected here, and the invitation sent again
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A sentence about what was sent, or was not, with its icon: mail, message-square or hand."""
+
+    mark: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class Access:
     """The *Portal Access* card: everything it says, in words."""
 
@@ -192,6 +216,10 @@ class Access:
     locked_until: str = ""  # 17:05
     last_sign_in: str = ""  # yesterday at 19:42, or empty
     turned_off: str = ""  # 2 Jun 2026 by Daniel Otieno
+    turned_off_reason: str = ""
+    temporary: bool = False
+    handed_over: str = ""  # In person, by Grace Wanjiru. Yesterday, 16:45.
+    kept_back: str = ""  # why no invitation can be sent, in a sentence
     stamp: str = ""  # of what is shown: actions carry it
 
 

@@ -6,8 +6,10 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from clinic_app.web import (
+    activating,
     choosing_password,
     downloads,
+    forgotten,
     own_account,
     own_contact,
     own_email,
@@ -24,6 +26,8 @@ from clinic_app.web.requests import Route, changes
 ROUTERS = (
     signing_in.router,
     choosing_password.router,
+    activating.router,
+    forgotten.router,
     session_routes.router,
     own_account.router,
     two_factor.router,

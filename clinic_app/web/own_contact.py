@@ -19,7 +19,7 @@ from clinic_app.services.patients.views import PatientRecord
 from clinic_app.services.portal.forms import OWN_CONTACT, OwnContactCorrection
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
 from clinic_app.services.portal.own_email import may_confirm
-from clinic_app.services.portal.wording import field_words
+from clinic_app.services.portal.own_words import field_words
 from clinic_app.web import pages, requests
 from clinic_app.web.answers import failure_status, see_other
 from clinic_app.web.patient_side import answered, noted

@@ -18,8 +18,8 @@ from clinic_app.services.patients import wording
 from clinic_app.services.patients.facts import reached
 from clinic_app.services.patients.forms import PATIENT_FIELDS
 from clinic_app.services.portal.own_record import download_own_record, own_viewings
+from clinic_app.services.portal.own_words import initials, look_words, looker, message_words, own_details
 from clinic_app.services.portal.views import OwnDownload, Viewing
-from clinic_app.services.portal.wording import initials, look_words, looker, message_words, own_details
 from clinic_app.web import pages, requests
 from clinic_app.web.answers import failure_status, see_other
 from clinic_app.web.patient_side import answered

@@ -30,6 +30,7 @@ from clinic_app.services.accounts.signing_in import (
     second_step_open,
     sign_in,
 )
+from clinic_app.services.portal.forgotten import links_can_be_sent
 from clinic_app.web import dead_ends, pages, requests
 from clinic_app.web.answers import failure_status, first_page, forget, keep, let_in, see_other
 from clinic_app.web.requests import Asking, Form, ask, look_up, shows_pages, token_hash
@@ -146,7 +147,8 @@ async def _sign_in(request: Request, door: Door, form: dict[str, str]) -> Respon
     except TemporaryPasswordExpired as error:
         if door is _PATIENT:
             hours = get_settings().temporary_password_hours
-            return pages.render("signing_in/expired.html", 410, detail=error.detail, hours=hours)
+            by_email = links_can_be_sent()
+            return pages.render("signing_in/expired.html", 410, detail=error.detail, hours=hours, by_email=by_email)
         return door.page(410, username=name, refused=error.detail)
     except ClinicError as error:
         return _refused(door, error, name)

@@ -100,6 +100,7 @@ def server(tmp_path: Path, settings: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of the API, served over HTTP on a database of its own, with an administrator to sign in as."""
     port = _free_port()
     settings.setenv("CLINIC_PORT", str(port))
+    settings.setenv("CLINIC_SMTP_HOST", "mail.example.org")  # invitations wait there, and are not sent
     get_settings.cache_clear()
     url = f"sqlite:///{tmp_path / 'clinic.sqlite3'}"
     migrate(url)

@@ -34,6 +34,7 @@ MATRIX: dict[tuple[str, str], set[str] | None] = {
     ("POST", "/v1/patients/{id}/create-portal/"): DESK,
     ("POST", "/v1/patients/{id}/reset-portal-password/"): DESK,
     ("POST", "/v1/patients/{id}/change-portal-username/"): DESK,
+    ("POST", "/v1/patients/{id}/resend-invitation/"): DESK,
     ("POST", "/v1/patients/{id}/disable-portal/"): DESK,
     ("POST", "/v1/patients/{id}/enable-portal/"): DESK,
     ("GET", "/v1/audit/"): ADMIN,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from clinic_app.core import crypto
+from clinic_app.core.settings import get_settings
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
+from clinic_app.services.patients.profile import reread_patient
 from clinic_app.services.portal.bulk import AT_MOST
 from tests import factories
 from tests.db.tools import trail
@@ -114,7 +116,49 @@ async def test_change_username_is_for_the_desk(api, as_, with_portal):
     assert answer.json() == {"detail": "Only receptionists and administrators can create portal accounts."}
 
 
-@pytest.mark.parametrize("what", ["reset-portal-password", "disable-portal", "enable-portal"])
+async def test_resend_invitation(api, desk, with_portal, settings):
+    path = f"{P}{with_portal.patient.patient_id}/resend-invitation/"
+    refused = await api.post(path, headers=desk)
+    assert (refused.status_code, refused.json()) == (
+        409,
+        {
+            "success": False,
+            "error": "Nothing was sent",
+            "detail": "No messages are sent from here. Hand the credentials over in person.",
+        },
+    )
+    settings.setenv("CLINIC_SMTP_HOST", "mail.example.org")
+    get_settings.cache_clear()
+    sent = await api.post(path, headers={**desk, "idempotency-key": "once"})
+    patient = {"id": with_portal.patient.id, "patient_id": with_portal.patient.patient_id}
+    assert sent.status_code == 200
+    assert sent.json() == {
+        "success": True,
+        "message": "Invitation sent again",
+        "patient": {**patient, "name": with_portal.patient.name, "portal_enabled": True},
+        "deliveries": [{"channel": "email", "address": "p@example.org", "state": "QUEUED", "reason": None}],
+    }
+    again = await api.post(path, headers={**desk, "idempotency-key": "once"})
+    assert again.json() == sent.json()
+    assert len(trail("PORTAL_INVITED")) == 1
+
+
+async def test_a_reason_for_turning_off(api, desk, with_portal, people):
+    path = f"{P}{with_portal.patient.id}/disable-portal/"
+    for body, fields in (
+        ({"reason": "MOOD"}, ["reason"]),
+        ({"words": "Because"}, ["reason"]),
+        ({"reason": "OTHER", "words": "x" * 151}, ["words"]),
+    ):
+        answer = await api.post(path, json=body, headers=desk)
+        assert (answer.status_code, list(answer.json()["errors"])) == (400, fields)
+    answer = await api.post(path, json={"reason": "OTHER", "words": "Moved"}, headers=desk)
+    assert answer.status_code == 200
+    kept = reread_patient(people.receptionist, with_portal.patient.id).access.turned_off_reason
+    assert kept == "OTHER: Moved"
+
+
+@pytest.mark.parametrize("what", ["reset-portal-password", "resend-invitation", "disable-portal", "enable-portal"])
 async def test_without_an_account(api, desk, without, what):
     answer = await api.post(f"{P}{without.id}/{what}/", headers=desk)
     assert answer.status_code == 409

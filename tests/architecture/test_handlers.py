@@ -17,8 +17,8 @@ INTENDED = {
     "OwnSessionsState": {"own:session": "end load watch"},
     "PatientListState": {"patient:see": "clear load search sort_by turn watch", "patient:register": "carry_over"},
     "PortalDialogState": {
-        "portal:manage": "answer_slip ask_for ask_reset ask_username change_open change_username check_email"
-        " check_phone printed reset_password submit unlock",
+        "portal:manage": "answer_slip ask_correct ask_for ask_reset ask_username change_open change_username"
+        " check_email check_phone correct hand_over printed resend reset_password submit unlock",
         "own:session": "close expire",
         "public": "forget",  # only wipes the tab's own
     },

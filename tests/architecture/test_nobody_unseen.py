@@ -107,7 +107,8 @@ def test_every_look_at_one_patient_gives_its_reason():
         "patients/activity.py all_activity",  # shown where the trail says that the record is open
         "patients/profile.py reread_patient",  # likewise
         "portal/bulk.py _request",  # named by PORTAL_BULK_RUN
-        "portal/provisioning.py _account_of",
+        "portal/invitations.py _new_credentials",
+        "portal/provisioning.py account_of",
         "portal/provisioning.py _clash",
         "portal/provisioning.py _create",
         "portal/provisioning.py _rename",

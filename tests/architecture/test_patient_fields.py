@@ -165,7 +165,7 @@ def test_nothing_else_is_named_as_if_it_were_a_field(shape: Any) -> None:
         *("create_portal_account", "portal_email", "portal_phone", "version", "id", "patient_id", "name"),
         "date_of_birth_estimated",
         *("portal_enabled", "portal_status", "portal_username", "verification_status", "created_at", "updated_at"),
-        *("is_active", "registered_by", "portal", "access", "activity", "national_id_counts"),
+        *("is_active", "registered_by", "portal", "access", "activity", "national_id_counts", "deliveries"),
     }
     assert set(shape) - others == set(FORM)
 

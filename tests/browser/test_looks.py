@@ -520,6 +520,61 @@ def turn_off_question(open_page, clinic):
     return page
 
 
+def _messages(open_page, posting, **changes) -> Page:
+    """A profile whose invitation was refused by the mail server; the text message waits."""
+    done = posting.patient(**{"portal_email": f"drawn{next(_numbers)}@refused.example", **changes})
+    page = open_page("receptionist", f"/patients/{done.patient.patient_id}", at=posting.server)
+    page.get_by_role("button", name="Resend invitation").click()
+    return page
+
+
+@scene
+def messages_failed_and_queued(open_page, clinic, posting):
+    page = _messages(open_page, posting, first_name="Unreached", portal_phone="0712 445 901")
+    expect(page.get_by_text("Tried once")).to_be_visible()
+    expect(page.get_by_text("Failed", exact=True)).to_be_visible()
+    return page
+
+
+@scene
+def messages_sent_and_held(open_page, clinic, posting):
+    email = f"a.very.long.address.that.has.to.break.somewhere{next(_numbers)}@subdomain.of.a.hospital.example.org"
+    page = _messages(open_page, posting, portal_email=email, portal_phone="0712 445 901", sms_allowed=False)
+    expect(page.get_by_text("Sent", exact=True)).to_be_visible()
+    expect(page.get_by_text("Not sent", exact=True)).to_be_visible()
+    page.get_by_role("button", name="By post").click()
+    expect(page.get_by_text("By post, by Grace Wanjiru")).to_be_visible()
+    return page
+
+
+@scene
+def messages_not_allowed(open_page, clinic, posting):
+    done = posting.patient(portal_email=f"drawn{next(_numbers)}@example.org", email_allowed=False)
+    page = open_page("receptionist", f"/patients/{done.patient.patient_id}", at=posting.server)
+    expect(page.get_by_text("Email may not be used for messages.")).to_be_visible()
+    return page
+
+
+@scene
+def correct_address(open_page, clinic, posting):
+    page = _messages(open_page, posting, first_name="Corrected")
+    page.get_by_role("button", name="Correct address").click()
+    expect(page.get_by_role("dialog", name="Correct address")).to_be_visible()
+    return page
+
+
+@scene
+def reset_with_messages(open_page, clinic, posting):
+    done = posting.patient(portal_email=f"drawn{next(_numbers)}@example.org", portal_phone="0712 445 901")
+    page = open_page("receptionist", f"/patients/{done.patient.patient_id}", at=posting.server)
+    page.get_by_role("button", name="Reset temporary password").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset temporary password").click()
+    expect(page.get_by_text("A message about the new password goes to")).to_be_visible()
+    page.get_by_role("dialog").get_by_role("button", name="By post").click()
+    expect(page.get_by_role("dialog").get_by_text("By post.")).to_be_visible()
+    return page
+
+
 @scene
 def no_rights(open_page, clinic):
     return _heading(open_page("clinician", "/patients/new"), "You cannot open this page")

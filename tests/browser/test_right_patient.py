@@ -170,6 +170,7 @@ def _ask_off(desk: Desk) -> Callable[[], None]:
 
 def _turn_off(desk: Desk) -> Callable[[], None]:
     desk.button("Turn off portal access").click()
+    desk.page.get_by_role("radio", name="The patient asked for it").check()
     return desk.button("Turn off portal access", dialog=True).click
 
 

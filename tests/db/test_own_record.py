@@ -19,7 +19,7 @@ from clinic_app.services.patients.profile import update_patient, view_patient
 from clinic_app.services.portal.forms import OwnContactCorrection
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
 from clinic_app.services.portal.own_record import VIEWINGS, download_own_record, own_record, own_viewings
-from clinic_app.services.portal.wording import field_words, look_words, looker, message_words
+from clinic_app.services.portal.own_words import field_words, look_words, looker, message_words
 from tests import factories
 from tests.db import tools
 

@@ -37,10 +37,17 @@ from clinic_app.services.patients.profile import kept_patient, reread_patient, u
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
-from clinic_app.services.portal import provisioning
+from clinic_app.services.portal import invitations, provisioning
 from clinic_app.services.portal.bulk import create_portal_accounts
-from clinic_app.services.portal.errors import NoEmailWaits
-from clinic_app.services.portal.forms import ChangePortalUsername, OwnContactCorrection, PortalAccountRequest
+from clinic_app.services.portal.errors import CannotSend, NoEmailWaits
+from clinic_app.services.portal.forms import (
+    AddressCorrection,
+    ChangePortalUsername,
+    HandOver,
+    OwnContactCorrection,
+    PortalAccountRequest,
+)
+from clinic_app.services.portal.handing_over import record_hand_over
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
 from clinic_app.services.portal.own_email import keep_old_email, send_again
 from clinic_app.services.portal.own_record import download_own_record, own_record, own_viewings
@@ -73,10 +80,10 @@ def _email() -> str:
     return f"somebody{next(_numbers)}@example.org"
 
 
-def _none_such(error: type[Exception], use_case: Callable[..., Any], *given: Any) -> None:
-    """For a passkey that there is not."""
+def _refused(error: type[Exception], use_case: Callable[..., Any], *args: Any) -> None:
+    """Let in, and refused for another reason."""
     with pytest.raises(error):
-        use_case(*given)
+        use_case(*args)
 
 
 def _nothing_to_issue_anew(reissue: Callable[[Actor, str], Any], actor: Actor) -> None:
@@ -184,6 +191,24 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         PORTAL_WORDS,
         "portal:manage",
     ),
+    "resend_invitation": (
+        lambda a, w: _refused(CannotSend, invitations.resend_invitation, a, w.with_portal),  # nothing is set up
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
+    "correct_address": (
+        lambda a, w: invitations.correct_address(a, w.with_portal, AddressCorrection(email=_email())),
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
+    "record_hand_over": (
+        lambda a, w: record_hand_over(a, w.with_portal, HandOver.IN_PERSON),
+        DESK,
+        PORTAL_WORDS,
+        "portal:manage",
+    ),
     "turn_off_portal": (
         lambda a, w: provisioning.turn_off_portal(a, w.with_portal),
         DESK,
@@ -258,9 +283,9 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
             ("begin_adding_passkey", lambda a, w: passkeys.begin_adding_passkey(a, "Phone")),
             (
                 "finish_adding_passkey",
-                lambda a, w: _none_such(PasskeyNotAdded, passkeys.finish_adding_passkey, a, "P", ""),
+                lambda a, w: _refused(PasskeyNotAdded, passkeys.finish_adding_passkey, a, "P", ""),
             ),
-            ("remove_passkey", lambda a, w: _none_such(PasskeyNotFound, passkeys.remove_passkey, a, 0)),
+            ("remove_passkey", lambda a, w: _refused(PasskeyNotFound, passkeys.remove_passkey, a, 0)),
         )
     },
     **{
@@ -317,6 +342,7 @@ ELSEWHERE = {
     "note_refusal",
     "note_or_count_refusal",
     "recorded_failure",
+    "refusal_recorded",
     "once",
     "end_tokens",
     "seed_demo",

@@ -239,7 +239,7 @@ def test_what_was_drawn_for_other_access_changes_nothing(clock, desk, amina):
 
 def test_a_clash_that_only_the_constraint_sees_gets_the_same_words(desk, amina, monkeypatch):
     factories.make_patient(desk, portal_email="taken@example.com")
-    monkeypatch.setattr(provisioning, "_refuse_username", lambda *_: None)  # both looks come too early
+    monkeypatch.setattr(provisioning, "refuse_username", lambda *_: None)  # both looks come too early
     _refused(desk, amina.patient.id, _to("taken@example.com"), EmailInUse)
 
 

@@ -46,7 +46,7 @@ async def test_registering_finding_and_editing(tab):
     await tab.fire(ProfileState.save, number, "details", record.version, {**record.values, "last_name": " "})
     assert list(record.errors) == ["last_name"]
     await tab.fire(ProfileState.cancel, number)
-    await tab.fire(ProfileState.turn_off, number, record.access.stamp)
+    await tab.fire(ProfileState.turn_off, number, record.access.stamp, {"reason": "ASKED"})
     assert record.notice == "Portal access is turned off."
     await tab.fire(ProfileState.turn_on, number, record.access.stamp)
     assert record.notice == "Portal access is turned on."

@@ -233,7 +233,7 @@ async def test_turning_off_asks_first_and_a_busy_page_does_not_ask(tab, people):
     for junk in (None, 1, "yes", [], {}):
         await tab.fire(ProfileState.ask_turn_off, state.key, state.access.stamp, junk)
         assert state.asked == ""
-    await tab.fire(ProfileState.turn_off, state.key, state.access.stamp)
+    await tab.fire(ProfileState.turn_off, state.key, state.access.stamp, {"reason": "ASKED"})
     assert state.failure_detail == "This patient has no portal account yet."
 
 

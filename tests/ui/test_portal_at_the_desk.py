@@ -41,9 +41,10 @@ async def test_a_reset_asks_first_naming_the_patient_and_what_it_replaces(tab, p
     await tab.fire(PortalDialogState.ask_reset, number)
     dialog = _dialog(tab)
     assert (dialog.step, dialog.kind, dialog.name, dialog.for_patient) == (INPUT, RESETTING, done.patient.name, number)
-    replaces, ends = dialog.replaced
+    replaces, ends, sent = dialog.replaced
     assert replaces.startswith("A new temporary password replaces the one that expires on ")
     assert ends == "Whoever is signed in with this account is signed out."
+    assert sent == "No message is sent: the new password must be handed over in person."
     await tab.fire(PortalDialogState.change_open, dialog.turn, False)
     assert (dialog.step, dialog.name, dialog.stamp, dialog.replaced) == (CLOSED, "", "", [])
     assert tools.dump(without=tools.TRAIL if page == "list" else ()) == before  # where it was not open: a look

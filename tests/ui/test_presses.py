@@ -193,9 +193,9 @@ async def test_turning_off_twice_by_one_press_does_not_turn_off_what_was_turned_
     state = tab.state(ProfileState)
     await tab.fire(ProfileState.load)
     drawn = state.access.stamp
-    await tab.fire(ProfileState.turn_off, number, drawn, FIRST)
+    await tab.fire(ProfileState.turn_off, number, drawn, {"intent": FIRST, "reason": "ASKED"})
     await tab.fire(ProfileState.turn_on, number, state.access.stamp, "f" * 32 + "-1")
-    await tab.fire(ProfileState.turn_off, number, drawn, SECOND)
+    await tab.fire(ProfileState.turn_off, number, drawn, {"intent": SECOND, "reason": "ASKED"})
     assert view_patient(people.receptionist, number).access.status == "temporary"
     assert state.notice.startswith("The line was away when you pressed Turn off portal access. It happened once, at ")
     assert tab.state(PressState).answered == f"{SECOND} done"

@@ -26,6 +26,7 @@ from tests.ui.conftest import Desk, events
 
 ANOTHER = "This page shows another patient now. Nothing was changed."
 CHANGED = "Portal access changed meanwhile. Nothing was changed."
+WHY = {"reason": "ASKED"}
 JUNK = (None, 0, 1, -1, True, "", "x", "LMC999999", [], {}, ["LMC000001"], "lmc000001", 10**30)
 
 
@@ -57,7 +58,7 @@ def _actions(number: str, stamp: str, version: int) -> list[tuple[Any, tuple[Any
         (ProfileState.put_aside, (number,)),
         (ProfileState.cancel, (number, "")),
         (ProfileState.ask_turn_off, (number, stamp, True)),
-        (ProfileState.turn_off, (number, stamp)),
+        (ProfileState.turn_off, (number, stamp, WHY)),
         (ProfileState.turn_on, (number, stamp)),
         (PortalDialogState.ask_for, (number,)),
     ]
@@ -71,6 +72,10 @@ def _access_actions(number: str, stamp: str) -> list[tuple[Any, tuple[Any, ...]]
         (PortalDialogState.reset_password, (number, stamp, {})),
         (PortalDialogState.change_username, (number, stamp, {"email": "wrong.person@example.org"})),
         (PortalDialogState.unlock, (number, stamp)),
+        (PortalDialogState.ask_correct, (number, "email")),
+        (PortalDialogState.correct, (number, stamp, 1, {"email": "wrong.person@example.org"})),
+        (PortalDialogState.resend, (number, stamp)),
+        (PortalDialogState.hand_over, (number, stamp, "post")),
     ]
 
 
@@ -120,7 +125,7 @@ async def test_junk_for_an_id_changes_nothing(tab, people):
         for action, drawn in [*_actions(done.patient_id, stamp, 1)[:-1], *_access_actions(done.patient_id, stamp)]:
             await tab.fire(action, junk, *drawn[1:])
             assert tab.state(Misdirected).words == ANOTHER, (action, junk)
-        await tab.fire(ProfileState.turn_off, done.patient_id, junk)
+        await tab.fire(ProfileState.turn_off, done.patient_id, junk, WHY)
         assert state.failure_detail == CHANGED
     assert tools.dump(without=tools.TRAIL) == before
     assert [row["action"] for row in tools.trail(after=seq)] == ["PORTAL_CHANGE_FAILED"] * len(JUNK)  # the last of each
@@ -186,7 +191,7 @@ async def test_credentials_belong_to_the_page_they_were_made_on(tab, people):
 async def test_a_tab_whose_state_was_dropped_acts_on_whom_the_page_shows(tab, people):
     a, b = (factories.make_patient_with_access(people.receptionist, "active").patient.patient_id for _ in "ab")
     state = at(tab, a)  # nothing has been loaded
-    await tab.fire(ProfileState.turn_off, b, _stamp(people.receptionist, b))
+    await tab.fire(ProfileState.turn_off, b, _stamp(people.receptionist, b), WHY)
     assert (tab.state(Misdirected).words, state.key) == (ANOTHER, "")
     await tab.fire(PortalDialogState.ask_reset, b)
     assert (tab.state(Misdirected).words, state.key, tab.state(PortalDialogState).step) == (ANOTHER, "", CLOSED)
@@ -204,12 +209,12 @@ async def test_access_that_changed_at_another_desk_is_said_and_shown(tab, people
         stamp = state.access.stamp
         meanwhile(people.admin, number)
         before, seq = tools.dump(without=tools.TRAIL), tools.last_seq()
-        await tab.fire(action, number, stamp)
+        await tab.fire(action, number, stamp, WHY)
         assert (state.failure_detail, state.access.portal, state.step) == (CHANGED, now, CLOSED)
         assert tools.dump(without=tools.TRAIL) == before
         assert [row["action"] for row in tools.trail(after=seq)] == ["PORTAL_CHANGE_FAILED"]
         assert tab.state(PortalDialogState).step == CLOSED
-        await tab.fire(ProfileState.turn_on if now == "off" else action, number, state.access.stamp)
+        await tab.fire(ProfileState.turn_on if now == "off" else action, number, state.access.stamp, WHY)
         assert state.failure_detail == ""
 
 

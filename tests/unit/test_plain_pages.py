@@ -72,7 +72,20 @@ VALUES = {
         "refused": "refused" + BAD,
         "errors": {"code": "errors" + BAD},
     },
-    "signing_in/expired.html": {"detail": "detail" + BAD, "hours": "hours" + BAD},
+    "links/activate.html": {
+        **{name: name + BAD for name in ("code", "shortest", "refused", "offered")},
+        "errors": dict.fromkeys(("code", "new_password", "confirm_password"), "errors" + BAD),
+    },
+    "links/forgot.html": {"email": "email" + BAD, "refused": "refused" + BAD, "errors": {"email": "errors" + BAD}}
+    | {"by_email": True},
+    "links/forgot_sent.html": {"email": "email" + BAD},
+    "links/over.html": {
+        "title": "title" + BAD,
+        "end": {"tone": "warn", "what": "what" + BAD, "steps": ("steps" + BAD,), "foot": "foot" + BAD},
+        "ways": (("ways" + BAD, "href" + BAD),),
+        "call": True,
+    },
+    "signing_in/expired.html": {"detail": "detail" + BAD, "hours": "hours" + BAD, "by_email": True},
     "signing_in/portal.html": {**SIGNING_IN, "errors": {"email": "errors" + BAD}, "must_wait": True},
     "signing_in/staff.html": {**SIGNING_IN, "errors": {"username": "errors" + BAD}},
     "passkeys/portal_add.html": PASSKEY,

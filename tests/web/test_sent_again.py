@@ -57,6 +57,9 @@ TWICE = {
     routes.PORTAL_OWN_PASSWORD: "signed out: the sign-in page says that the password was changed",
     routes.PORTAL_SESSION_END: "says that it has already ended",
     routes.PORTAL_DOWNLOAD: "the same file again, and each is recorded",
+    routes.LINK_STRENGTH: "kept nowhere",
+    routes.ACTIVATE: "a code sets one password: the second answer says that it was used, and leads to signing in",
+    routes.FORGOT: "another message, three an hour at most; the newest link works",
     routes.SESSION_TOUCH: "says that somebody is there",
     routes.DRAFT: "keeps what is typed now",
 }

@@ -15,11 +15,12 @@ LIMIT = 40_000  # bytes; SPEC: pages before signing in with styles and font
 _NAMED = re.compile(r'(?:href|src)="(/[\w./-]+\.(?:css|js|ico|woff2))"')
 
 
-@pytest.mark.parametrize("path", [routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN])
+@pytest.mark.parametrize("path", [routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.ACTIVATE, routes.FORGOT])
 async def test_a_first_visit_weighs_at_most_40_kb(browser, record_property, path):
     answer = await browser.get(path, headers={"accept-encoding": "gzip"})
     named = set(_NAMED.findall(answer.text))
-    assert {"/look.css", "/plain.css", "/plain.js", "/passkeys.js"} <= named
+    assert {"/look.css", "/plain.css", "/plain.js"} <= named
+    assert ("/passkeys.js" in named) == (path in {routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN})
     assert {"/fonts/atkinson-next-latin.woff2", "/favicon.ico"} <= named
     sizes = {"page": int(answer.headers["content-length"])}  # of a first visit, which nothing was typed for yet
     assert answer.headers["content-encoding"] == "gzip"

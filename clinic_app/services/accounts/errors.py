@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from clinic_app.core.errors import AlreadyExists, AuthenticationRequired, Conflict, NotFound, PermissionDenied
 
 
@@ -47,6 +49,23 @@ class SignInOver(AuthenticationRequired):
     code = "sign_in_over"
     title = "Sign-in ended"
     detail = "This took too long, or too many wrong codes were entered. Please sign in again."
+
+
+class LinkOver(AuthenticationRequired):
+    """A one-time link that sets no password any more. Said only once its code was given.
+
+    ``why``: ``used``, ``expired``, ``superseded`` by the link of a newer message, ``replaced`` by a password that was
+    set in another way, or ``off`` where the account is turned off. ``at`` (UTC) is when it was used, expired, or when
+    the newer message was written.
+    """
+
+    code = "link_over"
+    title = "This link is over"
+    detail = "This link does not work any more."
+
+    def __init__(self, why: str = "expired", at: dt.datetime | None = None) -> None:
+        self.why, self.at = why, at
+        super().__init__()
 
 
 class WrongPassword(PermissionDenied):

@@ -32,6 +32,8 @@ PER_DEVICE = 10  # and account
 PER_SESSION = 5
 CODES_PER_ACCOUNT = 5  # authentication and recovery codes, by people who know the password
 PER_LINK = 20  # passwords that were not good enough, by whoever has the code of a one-time link
+#: Questions for such a link: by an address, an IPv6 /48, and altogether. Each counts, whatever comes of it.
+ASKS_PER_ADDRESS, ASKS_PER_NETWORK, ASKS_ALTOGETHER = 10, 100, 1000
 LONGEST_WAIT_MINUTES = 15
 HARD_STOP = 100  # wrong tries in a row after which strangers are refused until *Unlock* or a reset
 LONGEST_DELAY = 2.0  # seconds a try is held up from half of a common limit on, growing
@@ -43,6 +45,7 @@ KEEP_FAILURES = dt.timedelta(days=30)
 #: Seconds until it may be known how other tries end, at first and at last.
 _LOOK_AGAIN, _LOOK_AGAIN_AT_MOST = 0.1, 2.0
 _SHARED = ("address:", "network:", EVERYBODY)
+_ASKS = f"{EVERYBODY}:asks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,11 @@ def of_stranger(username: str, address: str, account_id: int | None) -> Budget:
     return Budget({**limits, EVERYBODY: ALTOGETHER}, account_key(username), account_id, undecided=True, stranger=True)
 
 
+def of_nobody(address: str) -> Budget:
+    """The budget of a try that names no account, such as one with a passkey: what all strangers share, and no more."""
+    return Budget({**_of_place(address)[0], EVERYBODY: ALTOGETHER}, "", undecided=True, stranger=True)
+
+
 def of_code(address: str, link_id: int | None) -> Budget:
     """The budget of whoever gives the code of a one-time link, without a session.
 
@@ -101,9 +109,11 @@ def of_code(address: str, link_id: int | None) -> Budget:
     return Budget({**_of_place(address)[0], **more}, "", undecided=True, stranger=True)
 
 
-def of_nobody(address: str) -> Budget:
-    """The budget of a try that names no account, such as one with a passkey: what all strangers share, and no more."""
-    return Budget({**_of_place(address)[0], EVERYBODY: ALTOGETHER}, "", undecided=True, stranger=True)
+def of_asking(address: str) -> Budget:
+    """The budget of whoever asks for a link, without a session."""
+    at_most = (ASKS_PER_ADDRESS, ASKS_PER_NETWORK)
+    places = zip(_of_place(address)[0], at_most, strict=False)
+    return Budget({**{f"asks-{key}": limit for key, limit in places}, _ASKS: ASKS_ALTOGETHER}, "")
 
 
 def of_device(device: str, account_id: int) -> Budget:
@@ -177,7 +187,7 @@ def _block(session: Session, key: str, limit: int, consecutive: int, now: dt.dat
     until = now + dt.timedelta(minutes=minutes)
     # one attempt after each wait, then a longer wait
     after = {"failures": limit - 1, "consecutive": consecutive - 1, "window_started_at": until}
-    if key == EVERYBODY:  # no growing waits: whoever fills it would keep everybody out for good
+    if key in (EVERYBODY, _ASKS):  # no growing waits: whoever fills it would keep everybody out for good
         until = now + WINDOW
         after = {"failures": 0, "consecutive": 0, "window_started_at": until}
         logs.get("sign_in_throttle").error("sign_in_ceiling_reached", limit=limit, seconds=WINDOW.total_seconds())

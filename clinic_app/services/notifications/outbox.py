@@ -16,7 +16,7 @@ from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.notifications import OUTBOX_MESSAGES, LinkPurpose, MessageState
 from clinic_app.services.notifications import links
 from clinic_app.services.notifications.kinds import OPENING, WITH_CONSENT, Channel, Kind, open_channels
-from clinic_app.services.notifications.views import Delivery, Recipient
+from clinic_app.services.notifications.views import Delivery, Reach, Recipient
 
 #: A notice that could not be sent for so long is news no more.
 NOTICE_LIFE = dt.timedelta(days=3)
@@ -127,12 +127,12 @@ def send_link(
 
 def tell(
     session: Session, to: Recipient, kind: Kind, facts: Mapping[str, Any] | None = None, *, also: Iterable[str] = ()
-) -> None:
+) -> tuple[Delivery, ...]:
     """Tell the owner what happened to their account: always allowed. ``also`` are further emails that are told."""
     addresses = _addresses(to)
     if Channel.EMAIL in open_channels():
         addresses += [(Channel.EMAIL, email, True) for email in dict.fromkeys(also) if email and email != to.email]
-    _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
+    return _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
 
 
 def remind(
@@ -163,6 +163,28 @@ def told_lately(session: Session, account_id: int, kind: Kind) -> bool:
         .limit(1)
     )
     return found.first() is not None
+
+
+def went_by_email_alone(session: Session, link_id: int, email: str) -> bool:
+    """Whether a link's code can have reached its reader in no other way than by an email to this address.
+
+    A text message that was tried counts as one that arrived, whatever became of it.
+    """
+    messages = OUTBOX_MESSAGES.c
+    ways = session.execute(
+        select(messages.channel, messages.address).where(messages.link_id == link_id, messages.tries > 0)
+    ).all()
+    return bool(ways) and all(tuple(way) == (Channel.EMAIL, email) for way in ways)
+
+
+def asked_within(session: Session, account_id: int, kind: Kind, span: dt.timedelta) -> int:
+    """How many messages of this kind the account was sent within ``span``."""
+    messages = OUTBOX_MESSAGES.c
+    return session.execute(
+        select(func.count()).where(
+            messages.account_id == account_id, messages.kind == kind, messages.created_at > clock.now() - span
+        )
+    ).scalar_one()
 
 
 def deliveries(session: Session, account_id: int) -> tuple[Delivery, ...]:
@@ -230,9 +252,9 @@ def last_opening(session: Session, account_ids: Iterable[int], state: MessageSta
     return {row.account_id: _delivery(row) for row in rows}
 
 
-def can_send_to(to: Recipient) -> bool:
-    """Whether an invitation could go anywhere now."""
-    return any(allowed for _, _, allowed in _addresses(to))
+def reach(to: Recipient) -> tuple[Reach, ...]:
+    """Where a message could go now; empty where there is nothing to send with, or no address."""
+    return tuple(Reach(channel, address, allowed) for channel, address, allowed in _addresses(to))
 
 
 def invitation_life() -> dt.timedelta:

@@ -18,6 +18,15 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """An address that messages can go to, by what, and whether the patient allows invitations and reminders there."""
+
+    channel: str
+    address: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """How far one message has come. Instants UTC; ``state`` and ``reason`` as in the outbox.
 

@@ -33,6 +33,7 @@ COLUMNS = (
     ACCOUNTS.c.password_changed_at,
     ACCOUNTS.c.temporary_failures,
     ACCOUNTS.c.last_sign_in_at,
+    ACCOUNTS.c.handed_over,
 )
 
 
@@ -115,6 +116,7 @@ def _standing(
         temporary=bool(row.password_temporary),
         due=urgent,
         reissue=urgent in {"locked", "failed", "expired", "soon"} or waited,
+        handed_over=row.handed_over or "",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -35,7 +37,12 @@ def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY) -> P
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
     with transaction(actor) as session:
         found = repository.find_whole(session, key, Seen.RECORD)
-        return repository.profile_from(session, found, activity=activity)
+        return repository.profile_from(session, found, activity=activity, messages=bool(activity) and _told(actor))
+
+
+def _told(actor: Actor) -> bool:
+    """Whether messages are this actor's business."""
+    return actor.can(Permission.PORTAL_MANAGE)
 
 
 def reread_patient(actor: Actor, key: int | str, page: Seen = Seen.OPEN, *, on_record: bool = False) -> PatientProfile:
@@ -49,9 +56,10 @@ def reread_patient(actor: Actor, key: int | str, page: Seen = Seen.OPEN, *, on_r
         with db.reading() as session:
             found = repository.find_whole(session, key, Seen.UNSHOWN)
             if looks.is_open(session, actor, found.id):
-                return repository.profile_from(session, found, activity=ACTIVITY)
+                return repository.profile_from(session, found, activity=ACTIVITY, messages=_told(actor))
     with transaction(actor) as session:
-        return repository.profile_from(session, repository.find_whole(session, key, page), activity=ACTIVITY)
+        found = repository.find_whole(session, key, page)
+        return repository.profile_from(session, found, activity=ACTIVITY, messages=_told(actor))
 
 
 def kept_patient(actor: Actor, key: int | str) -> PatientProfile:
@@ -86,14 +94,20 @@ def _update(actor: Actor, key: int | str, form: PatientUpdate, attempt: Attempt)
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
         change_details(session, actor, patient, form)
-        return repository.profile_of(session, patient, activity=ACTIVITY)
+        return repository.profile_of(session, patient, activity=ACTIVITY, messages=_told(actor))
 
 
 def change_details(session: Session, actor: Actor, patient: Patient, form: PatientUpdate) -> list[str]:
-    """Building block: give ``patient``, read under a lock, the values of ``form``, and record which fields changed.
+    """Building block: ``put_changes``, and its event where something is new."""
+    if changed := put_changes(session, patient, form):
+        record_update(session, actor, patient, changed)
+    return changed
 
-    Returns their names. Whoever is found by them is found by the new ones. Flushes: a clash is an ``IntegrityError``.
-    Raises ``StaleRecord``, ``InvalidInput``.
+
+def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str]:
+    """Building block: give ``patient``, locked, the values of the form; returns the names of those that are new.
+
+    Raises ``StaleRecord``, ``InvalidInput`` and, where a value is taken, ``IntegrityError``.
     """
     if form.version is not None and form.version != patient.version:
         raise StaleRecord
@@ -112,6 +126,11 @@ def change_details(session: Session, actor: Actor, patient: Patient, form: Patie
     session.flush()
     if not {"first_name", "last_name"}.isdisjoint(changed):
         rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
+    return changed
+
+
+def record_update(session: Session, actor: Actor, patient: Any, changed: list[str]) -> None:
+    """Building block: the event of ``put_changes``."""
     record(
         session,
         actor,
@@ -121,4 +140,3 @@ def change_details(session: Session, actor: Actor, patient: Patient, form: Patie
         details={"patient_id": patient.patient_id, "fields": changed},
         changes_lists=True,
     )
-    return changed

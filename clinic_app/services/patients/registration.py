@@ -113,6 +113,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
         patient.id = _ADD.one_or_none(session, **vars(patient)).id
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
+        account = None
         if made:
             account = add_portal_account(
                 session,
@@ -137,9 +138,17 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
         )
     status = "temporary" if credentials else "none"
     access = PortalStanding()
-    if credentials:
+    if credentials and account is not None:
         due = portal_standing.due(status, credentials.expires_at, None, clock.now())
-        access = PortalStanding(status, credentials.username, credentials.expires_at, due=due)
+        access = PortalStanding(
+            status,
+            credentials.username,
+            credentials.expires_at,
+            account_id=account.id or 0,
+            password_since=account.password_changed_at,
+            temporary=True,
+            due=due,
+        )
     view = repository.as_profile(patient, access, registered_by=actor.name, portal=status)
     return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials, deliveries)
 

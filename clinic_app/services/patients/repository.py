@@ -15,13 +15,15 @@ from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.patients import PATIENTS, BirthPrecision, Patient
 from clinic_app.services.accounts.portal_accounts import former_usernames
 from clinic_app.services.audit import reading
+from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications.views import Recipient
 from clinic_app.services.patients import looks, portal_standing, search_keys
 from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.errors import PatientNotFound
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import PatientProfile, PatientSummary, PortalStanding
 
-_OFF_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS)
+_OFF_BY, _HANDED_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS), aliased(ACCOUNTS)
 #: Made once: putting a statement together takes longer than running it.
 _BY_ID = select(Patient).where(PATIENTS.c.id == bindparam("key"))
 _BY_PATIENT_ID = select(Patient).where(PATIENTS.c.patient_id == bindparam("key"))
@@ -31,12 +33,17 @@ _WHOLE = (
         PATIENTS,
         *portal_standing.COLUMNS,
         ACCOUNTS.c.turned_off_at,
+        ACCOUNTS.c.turned_off_reason,
         _OFF_BY.c.full_name.label("turned_off_by"),
+        ACCOUNTS.c.handed_over_at,
+        _HANDED_BY.c.full_name.label("handed_over_by"),
+        ACCOUNTS.c.phone.label("portal_phone"),
         _DESK.c.full_name.label("registered_by"),
     )
     .select_from(PATIENTS)
     .join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
     .join(_OFF_BY, _OFF_BY.c.id == ACCOUNTS.c.turned_off_by_id, isouter=True)
+    .join(_HANDED_BY, _HANDED_BY.c.id == ACCOUNTS.c.handed_over_by_id, isouter=True)
     .join(_DESK, _DESK.c.id == PATIENTS.c.registered_by_id, isouter=True)
 )
 _WHOLE_BY_ID = Prepared(_WHOLE.where(PATIENTS.c.id == bindparam("key")))
@@ -142,19 +149,34 @@ def find_whole(session: Session, key: int | str, seen: Seen) -> Any:
     return found
 
 
-def profile_of(session: Session, patient: Patient, *, activity: int = 0) -> PatientProfile:
-    """``patient``, as ``find`` gave it, whole: with its access, the latest ``activity`` events and latest changes."""
-    return profile_from(session, find_whole(session, patient.id or 0, Seen.UNSHOWN), activity=activity)
+def profile_of(session: Session, patient: Patient, *, activity: int = 0, messages: bool = False) -> PatientProfile:
+    """``patient``, as ``find`` gave it, whole: with its access, and what ``profile_from`` adds."""
+    found = find_whole(session, patient.id or 0, Seen.UNSHOWN)
+    return profile_from(session, found, activity=activity, messages=messages)
 
 
 def access_from(session: Session, row: Any) -> PortalStanding:
     """How portal access stands, from a row of ``find_whole``."""
     (access,) = portal_standing.standings(session, [row])
-    return dataclasses.replace(access, turned_off_at=row.turned_off_at, turned_off_by=row.turned_off_by or "")
+    if not access.account_id:
+        return access
+    to = Recipient(access.account_id, access.username, row.portal_phone, row.email_allowed, row.sms_allowed)
+    return dataclasses.replace(
+        access,
+        turned_off_at=row.turned_off_at,
+        turned_off_by=row.turned_off_by or "",
+        turned_off_reason=row.turned_off_reason or "",
+        handed_over_at=row.handed_over_at,
+        handed_over_by=row.handed_over_by or "",
+        reach=outbox.reach(to),
+    )
 
 
-def profile_from(session: Session, row: Any, *, activity: int = 0) -> PatientProfile:
-    """A row of ``find_whole`` as the view, with the latest ``activity`` events about the patient, and changes."""
+def profile_from(session: Session, row: Any, *, activity: int = 0, messages: bool = False) -> PatientProfile:
+    """A row of ``find_whole`` as the view, with the latest ``activity`` events about the patient, and changes.
+
+    ``messages``: whoever asks may know how far messages to the owner of the portal account have come.
+    """
     access = access_from(session, row)
     return PatientProfile(
         **values(row, _PROFILE),
@@ -163,6 +185,7 @@ def profile_from(session: Session, row: Any, *, activity: int = 0) -> PatientPro
         registered_by=row.registered_by or "",
         access=access,
         activity=reading.activity_of(session, "patient", row.id, activity) if activity else (),
+        deliveries=outbox.deliveries(session, access.account_id) if messages and access.account_id else (),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.reading import RecordedEvent
-from clinic_app.services.notifications.views import Delivery
+from clinic_app.services.notifications.views import Delivery, Reach
 from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.wording import full_name
 
@@ -19,8 +19,9 @@ class PortalStanding:
     ``due`` is what the desk should see to, the most urgent of ``locked``, ``failed`` (a message that lets its owner in
     has not reached them), ``expired``, ``soon`` (the temporary password expires within a day) and ``never`` (its owner
     has not signed in yet); empty where there is nothing. ``reissue``: a new temporary password would help.
-    ``temporary``: no password of its owner's own opens it. Instants UTC; ``locked_until`` is empty where the lock does
-    not end by itself.
+    ``temporary``: no password of its owner's own opens it. ``handed_over``: how the temporary password was, one of
+    ``portal.forms.HandOver``. Instants UTC; ``locked_until`` is empty where the lock does not end by itself. Why access
+    was turned off, who handed it over and where messages can go is there where one patient is read, not in lists.
     """
 
     status: str = "none"
@@ -35,10 +36,17 @@ class PortalStanding:
     temporary: bool = False
     due: str = ""
     reissue: bool = False
+    handed_over: str = ""
+    turned_off_reason: str = ""  # as ``portal.forms.TurnOff`` keeps it
+    handed_over_at: dt.datetime | None = None
+    handed_over_by: str = ""
+    reach: tuple[Reach, ...] = ()
 
     @property
     def stamp(self) -> str:
-        """Which account this is, whether it is on, and since when its password is what it is: what a page is drawn for.
+        """Which account this is, whether it is on, since when its password is what it is and how that was handed over.
+
+        It is what a page is drawn for.
 
         Another stamp means that somebody has changed access. What time alone changes, such as the end of a lock or of
         a temporary password, leaves it: what was drawn before is still meant. Holds no secret and nothing about the
@@ -46,7 +54,7 @@ class PortalStanding:
         """
         since = f"{self.password_since:%Y%m%d%H%M%S%f}" if self.password_since else ""
         turned = self.status if self.status in {"none", "off"} else "on"
-        return f"{self.account_id}-{turned}-{since}"
+        return f"{self.account_id}-{turned}-{since}-{self.handed_over}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +133,7 @@ class PatientProfile(PatientRecord):
     version: int
     access: PortalStanding
     activity: tuple[RecordedEvent, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()  # for those who may know: the latest messages to its portal account's owner
 
 
 @dataclass(frozen=True, slots=True)

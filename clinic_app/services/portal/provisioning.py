@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
@@ -36,15 +36,19 @@ from clinic_app.services.notifications.kinds import Kind
 from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.looks import Seen
+from clinic_app.services.patients.views import PortalStanding
 from clinic_app.services.patients.wording import full_name
 from clinic_app.services.portal.errors import (
+    CannotSend,
     EmailInUse,
     NoPortalAccount,
+    PasswordChosen,
+    PasswordOver,
     PortalAccessChanged,
     PortalAccountExists,
     PortalTurnedOff,
 )
-from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
+from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest, TurnOff
 from clinic_app.services.portal.views import PortalCreated, PortalPatient
 from clinic_app.services.rates import rates
 
@@ -59,6 +63,17 @@ def shown(patient: Patient) -> PortalPatient:
     """Building block: the patient as the answer names it."""
     name = full_name(patient.first_name, patient.last_name)
     return PortalPatient(patient.id or 0, patient.patient_id, name, patient.portal_enabled)
+
+
+def stamp_of(account: Account) -> str:
+    """Building block: the stamp of access that is on, as ``PortalStanding`` has it."""
+    standing = PortalStanding(
+        "on",
+        account_id=account.id or 0,
+        password_since=account.password_changed_at,
+        handed_over=account.handed_over or "",
+    )
+    return standing.stamp
 
 
 def _refuse_if_taken(session: Session, patient: Patient, username: str) -> None:
@@ -108,7 +123,7 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest, attempt: A
             changes_lists=True,
             issues=True,
         )
-    return PortalCreated(CREATED, credentials, shown(patient), deliveries)
+    return PortalCreated(CREATED, credentials, shown(patient), deliveries, stamp_of(account))
 
 
 def _clash(key: int | str, username: str) -> ClinicError | None:
@@ -142,8 +157,8 @@ def give_account(actor: Actor, key: int | str, form: PortalAccountRequest) -> Po
             raise (_clash(key, normal_username(form.email)) or error) from None
 
 
-def _account_of(session: Session, patient: Patient, drawn: str | None, *, lock: bool) -> Account:
-    """The patient's account, as it was when somebody decided to change it.
+def account_of(session: Session, patient: Patient, drawn: str | None, *, lock: bool) -> Account:
+    """Building block: the patient's account, as it was when somebody decided to change it.
 
     ``drawn`` is the stamp of the ``PortalStanding`` that they looked at; None where nobody looked at one.
     """
@@ -159,12 +174,12 @@ def _account_of(session: Session, patient: Patient, drawn: str | None, *, lock: 
 
 
 @contextlib.contextmanager
-def _refusal_recorded(actor: Actor) -> Iterator[Attempt]:
-    """Record what is refused because of how access stands: the refusal tells that, as a look at the record would."""
+def refusal_recorded(actor: Actor) -> Iterator[Attempt]:
+    """Building block: record what is refused because of how access stands: that tells something of the record."""
     attempt = Attempt()
     try:
         yield attempt
-    except (NoPortalAccount, PortalTurnedOff, PortalAccessChanged) as refused:
+    except (NoPortalAccount, PortalTurnedOff, PortalAccessChanged, PasswordChosen, PasswordOver, CannotSend) as refused:
         note_failure(
             actor,
             Action.PORTAL_CHANGE_FAILED,
@@ -180,7 +195,7 @@ def _to_reset(
 ) -> tuple[Patient, Account]:
     patient = repository.find(session, key, seen)
     attempt.resource_id = patient.id
-    account = _account_of(session, patient, drawn, lock=seen is Seen.CHANGED)
+    account = account_of(session, patient, drawn, lock=seen is Seen.CHANGED)
     if not account.is_active:
         raise PortalTurnedOff
     return patient, account
@@ -196,7 +211,7 @@ def reset_portal_password(actor: Actor, key: int | str, drawn: str | None = None
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     rates().spend(actor, "portal")
-    with _refusal_recorded(actor) as attempt:
+    with refusal_recorded(actor) as attempt:
         return _reset(actor, key, drawn, attempt)
 
 
@@ -209,8 +224,8 @@ def _reset(actor: Actor, key: int | str, drawn: str | None, attempt: Attempt) ->
         if account.username != credentials.username:
             raise PortalAccessChanged
         deliveries = _replace_password(session, patient, account, credentials, hashed)
-        _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account, issues=True)
-    return PortalCreated(RESET, credentials, shown(patient), deliveries)
+        note_change(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account, issues=True)
+    return PortalCreated(RESET, credentials, shown(patient), deliveries, stamp_of(account))
 
 
 def _replace_password(
@@ -236,23 +251,26 @@ def reissue_credentials(actor: Actor, intent: str) -> PortalCreated:
     key = done.resource_id
     with db.reading() as session:
         patient = repository.find(session, key, Seen.UNSHOWN)
-        username = _account_of(session, patient, None, lock=False).username
+        username = account_of(session, patient, None, lock=False).username
     credentials, hashed = prepare_credentials(username)
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED)
-        account = _account_of(session, patient, None, lock=True)
+        account = account_of(session, patient, None, lock=True)
         now = intents.lock(session, actor, intent)
         untouched = account.password_temporary and account.is_active and account.username == username
         if now is None or now.seen or not untouched or account.password_changed_at > now.done_at:
             raise CredentialsSeen
         deliveries = _replace_password(session, patient, account, credentials, hashed)
         intents.issued_anew(session, actor, intent)
-        _note(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)
-    return PortalCreated(RESET, credentials, shown(patient), deliveries)
+        note_change(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)
+    return PortalCreated(RESET, credentials, shown(patient), deliveries, stamp_of(account))
 
 
-def _refuse_username(session: Session, account: Account, username: str) -> None:
-    """Raise why ``account`` cannot get this username. The constraint has the last word; this saves a hash."""
+def refuse_username(session: Session, account: Account, username: str) -> None:
+    """Building block: raise why ``account`` cannot get this username.
+
+    The constraint has the last word; this saves a hash.
+    """
     if not account.is_active:
         raise PortalTurnedOff
     if account.username == username:
@@ -268,25 +286,36 @@ def _rename(
     with db.reading() as session:
         patient = repository.find(session, key, Seen.UNSHOWN)
         attempt.resource_id = patient.id
-        account = _account_of(session, patient, drawn, lock=False)
-        _refuse_username(session, account, username)
+        account = account_of(session, patient, drawn, lock=False)
+        refuse_username(session, account, username)
         former = account.username
     credentials, hashed = prepare_credentials(username)
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
-        account = _account_of(session, patient, drawn, lock=True)
-        _refuse_username(session, account, username)
+        account = account_of(session, patient, drawn, lock=True)
+        refuse_username(session, account, username)
         if account.username != former:
             raise PortalAccessChanged
-        change_username(session, account, username)
-        repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
-        put_temporary_password(session, account, credentials, hashed, "username changed")
-        session.flush()
-        to = recipient(account, patient)
-        outbox.tell(session, to, Kind.USERNAME_CHANGED, {"before": former, "after": username}, also=[former])
-        deliveries = outbox.invite(session, to, credentials.expires_at)
-        _note(session, actor, Action.PORTAL_USERNAME_CHANGED, patient, account, issues=True)
-    return PortalCreated(RENAMED, credentials, shown(patient), deliveries)
+        deliveries = rename_account(session, patient, account, credentials, hashed)
+        note_change(session, actor, Action.PORTAL_USERNAME_CHANGED, patient, account, issues=True)
+    return PortalCreated(RENAMED, credentials, shown(patient), deliveries, stamp_of(account))
+
+
+def rename_account(
+    session: Session, patient: Patient, account: Account, credentials: Credentials, hashed: str
+) -> tuple[Delivery, ...]:
+    """Building block: the account opens with ``credentials`` alone, under their username; both addresses are told.
+
+    Raises ``IntegrityError`` where the username is taken.
+    """
+    former, username = account.username, credentials.username
+    change_username(session, account, username)
+    repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
+    put_temporary_password(session, account, credentials, hashed, "username changed")
+    session.flush()
+    to, names = recipient(account, patient), {"before": former, "after": username}
+    told = outbox.tell(session, to, Kind.USERNAME_CHANGED, names, also=[former])
+    return outbox.invite(session, to, credentials.expires_at) + told
 
 
 def change_portal_username(
@@ -310,9 +339,17 @@ def change_portal_username(
             raise (EmailInUse() if db.violated(error) == "uq_accounts_username" else error) from None
 
 
-def _note(
-    session: Session, actor: Actor, action: Action, patient: Patient, account: Account, *, issues: bool = False
+def note_change(
+    session: Session,
+    actor: Actor,
+    action: Action,
+    patient: Patient,
+    account: Account,
+    *,
+    issues: bool = False,
+    details: Mapping[str, str] | None = None,
 ) -> None:
+    """Building block: record a change of access, with ``details`` besides the username."""
     session.flush()
     record(
         session,
@@ -320,45 +357,50 @@ def _note(
         action,
         resource_type="patient",
         resource_id=patient.id,
-        details={"portal_username": account.username},
+        details={"portal_username": account.username, **(details or {})},
         changes_lists=True,
         issues=issues,
     )
 
 
-def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool) -> PortalPatient:
+def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool, why: TurnOff) -> PortalPatient:
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     rates().spend(actor, "portal")
-    with _refusal_recorded(actor) as attempt, transaction(actor) as session:
+    with refusal_recorded(actor) as attempt, transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
-        account = _account_of(session, patient, drawn, lock=True)
+        account = account_of(session, patient, drawn, lock=True)
         if account.is_active != on:
             now: dt.datetime = clock.now()
             account.is_active = patient.portal_enabled = on
             account.updated_at = now
             account.turned_off_at = None if on else now
             account.turned_off_by_id = None if on else actor.account_id
+            account.turned_off_reason = None if on else why.kept
             if not on:
                 sessions.end_sessions(session, account.id or 0, "turned off")
                 known_devices.forget(session, account.id or 0)
                 passkey_ceremonies.forget(session, account.id or 0)
-            _note(session, actor, Action.PORTAL_TURNED_ON if on else Action.PORTAL_TURNED_OFF, patient, account)
+            action = Action.PORTAL_TURNED_ON if on else Action.PORTAL_TURNED_OFF
+            note_change(session, actor, action, patient, account, details={"reason": why.reason} if why.reason else {})
     return shown(patient)
 
 
-def turn_off_portal(actor: Actor, key: int | str, drawn: str | None = None) -> PortalPatient:
+def turn_off_portal(
+    actor: Actor, key: int | str, drawn: str | None = None, why: TurnOff | None = None
+) -> PortalPatient:
     """Turn portal access off: its sessions end, the account and its history stay. Doing it twice changes nothing.
 
-    For receptionists and administrators. ``drawn`` as for ``reset_portal_password``. Raises ``PortalAccessChanged``,
-    ``NoPortalAccount``, ``PatientNotFound``, ``PermissionDenied``.
+    For receptionists and administrators. ``drawn`` as for ``reset_portal_password``. The reason stands on the profile
+    until access is turned on again; the trail has the kind of reason alone, never its words. Raises
+    ``PortalAccessChanged``, ``NoPortalAccount``, ``PatientNotFound``, ``PermissionDenied``.
     """
-    return _switch(actor, key, drawn, on=False)
+    return _switch(actor, key, drawn, False, why or TurnOff())
 
 
 def turn_on_portal(actor: Actor, key: int | str, drawn: str | None = None) -> PortalPatient:
     """Turn portal access on again, with the password it had. Takes and raises as ``turn_off_portal``."""
-    return _switch(actor, key, drawn, on=True)
+    return _switch(actor, key, drawn, True, TurnOff())
 
 
 def unlock_portal(actor: Actor, key: int | str, drawn: str | None = None) -> PortalPatient:
@@ -368,12 +410,12 @@ def unlock_portal(actor: Actor, key: int | str, drawn: str | None = None) -> Por
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     rates().spend(actor, "portal")
-    with _refusal_recorded(actor) as attempt, transaction(actor) as session:
+    with refusal_recorded(actor) as attempt, transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
-        account = _account_of(session, patient, drawn, lock=True)
+        account = account_of(session, patient, drawn, lock=True)
         sign_in_throttle.unlock(session, account.username, account.id)
-        _note(session, actor, Action.PORTAL_UNLOCKED, patient, account)
+        note_change(session, actor, Action.PORTAL_UNLOCKED, patient, account)
     return shown(patient)
 
 

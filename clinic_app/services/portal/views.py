@@ -25,12 +25,42 @@ class PortalCreated:
     """Access given, or a password reset: the words to say, what to hand over once, and to whom.
 
     ``deliveries`` are the messages written with it, those kept back among them; empty where nothing can be sent.
+    ``stamp`` is that of the access as it is now.
     """
 
     message: str
     credentials: Credentials
     patient: PortalPatient
     deliveries: tuple[Delivery, ...] = ()
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationSent:
+    """The words to say, to whom, and the messages written, those kept back among them."""
+
+    message: str
+    patient: PortalPatient
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """How a temporary password was handed over, how long it lives, and the stamp of access as it is now."""
+
+    how: str
+    expires_at: dt.datetime
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressCorrected:
+    """An address was corrected: what was sent there, and new credentials where the username changed with it."""
+
+    patient: PortalPatient
+    deliveries: tuple[Delivery, ...]
+    credentials: Credentials | None = None
+    stamp: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,95 +1,46 @@
-"""A patient's own record in words that the patient understands."""
+"""How what is kept of portal access is written for the desk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from clinic_app.services.notifications.wording import KINDS
-from clinic_app.services.patients import wording
-from clinic_app.services.patients.facts import facts
-from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS
-from clinic_app.services.portal.views import OwnMessage, OwnRecord, Viewing
+from clinic_app.services.notifications.kinds import Channel
+from clinic_app.services.notifications.views import Reach
 
-_ROLES = {"ADMIN": "administration", "RECEPTIONIST": "reception", "CLINICIAN": "clinician"}
-_OPENED = "opened your record"
-_DID = {
-    "PATIENT_CREATED": "registered you",
-    "PATIENT_VERIFIED": "confirmed your registration",
-    "PORTAL_ACCOUNT_CREATED": "gave you this sign-in",
-    "PORTAL_PASSWORD_RESET": "gave you a new temporary password",
-    "PORTAL_USERNAME_CHANGED": "changed the email you sign in with",
-    "PORTAL_TURNED_OFF": "turned off your sign-in",
-    "PORTAL_TURNED_ON": "turned on your sign-in",
-    "PORTAL_UNLOCKED": "unlocked your sign-in",
-    "PORTAL_INVITED": "sent you another invitation",
-    "PORTAL_HANDED_OVER": "handed over your sign-in",
-    "CREDENTIALS_PRINTED": "printed your sign-in",
-    "OWN_RECORD_DOWNLOADED": "downloaded your record",
+#: Why access is turned off → how that is said.
+TURN_OFF_REASONS = {
+    "ASKED": "The patient asked for it",
+    "LEFT": "No longer a patient here",
+    "MISUSED": "Somebody else may be using it",
+    "DIED": "The patient has died",
+    "OTHER": "Another reason",
 }
-#: A look that is not at the whole record.
-_SAW = {
-    "card": "opened your patient card",
-    "registration": "used your record to register a relative",
-    "dialog": "looked at your sign-in",
-}
-#: Fields whose label, in a sentence, would not say what was changed.
-_CALLED = {
-    "first_name": "name",
-    "last_name": "name",
-    "single_name": "name",
-    "national_id": "national ID",
-    "external_id": "number in another system",
-    "phone": "phone number",
-    "email_allowed": "choice of messages",
-    "sms_allowed": "choice of messages",
-}
+#: How a temporary password was handed over → how that is said.
+HAND_OVERS = {"in person": "In person", "phone": "By phone", "post": "By post"}
+_BY = {Channel.EMAIL: "email", Channel.SMS: "phone"}
+NOT_SET_UP = "No messages are sent from here. Hand the credentials over in person."
+NO_ADDRESS = "There is no address that a message could go to. Hand the credentials over in person."
 
 
-def field_words(names: Iterable[str]) -> str:
-    """``phone number, address and next of kin``, for the names of fields, in the order of the list of fields."""
-    known = [name for name in PATIENT_FIELDS if name in set(names)]
-    words = list(dict.fromkeys(_CALLED.get(name) or LABELS[name][0].lower() + LABELS[name][1:] for name in known))
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words) or "details"
+def turn_off_words(kept: str) -> str:
+    """A reason as it is kept, for people: of ``OTHER: Moved to Nairobi`` the words alone."""
+    code, _, more = kept.partition(": ")
+    words = TURN_OFF_REASONS.get(code, "")
+    if code == "OTHER" and more:
+        return more
+    return f"{words}: {more}" if words and more else words
 
 
-def looker(look: Viewing) -> str:
-    """Who it was: ``Grace Wanjiru, reception,``; ``You``; ``The clinic`` where it was no person."""
-    if look.own:
-        return "You"
-    role = _ROLES.get(look.role, "")
-    return f"{look.who}, {role}," if look.who and role else look.who or "The clinic"
+def kept_back(channels: Iterable[str]) -> str:
+    """``Email may not be used for messages``, ``Email and phone may not be used for messages``."""
+    words = " and ".join(_BY[Channel(channel)] for channel in dict.fromkeys(channels))
+    return f"{words[:1].upper()}{words[1:]} may not be used for messages"
 
 
-def initials(look: Viewing) -> str:
-    """Two letters for the avatar; none where it was no person."""
-    words = look.who.split()
-    return wording.initials(words[0], words[-1] if len(words) > 1 else "") if words else ""
-
-
-def look_words(look: Viewing) -> str:
-    """What they did: ``opened your record``, ``changed your phone number``."""
-    if look.action == "PATIENT_UPDATED":
-        return f"changed your {field_words(look.fields)}"
-    if look.action == "PATIENT_CREATED" and look.with_sign_in:
-        return "registered you and gave you this sign-in"
-    return _DID.get(look.action) or _SAW.get(look.page, _OPENED)
-
-
-_CHANNELS = {"email": "email", "sms": "SMS"}
-
-
-def message_words(one: OwnMessage) -> str:
-    """``Notice of a changed password, by email to amina@example.org``."""
-    kind = KINDS.get(one.kind, "Message")
-    return f"{kind}, by {_CHANNELS.get(one.channel, one.channel)} to {one.address}"
-
-
-def own_details(own: OwnRecord) -> list[tuple[str, str]]:
-    """*Your details*: label and words, the names as one."""
-    named = {"first_name", "last_name", "single_name"}
-    names = [name for name in SECTIONS["details"] if PATIENT_FIELDS[name].own and name not in named]
-    rest = facts(own, names)
-    if own.date_of_birth is not None and own.date_of_birth.estimated:
-        label = LABELS["date_of_birth"]
-        rest = [(label, wording.birth_and_age(own.date_of_birth)) if one[0] == label else one for one in rest]
-    return [("Name", own.name), ("Patient ID", own.patient_id), *rest]
+def why_nothing_goes(reach: tuple[Reach, ...], *, configured: bool) -> str:
+    """Why no invitation can be sent, in a sentence; empty where one can."""
+    if any(one.allowed for one in reach):
+        return ""
+    if reach:
+        return f"{kept_back(one.channel for one in reach)}."
+    return NO_ADDRESS if configured else NOT_SET_UP

@@ -71,7 +71,7 @@ def _passkeys() -> rx.Component:
     )
     words = rx.el.p(about + "password and no code.")
     own = link_button("Passkeys", href=routes.PASSKEYS, variant="outline", leaves=True)
-    kept = when(State.passkeys, rx.el.p(State.passkeys))
+    kept = when(State.passkeys, rx.el.p(apart(State.passkeys)))
     return card(stack(words, kept, rx.el.div(own, class_name="actions")), title="Passkeys", ident="passkeys-card")
 
 

@@ -9,7 +9,7 @@ from clinic_app.ui.kit.feedback import badge, portal_status
 from clinic_app.ui.view_models import DayBar, Fact, Happening, PatientRow, Person
 
 #: The icons of *Activity*. Every one costs bytes on every page that shows it.
-HAPPENINGS = ("eye", "pencil", "user-plus", "key-round", "log-in", "printer")
+HAPPENINGS = ("eye", "pencil", "user-plus", "key-round", "log-in", "printer", "send")
 
 
 def avatar(initials: Text, large: bool = False) -> rx.Component:

@@ -55,7 +55,7 @@ def badge(text: Text, tone: Text, name: Text = "") -> rx.Component:
     """A status word with a dot, or an icon of a small set. Dark text on a pale ground: 8:1 and more."""
     dot = rx.el.span(class_name="dot mark", aria_hidden="true")
     if isinstance(name, rx.Var):
-        mark = pick(name, {known: icon(known, 12, "mark") for known in ("check", "clock")}, dot)
+        mark = pick(name, {known: icon(known, 12, "mark") for known in ("check", "clock", "circle-alert")}, dot)
     else:
         mark = icon(name, 12, "mark") if name else dot
     return rx.el.span(mark, apart(text), class_name="badge " + tone)

@@ -57,7 +57,7 @@ def brand(name: str, href: str) -> rx.Component:
 
 def _place(place: Place, current: str, who: Who) -> rx.Component:
     here = {"aria_current": "page"} if place.text == current else {}
-    count = rx.el.span(rx.el.span(place.waiting), rx.el.span(" waiting", class_name="sr"), class_name="count")
+    count = rx.el.span(apart(place.waiting), rx.el.span(" waiting", class_name="sr"), class_name="count")
     words = rx.el.span(place.text, class_name="cut")
     waiting = when(place.waiting, count) if place.for_desk else ""
     shown = link(icon(place.icon, 17), words, waiting, href=place.href, **here)

@@ -12,7 +12,7 @@ from clinic_app.ui.kit.base import Text, given, icon, pick, when
 from clinic_app.ui.kit.feedback import portal_badge
 from clinic_app.ui.kit.forms import press_button
 from clinic_app.ui.portal_dialog import view
-from clinic_app.ui.portal_dialog.state import RENAMING, RESETTING
+from clinic_app.ui.portal_dialog.state import CORRECTING, RENAMING, RESETTING
 from clinic_app.ui.portal_dialog.state import PortalDialogState as State
 from clinic_app.ui.session.form_state import CLOSED, DONE, WORKING
 from clinic_app.ui.view_models import PatientRow
@@ -23,7 +23,8 @@ def portal_dialog() -> rx.Component:
 
     While credentials are shown neither Escape nor a click outside closes it.
     """
-    asked = pick(State.kind, {RESETTING: view.reset_step(), RENAMING: view.rename_step()}, view.input_step())
+    steps = {RESETTING: view.reset_step(), RENAMING: view.rename_step(), CORRECTING: view.correct_step()}
+    asked = pick(State.kind, steps, view.input_step())
     held = rx.cond(State.step == DONE, rx.prevent_default, rx.noop())
     return rx.dialog.root(
         rx.dialog.content(
@@ -102,3 +103,26 @@ def username_button(patient_id: rx.Var[str]) -> rx.Component:
     """*Change username*."""
     opens = "rename-" + patient_id
     return view.access_button(view.RENAME, "at-sign", opens=opens, on_click=State.ask_username(patient_id))
+
+
+def resend_button(patient_id: rx.Var[str], stamp: Text, text: str = "Resend invitation") -> rx.Component:
+    """*Resend invitation*, or *Send again* beside a message that failed: another link, the same password."""
+    return press_button(
+        icon("send"),
+        text,
+        variant="outline",
+        size="2",
+        called="resend-" + patient_id + "-" + text,
+        on_press=lambda press: State.resend(patient_id, stamp, press),
+    )
+
+
+def correct_button(patient_id: rx.Var[str], channel: Text, *, about: Any = None) -> rx.Component:
+    """*Correct address*: of the emails, or of the text messages (``sms``), that did not get there."""
+    opens, ask = "correct-" + patient_id, State.ask_correct(patient_id, channel)
+    return view.access_button(view.CORRECT, "pencil", opens=opens, about=about, on_click=ask)
+
+
+def hand_over_buttons(patient_id: rx.Var[str], stamp: Text) -> rx.Component:
+    """*In person*, *By phone*, *By post*."""
+    return view.hand_over_buttons(patient_id, stamp)

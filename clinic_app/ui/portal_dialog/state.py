@@ -9,15 +9,17 @@ it, and nowhere else: closing, opening, leaving the page and a timer all wipe it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import reflex as rx
 from reflex.state import _override_base_method
 
 from clinic_app.core import clock, qr, routes, sealing
-from clinic_app.core.errors import InvalidInput
+from clinic_app.core.errors import ClinicError, ErrorKind, InvalidInput
+from clinic_app.core.paging import clamp
 from clinic_app.core.settings import get_settings
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
@@ -25,21 +27,29 @@ from clinic_app.services.accounts.errors import CredentialsSeen
 from clinic_app.services.accounts.staff import note_staff_printed
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.actions import Action
-from clinic_app.services.intents import Done
+from clinic_app.services.intents import AlreadyDone, Done
+from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import wording
+from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.profile import reread_patient
-from clinic_app.services.patients.views import PatientProfile, PortalStanding
+from clinic_app.services.patients.views import PatientProfile
 from clinic_app.services.portal import provisioning
 from clinic_app.services.portal.errors import NoPortalAccount, PortalAccessChanged, PortalTurnedOff
-from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
+from clinic_app.services.portal.forms import AddressCorrection, ChangePortalUsername, HandOver, PortalAccountRequest
+from clinic_app.services.portal.handing_over import record_hand_over
+from clinic_app.services.portal.invitations import correct_address, resend_invitation
 from clinic_app.services.portal.views import PortalCreated
-from clinic_app.ui import presenters
+from clinic_app.services.portal.wording import HAND_OVERS
+from clinic_app.ui import message_words, presenters
 from clinic_app.ui.session import identity, presses
 from clinic_app.ui.session.drawn import AnotherPatient, path_of, say
 from clinic_app.ui.session.form_state import CLOSED, DONE, INPUT, WORKING, FormState
 from clinic_app.ui.session.guard import PUBLIC
 from clinic_app.ui.session.handler import fields, handler, text
+from clinic_app.ui.view_models import Sent
+
+Answer = TypeVar("Answer")
 
 #: After so many minutes the credentials go, even if nobody closes the dialog.
 SHOWN_MINUTES = 10
@@ -47,19 +57,20 @@ CREATED = "Portal Account Created!"
 RESET = "Temporary password reset"
 RENAMED = "Username changed"
 #: What the dialog's form does.
-CREATING, RESETTING, RENAMING = "create", "reset", "rename"
-IN_PERSON = "Nothing was sent: hand these credentials over in person."
-
+CREATING, RESETTING, RENAMING, CORRECTING = "create", "reset", "rename", "correct"
 
 #: What the dialog shows, by what has issued it.
 TITLES = {
     Action.PORTAL_ACCOUNT_CREATED: CREATED,
     Action.PORTAL_PASSWORD_RESET: RESET,
     Action.PORTAL_USERNAME_CHANGED: RENAMED,
+    Action.PORTAL_ADDRESS_CORRECTED: RENAMED,
 }
+#: What shows nothing but that it has happened.
+AT_ONCE = (Action.PORTAL_UNLOCKED, Action.PORTAL_INVITED, Action.PORTAL_HANDED_OVER)
 
 
-@presses.shows(*TITLES, Action.PORTAL_UNLOCKED)
+@presses.shows(*TITLES, *AT_ONCE)
 class PortalDialogState(FormState, rx.State):
     """Closed, a form waiting or at work, or done: the credentials are shown.
 
@@ -68,9 +79,12 @@ class PortalDialogState(FormState, rx.State):
 
     step: str = CLOSED
     page: str = ""  # the path of the page it was opened from
-    kind: str = CREATING  # or reset, or rename
+    kind: str = CREATING  # or reset, rename or correct
+    channel: str = ""  # of the address that is corrected: email or sms
+    version: int = 0  # of the record it stands in
     stamp: str = ""  # of the access that is reset or renamed
     replaced: list[str] = []  # what a new temporary password does, in sentences
+    tells: bool = False  # messages can go to the account's owner
     turn: int = 0  # goes up with every opening and closing: closing closes what was drawn
     title: str = ""  # over the credentials
     for_patient: str = ""
@@ -80,7 +94,8 @@ class PortalDialogState(FormState, rx.State):
     _sealed: str = ""  # the temporary password, for this session: see core.sealing
     _shown_until: float = 0.0  # seconds since 1970
     until: str = ""
-    sent: str = ""
+    sent: list[Sent] = []
+    handed: str = ""  # how the credentials on the screen were handed over, or why that was not recorded
     late: str = ""  # said over credentials that come after a lost line
     shown: str = ""  # the press that issued them: while it is here they are on the screen
     address: str = ""  # where to sign in, as one types it
@@ -106,6 +121,8 @@ class PortalDialogState(FormState, rx.State):
         return delta
 
     def _names(self) -> tuple[str, ...]:
+        if self.kind == CORRECTING:
+            return ("phone",) if self.channel == "sms" else ("email",)
         return {CREATING: ("email", "phone"), RENAMING: ("email",)}.get(self.kind, ())
 
     def _ident(self, name: str) -> str:
@@ -125,8 +142,9 @@ class PortalDialogState(FormState, rx.State):
         self._begin_with({})
         self.step, self.kind = CLOSED, CREATING
         self._sealed, self._shown_until = "", 0.0
-        self.username = self.until = self.sent = self.address = self.link = self.qr = ""
-        self.late = self.shown = ""
+        self.username = self.until = self.address = self.link = self.qr = ""
+        self.late = self.shown = self.handed = self.channel = ""
+        self.sent, self.version = [], 0
         self.page = self.for_patient = self.name = self.stamp = ""
         self.replaced = []
         self.staff_id = 0
@@ -155,13 +173,16 @@ class PortalDialogState(FormState, rx.State):
         name: str,
         title: str,
         *,
+        deliveries: Sequence[Delivery] = (),
+        stamp: str = "",
         for_staff: int = 0,
         press: str = "",
         late: Done | None = None,
     ) -> Any:
         """Show credentials. Called by other states too: a registration, a reset, a staff account (its id).
 
-        ``press`` issued them; ``late``: it did long ago, and these are fresh ones in place of those.
+        ``deliveries`` were written with them, ``stamp`` is that of the access they open. ``press`` issued them;
+        ``late``: it did long ago, and these are fresh ones in place of those.
         """
         self._wipe()
         self.shown = presses.intent_of(press) if late is None else late.intent
@@ -171,15 +192,18 @@ class PortalDialogState(FormState, rx.State):
         self.username = credentials.username
         self._sealed = sealing.seal(credentials.temporary_password, identity.session_hash(self))
         self._shown_until = clock.now().timestamp() + SHOWN_MINUTES * 60
-        left, at = wording.deadline_words(credentials.expires_at)
-        self.until = f"{at} (in {left})"
-        self.sent = IN_PERSON
+        self.stamp, self.sent = stamp, message_words.sent(deliveries)
+        self._say_until(credentials.expires_at)
         origin = get_settings().origin
         self.address = urlsplit(origin).netloc + credentials.login_url
         self.link = origin + credentials.login_url
         self.qr = qr.picture(self.link)
         self.step = DONE
         return PortalDialogState.expire()
+
+    def _say_until(self, expires_at: dt.datetime) -> None:
+        left, at = wording.deadline_words(expires_at)
+        self.until = f"{at} (in {left})"
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id")
     async def ask_for(self, patient_id: str):
@@ -202,7 +226,12 @@ class PortalDialogState(FormState, rx.State):
         """*Change username*: ask for the new one."""
         await self._ask_about(patient_id, RENAMING)
 
-    async def _ask_about(self, patient_id: str, kind: str) -> None:
+    @handler(Permission.PORTAL_MANAGE, about="patient_id")
+    async def ask_correct(self, patient_id: str, channel: str):
+        """*Correct address*: ask for the email, or for the phone, that messages are to go to."""
+        await self._ask_about(patient_id, CORRECTING, channel="sms" if channel == "sms" else "email")
+
+    async def _ask_about(self, patient_id: str, kind: str, channel: str = "") -> None:
         """Open a form about the access that a patient has, as it is now; where there is none, say so."""
         self._wipe()
         page = path_of(self)
@@ -210,14 +239,19 @@ class PortalDialogState(FormState, rx.State):
         if patient.access.status in {"none", "off"}:
             await say(self, (NoPortalAccount if patient.access.status == "none" else PortalTurnedOff).detail)
             return
-        self.page, self.kind = page, kind
+        self.page, self.kind, self.channel = page, kind, channel
         self.for_patient, self.name = patient.patient_id, patient.name
-        self._begin_with({"email": ""})
-        self._draw(patient.access)
+        number = next((one.address for one in patient.access.reach if one.channel == "sms"), patient.phone)
+        wrong = {"email": patient.access.username, "phone": wording.phone_words(number)}
+        self._begin_with({name: wrong[name] if kind == CORRECTING else "" for name in self._names()})
+        self._look_for_slip("email", self.values.get("email", ""))
+        self._draw(patient)
         self.form_number += 1
 
-    def _draw(self, access: PortalStanding) -> None:
-        self.stamp, self.username, self.replaced = access.stamp, access.username, presenters.replaced(access)
+    def _draw(self, patient: PatientProfile) -> None:
+        access = patient.access
+        self.version, self.stamp, self.username = patient.version, access.stamp, access.username
+        self.replaced, self.tells = presenters.replaced(access), bool(access.reach)
 
     @handler(Permission.PORTAL_MANAGE)
     async def check_email(self, email: str):
@@ -241,11 +275,27 @@ class PortalDialogState(FormState, rx.State):
         yield
         press = presses.press_of(form)
         done = await self._ask(provisioning.create_portal_account, patient_id, wanted, press=press)
-        yield self._succeed(done.credentials, done.patient.patient_id, done.patient.name, CREATED, press=press)
+        yield self._show_made(done, CREATED, press)
+
+    def _show_made(self, done: PortalCreated, title: str, press: str = "", late: Done | None = None) -> Any:
+        """The credentials that a use case has given."""
+        return self._succeed(
+            done.credentials,
+            done.patient.patient_id,
+            done.patient.name,
+            title,
+            deliveries=done.deliveries,
+            stamp=done.stamp,
+            press=press,
+            late=late,
+        )
 
     async def _happened(self, done: Done) -> Any:
         """Credentials whose answer was lost: fresh ones, if nobody has seen them; never on another patient's page."""
-        if done.action == Action.PORTAL_UNLOCKED:
+        corrected = done.action == Action.PORTAL_ADDRESS_CORRECTED and done.seen
+        if done.action in AT_ONCE or corrected:
+            if corrected and self.kind == CORRECTING and self.step == INPUT:
+                self._wipe()
             (await self.get_state(presses.PressState))._tell(presses.happened_words(done))
             return None
         title = TITLES.get(Action(done.action), CREATED)
@@ -259,7 +309,7 @@ class PortalDialogState(FormState, rx.State):
             await self._ask(intents.mark_seen, done.intent)
             (await self.get_state(presses.PressState))._tell(*presses.left_words(done))
             return None
-        return self._succeed(issued.credentials, patient.patient_id, patient.name, title, late=done)
+        return self._show_made(issued, title, late=done)
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def reset_password(self, patient_id: str, drawn: str, form: dict[str, Any]):
@@ -270,7 +320,7 @@ class PortalDialogState(FormState, rx.State):
         yield
         press, wanted = presses.press_of(form), (patient_id, text(drawn, 60))
         done = await self._change(provisioning.reset_portal_password, *wanted, press=press)
-        yield self._succeed(done.credentials, done.patient.patient_id, done.patient.name, RESET, press=press)
+        yield self._show_made(done, RESET, press)
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def change_username(self, patient_id: str, drawn: str, form: dict[str, Any]):
@@ -282,27 +332,80 @@ class PortalDialogState(FormState, rx.State):
         yield
         press = presses.press_of(form)
         done = await self._change(provisioning.change_portal_username, patient_id, new, text(drawn, 60), press=press)
-        yield self._succeed(done.credentials, done.patient.patient_id, done.patient.name, RENAMED, press=press)
+        yield self._show_made(done, RENAMED, press)
 
-    async def _change(
-        self, use_case: Callable[..., PortalCreated], patient_id: str, *args: Any, press: str
-    ) -> PortalCreated:
+    @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
+    async def correct(self, patient_id: str, drawn: str, version: int, form: dict[str, Any]):
+        """*Save and send again*. ``drawn`` as for ``reset_password``, ``version`` is that of the record."""
+        if self.step != INPUT or self.kind != CORRECTING:
+            return
+        given: dict[str, Any] = fields(form, self._names())
+        if self.channel == "email":
+            given["change_username"] = form.get("change_username") in (True, "on")
+        right = AddressCorrection.parse(given)
+        self._work()
+        yield
+        press, seen = presses.press_of(form), clamp(version, 0, 2**31 - 1, 0)
+        done = await self._change(correct_address, patient_id, right, text(drawn, 60), seen, press=press)
+        if done.credentials is None:
+            self._wipe()
+            words = f"The address is corrected. {message_words.told(done.deliveries)}"
+            (await self.get_state(presses.PressState))._tell(words)
+            return
+        yield self._succeed(
+            done.credentials,
+            done.patient.patient_id,
+            done.patient.name,
+            RENAMED,
+            deliveries=done.deliveries,
+            stamp=done.stamp,
+            press=press,
+        )
+
+    async def _change(self, use_case: Callable[..., Answer], patient_id: str, *args: Any, press: str) -> Answer:
         """Do it for the patient the dialog is about; where access has changed since, show how it stands now."""
         if patient_id != self.for_patient:
             raise AnotherPatient
         try:
             return await self._ask(use_case, patient_id, *args, press=press)
-        except PortalAccessChanged:
-            self._draw((await self._patient(patient_id)).access)
+        except (PortalAccessChanged, StaleRecord):
+            self._draw(await self._patient(patient_id))
             raise
+
+    async def _at_once(self, use_case: Callable[..., Answer], patient_id: str, *args: Any, press: str) -> Answer | str:
+        """Do what has no form; returns what was refused in words, which are said above the page."""
+        try:
+            return await self._ask(use_case, patient_id, *args, press=presses.press_of(press))
+        except ClinicError as error:
+            if isinstance(error, AlreadyDone) or error.kind == ErrorKind.UNAUTHENTICATED:
+                raise
+            await say(self, error.detail)
+            return error.detail
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def unlock(self, patient_id: str, drawn: str, press: str = ""):
         """*Unlock*: its owner can sign in again at once. ``drawn`` is the stamp of the access that was shown."""
-        try:
-            await self._ask(provisioning.unlock_portal, patient_id, text(drawn, 60), press=presses.press_of(press))
-        except (PortalAccessChanged, NoPortalAccount) as error:
-            await say(self, error.detail)
+        await self._at_once(provisioning.unlock_portal, patient_id, text(drawn, 60), press=press)
+
+    @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
+    async def resend(self, patient_id: str, drawn: str, press: str = ""):
+        """*Resend invitation*, *Send again*: another link, the same temporary password. ``drawn`` as for ``unlock``."""
+        done = await self._at_once(resend_invitation, patient_id, text(drawn, 60), press=press)
+        if not isinstance(done, str):
+            (await self.get_state(presses.PressState))._tell(message_words.told(done.deliveries))
+
+    @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
+    async def hand_over(self, patient_id: str, drawn: str, how: str, press: str = ""):
+        """*In person*, *By phone*, *By post*: on the profile, or under the credentials. ``drawn`` as for ``unlock``."""
+        if text(how, 10) not in HAND_OVERS:
+            return
+        shown = self.step == DONE and self.for_patient == patient_id and self.stamp == drawn
+        done = await self._at_once(record_hand_over, patient_id, HandOver(how), text(drawn, 60), press=press)
+        if shown and isinstance(done, str):
+            self.handed = done
+        elif shown:
+            self.stamp, self.handed = done.stamp, f"{HAND_OVERS[done.how]}."
+            self._say_until(done.expires_at)
 
     @handler(Permission.PORTAL_MANAGE)
     async def answer_slip(self, name: str, changed: bool):

@@ -7,20 +7,23 @@ from typing import Any
 import reflex as rx
 
 from clinic_app.ui.frame.page import clinic
-from clinic_app.ui.kit.base import apart, given, icon, row, stack, when
+from clinic_app.ui.kit.base import Text, apart, given, icon, pick, row, stack, when
 from clinic_app.ui.kit.dialog import dialog_title
 from clinic_app.ui.kit.feedback import disc, failure_note, note, portal_badge
 from clinic_app.ui.kit.forms import (
     busy_words,
     field,
+    press_button,
     press_form,
     read_back,
     slip_question,
     submit_button,
+    tick,
 )
 from clinic_app.ui.kit.slip import slip
 from clinic_app.ui.portal_dialog.state import PortalDialogState as State
 from clinic_app.ui.session.form_state import WORKING
+from clinic_app.ui.view_models import Sent
 
 SIZES = {"sm": "2", "md": "3", "lg": "4"}
 VARIANTS = {"primary": "solid", "secondary": "soft", "outline": "outline"}
@@ -30,6 +33,10 @@ RESET = "Reset temporary password"
 RESETTING = "Resetting..."
 RENAME = "Change username"
 RENAMING = "Changing..."
+CORRECT = "Correct address"
+SEND_AGAIN = "Save and send again"
+SENDING = "Saving..."
+WAYS = {"in person": "In person", "phone": "By phone", "post": "By post"}
 USERNAME_HINT = "Will be used as portal login username"
 PHONE_HINT = "For SMS notifications (optional)"
 BUTTON = "rt-reset rt-BaseButton rt-Button rt-r-size-3"
@@ -192,8 +199,9 @@ def rename_step() -> rx.Component:
             note(
                 "info",
                 rx.el.p(
-                    "The patient gets a new temporary password and is signed out everywhere. "
-                    "The old username stays findable."
+                    "The patient gets a new temporary password and is signed out everywhere.",
+                    when(State.tells, " Both addresses are told."),
+                    " The old one stays findable.",
                 ),
             ),
             gap=4,
@@ -205,6 +213,77 @@ def rename_step() -> rx.Component:
         key=State.form_number,
         on_submit=State.change_username(State.for_patient, State.stamp),
     )
+
+
+def correct_step() -> rx.Component:
+    """Ask for the address that messages are to go to: an email, which may become the username too, or a phone."""
+    busy = State.step == WORKING
+    common = {"auto_complete": "off", "disabled": busy, "custom_attrs": {"data-takes-focus": "1"}}
+    email = stack(
+        field(
+            CORRECT,
+            "portal-email",
+            name="email",
+            hint="Becomes the patient's email.",
+            error=State.errors["email"],
+            type="email",
+            default_value=State.values["email"],
+            max_length=254,
+            on_blur=State.check_email,
+            after=_slip_question(),
+            **common,
+        ),
+        tick("Change the portal username too", "change_username", default_checked=True, disabled=busy),
+        rx.el.p(
+            "With another username the patient gets a new temporary password and is signed out everywhere.",
+            when(State.tells, " Both addresses are told."),
+            class_name="muted small",
+        ),
+        gap=2,
+    )
+    phone = field(
+        CORRECT,
+        "portal-phone",
+        name="phone",
+        hint=read_back(State.phones["phone"], hint="Becomes the phone for messages."),
+        error=State.errors["phone"],
+        type="tel",
+        default_value=State.values["phone"],
+        max_length=40,
+        on_blur=State.check_phone,
+        **common,
+    )
+    return press_form(
+        "correct-" + State.for_patient,
+        dialog_title(CORRECT, _whose()),
+        stack(
+            when(State.failure, failure_note(State.failure, State.failure_detail, State.attempt)),
+            when(State.channel == "sms", phone, email),
+            gap=4,
+            cls="under-title",
+        ),
+        rx.el.div(_cancel(), submit_button(SEND_AGAIN, SENDING, busy, name="send"), class_name="dialog-foot"),
+        no_validate=True,
+        aria_busy=when(busy, "true", "false"),
+        key=State.form_number,
+        on_submit=State.correct(State.for_patient, State.stamp, State.version),
+    )
+
+
+def hand_over_buttons(patient_id: Text, stamp: Text) -> rx.Component:
+    """How credentials are handed over: one press."""
+
+    def button(how: str, words: str) -> rx.Component:
+        return press_button(
+            words,
+            variant="outline",
+            size="2",
+            called=f"handed-{how}-" + patient_id,
+            on_press=lambda press: State.hand_over(patient_id, stamp, how, press),
+        )
+
+    buttons = [button(how, words) for how, words in WAYS.items()]
+    return rx.el.div(*buttons, class_name="actions", role="group", aria_label="Handed over")
 
 
 def access_button(text: str, mark: str, *, opens: Any, about: Any = None, **props: Any) -> rx.Component:
@@ -259,13 +338,36 @@ def success_step() -> rx.Component:
                     custom_attrs={"id": "cred-address", "data-copies": State.link, "data-label": "Sign in at"},
                 ),
             ),
-            when(State.sent, row(icon("mail", 16), rx.el.p(apart(State.sent)), cls="muted top", gap=2)),
+            rx.el.ul(rx.foreach(State.sent, _sent), class_name="outcome muted"),
+            when(State.stamp, _handed_over()),
             _slip(),
             gap=4,
             cls="under-title",
         ),
         _buttons(),
         _leaving(),
+    )
+
+
+def _sent(one: rx.Var[Sent]) -> rx.Component:
+    marks = {name: icon(name) for name in ("mail", "message-square")}
+    return rx.el.li(pick(one.mark, marks, icon("hand")), rx.el.p(apart(one.words)))
+
+
+def _handed_over() -> rx.Component:
+    """Said before the slip is printed, so that one that goes by post says how long its password lives."""
+    return stack(
+        rx.el.h3("Handed over"),
+        hand_over_buttons(State.for_patient, State.stamp),
+        rx.el.p(
+            when(State.handed, rx.fragment(apart(State.handed), " ")),
+            "The password can be used until ",
+            apart(State.until, class_name="num"),
+            ".",
+            role="status",
+            class_name="muted",
+        ),
+        gap=2,
     )
 
 

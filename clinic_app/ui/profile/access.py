@@ -5,12 +5,13 @@ from __future__ import annotations
 import reflex as rx
 
 from clinic_app.core import routes
+from clinic_app.services.portal.wording import TURN_OFF_REASONS
 from clinic_app.ui.kit.address import named_in_address
 from clinic_app.ui.kit.base import apart, pick, row, stack, when
-from clinic_app.ui.kit.dialog import question_dialog
+from clinic_app.ui.kit.dialog import dialog_title
 from clinic_app.ui.kit.feedback import badge, note, portal_badge
-from clinic_app.ui.kit.forms import press_button
-from clinic_app.ui.portal_dialog.page import reset_button, unlock_button, username_button
+from clinic_app.ui.kit.forms import error_text, field, press_button, press_form, submit_button
+from clinic_app.ui.portal_dialog.page import resend_button, reset_button, unlock_button, username_button
 from clinic_app.ui.profile.state import ProfileState as State
 from clinic_app.ui.session.form_state import WORKING
 from clinic_app.ui.view_models import Access
@@ -55,7 +56,8 @@ def access_panel(
         called="on-" + patient_id,
         on_press=lambda press: State.turn_on(patient_id, access.stamp, press),
     )
-    change = when(may_change, rx.el.div(unlock, reset, rename, turn_off, class_name="actions"))
+    resend = when(access.temporary & (access.kept_back == ""), resend_button(patient_id, access.stamp))
+    change = when(may_change, rx.el.div(unlock, reset, resend, rename, turn_off, class_name="actions"))
 
     def marks(*more: rx.Component) -> rx.Component:
         return row(portal_badge(), *more, cls="wrap", gap=2)
@@ -110,6 +112,7 @@ def access_panel(
                 ". The account and its history are kept.",
                 class_name="muted",
             ),
+            when(access.turned_off_reason, rx.el.p("Reason: ", apart(access.turned_off_reason), class_name="break")),
             when(may_change, rx.el.div(turn_on, class_name="actions")),
         ),
     }
@@ -125,19 +128,59 @@ def access_panel(
     return rx.el.div(panel, tab_index=-1, class_name="home", custom_attrs={"data-focus-home": ""})
 
 
+def _reasons() -> rx.Component:
+    """Why access is turned off: one of them."""
+    choices = [
+        rx.el.label(
+            rx.el.input(type="radio", name="reason", value=code, custom_attrs={"aria-describedby": "reason-error"}),
+            rx.el.span(words),
+            class_name="choice",
+        )
+        for code, words in TURN_OFF_REASONS.items()
+    ]
+    return rx.el.fieldset(
+        rx.el.legend("Why is it turned off?", class_name="label"),
+        error_text("reason", State.asked_again),
+        *choices,
+        class_name="choices",
+    )
+
+
 def turn_off_dialog() -> rx.Component:
-    """Asks before access is turned off."""
-    return question_dialog(
-        title="Turn off portal access",
-        question=rx.fragment(
-            apart(State.person.name),
-            " will be signed out and can no longer sign in. The account and its history are kept.",
+    """Asks before access is turned off, and why. The answer that does nothing comes first."""
+    close = State.ask_turn_off(State.person.patient_id, State.asked, False)
+    question = rx.fragment(
+        apart(State.person.name),
+        " will be signed out and can no longer sign in. The account and its history are kept.",
+    )
+    words = field(
+        "In words",
+        "turn-off-words",
+        name="words",
+        hint="Stands on the profile. Nothing medical.",
+        required=False,
+        max_length=150,
+        auto_complete="off",
+    )
+    return rx.dialog.root(
+        rx.dialog.content(
+            press_form(
+                "off-" + State.person.patient_id,
+                dialog_title("Turn off portal access", question),
+                stack(_reasons(), words, gap=4, cls="under-title"),
+                rx.el.div(
+                    rx.button("Cancel", type="button", variant="outline", size="3", on_click=close),
+                    submit_button(
+                        "Turn off portal access", "Turning off...", False, variant="outline", class_name="danger"
+                    ),
+                    class_name="dialog-foot",
+                ),
+                no_validate=True,
+                on_submit=State.turn_off(State.person.patient_id, State.asked),
+            ),
+            class_name="portal-dialog",
+            custom_attrs={"data-under": page_of_record()},
         ),
-        yes="Turn off portal access",
-        under=page_of_record(),
         open=is_addressed() & (State.asked != ""),
         on_open_change=State.ask_turn_off(State.person.patient_id, State.asked),
-        called="off-" + State.person.patient_id,
-        on_yes=lambda press: State.turn_off(State.person.patient_id, State.asked, press),
-        on_no=State.ask_turn_off(State.person.patient_id, State.asked, False),
     )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import reflex as rx
 
 from clinic_app.core import routes
-from clinic_app.core.errors import ClinicError
+from clinic_app.core.errors import ClinicError, InvalidInput
 from clinic_app.core.paging import clamp
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
@@ -24,15 +24,16 @@ from clinic_app.services.patients.views import PatientProfile
 from clinic_app.services.patients.wording import patient_id_spelled
 from clinic_app.services.portal import provisioning
 from clinic_app.services.portal.errors import NoPortalAccount, PortalAccessChanged, PortalTurnedOff
-from clinic_app.ui import presenters
+from clinic_app.services.portal.forms import TurnOff
+from clinic_app.ui import message_words, presenters
 from clinic_app.ui.frame.state import SearchState
 from clinic_app.ui.kit.address import LONGEST
 from clinic_app.ui.session import guard, identity, live_updates, presses
 from clinic_app.ui.session.drawn import AnotherPatient, keeps_a_page
 from clinic_app.ui.session.form_state import CLOSED, INPUT, WORKING, FormState
-from clinic_app.ui.session.handler import handler, text
+from clinic_app.ui.session.handler import fields, handler, text
 from clinic_app.ui.session.presses import press_of
-from clinic_app.ui.view_models import Access, Fact, Happening, PatientRow, Person
+from clinic_app.ui.view_models import Access, Fact, Happening, Message, PatientRow, Person
 
 Done = TypeVar("Done")
 SAID = {
@@ -58,6 +59,7 @@ class ProfileState(FormState, rx.State):
     details: list[Fact] = []
     contact: list[Fact] = []
     access: Access = Access()
+    messages: list[Message] = []  # to the owner of the portal account
     activity: list[Happening] = []
     activity_more: bool = False  # there is more to show than is shown
     notice: str = ""
@@ -65,6 +67,7 @@ class ProfileState(FormState, rx.State):
     stale: list[Fact] = []  # what somebody else changed meanwhile
     stale_note: str = ""
     asked: str = ""  # the question before access is turned off is about access with this stamp
+    asked_again: str = ""  # what is wrong with its answer
     version: int = 0  # of the record in the form
     _before: dict[str, str] = {}  # the record as it was when the form was opened
     _events: tuple[RecordedEvent, ...] = ()
@@ -113,7 +116,7 @@ class ProfileState(FormState, rx.State):
 
     def _empty(self, mode: str) -> None:
         self.mode, self.person, self.access = mode, Person(), Access()
-        self.details, self.contact, self.activity = [], [], []
+        self.details, self.contact, self.activity, self.messages = [], [], [], []
         self._events, self._all_events, self.activity_more = (), False, False
         self.row, self.notice = PatientRow(), ""
         self.version = 0
@@ -124,12 +127,13 @@ class ProfileState(FormState, rx.State):
         self.step = CLOSED
         self.editing, self._before = "", {}
         self.stale, self.stale_note = [], ""
-        self.asked = ""
+        self.asked = self.asked_again = ""
 
     def _show(self, patient: PatientProfile) -> None:
         self.person, self.row = presenters.person(patient), presenters.patient_row(patient)
         self.details, self.contact = presenters.details(patient), presenters.contact(patient)
         self.access = presenters.access(patient.access)
+        self.messages = message_words.messages(patient.deliveries, patient.access)
         live_updates.again_at(self, presenters.changes_at([patient.access]))
         self._show_activity(patient.activity)
         self.mode = "shown"
@@ -322,11 +326,13 @@ class ProfileState(FormState, rx.State):
         self._show(patient)
         self.asked, self.notice = "", f"{presses.happened_words(done)} {SAID[done.action]}"
 
-    async def _change_access(self, use_case: Callable[..., Done], patient_id: str, drawn: str, press: str) -> Done:
+    async def _change_access(
+        self, use_case: Callable[..., Done], patient_id: str, drawn: str, *args: Any, press: Any
+    ) -> Done:
         """Do it if access is still what ``drawn`` says, and show how it stands afterwards, either way."""
-        self.asked, self.notice, self.failure, self.failure_detail = "", "", "", ""
+        self.asked, self.asked_again, self.notice, self.failure, self.failure_detail = "", "", "", "", ""
         try:
-            return await self._ask(use_case, patient_id, text(drawn, 60), press=press_of(press))
+            return await self._ask(use_case, patient_id, text(drawn, 60), *args, press=press_of(press))
         except (PortalAccessChanged, PortalTurnedOff, NoPortalAccount):
             self._show(await self._ask(reread_patient, patient_id))
             raise
@@ -335,17 +341,23 @@ class ProfileState(FormState, rx.State):
     async def ask_turn_off(self, patient_id: str, drawn: str, wanted: bool):  # noqa: ARG002
         """Open or close the question before access is turned off."""
         self.asked = text(drawn, 60) if wanted is True and self.step != WORKING else ""
+        self.asked_again = ""
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
-    async def turn_off(self, patient_id: str, drawn: str, press: str = ""):
-        """*Turn off portal access*."""
-        await self._change_access(provisioning.turn_off_portal, patient_id, drawn, press)
+    async def turn_off(self, patient_id: str, drawn: str, form: dict[str, Any]):
+        """*Turn off portal access*, and why."""
+        try:
+            why = TurnOff.parse(fields(form, ("reason", "words")), required=True)
+        except InvalidInput as problem:
+            self.asked_again = problem.detail
+            return
+        await self._change_access(provisioning.turn_off_portal, patient_id, drawn, why, press=form)
         self._show(await self._ask(reread_patient, patient_id))
         self.notice = SAID[Action.PORTAL_TURNED_OFF]
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def turn_on(self, patient_id: str, drawn: str, press: str = ""):
         """*Turn on portal access*."""
-        await self._change_access(provisioning.turn_on_portal, patient_id, drawn, press)
+        await self._change_access(provisioning.turn_on_portal, patient_id, drawn, press=press)
         self._show(await self._ask(reread_patient, patient_id))
         self.notice = SAID[Action.PORTAL_TURNED_ON]

@@ -14,6 +14,7 @@ from clinic_app.ui.kit.feedback import bone, note, success_note
 from clinic_app.ui.patient_form import offers_note, section_inputs
 from clinic_app.ui.portal_dialog.page import portal_button, username_button
 from clinic_app.ui.profile.access import access_panel, is_addressed, page_of_record
+from clinic_app.ui.profile.messages import portal_parts
 from clinic_app.ui.profile.state import ProfileState as State
 from clinic_app.ui.session.form_state import WORKING
 from clinic_app.ui.view_models import Fact
@@ -54,7 +55,7 @@ def _record() -> rx.Component:
         gap=5,
     )
     right = stack(
-        card(_access(), title="Portal Access", ident="access"),
+        card(_access(), when(ShellState.who.may_register, portal_parts()), title="Portal Access", ident="access"),
         card(timeline(State.activity), title="Activity", head=_all_activity(), ident="activity"),
         gap=5,
     )

@@ -153,7 +153,15 @@ class RegistrationState(FormState, rx.State):
         await self._drop_draft(press)
         if done.credentials is not None:
             dialog = await self.get_state(PortalDialogState)
-            yield dialog._succeed(done.credentials, done.patient.patient_id, done.patient.name, CREATED, press=press)
+            yield dialog._succeed(
+                done.credentials,
+                done.patient.patient_id,
+                done.patient.name,
+                CREATED,
+                deliveries=done.deliveries,
+                stamp=done.patient.access.stamp,
+                press=press,
+            )
 
     async def _happened(self, done: Done) -> Any:
         """The success screen of a registration whose answer was lost; a password nobody has seen is replaced.
@@ -182,7 +190,7 @@ class RegistrationState(FormState, rx.State):
                 (await self.get_state(presses.PressState))._tell(self.said)
             return None
         dialog = await self.get_state(PortalDialogState)
-        return dialog._succeed(issued.credentials, patient.patient_id, patient.name, CREATED, late=done)
+        return dialog._show_made(issued, CREATED, late=done)
 
     @handler(Permission.PATIENT_REGISTER)
     async def another(self):

@@ -26,6 +26,8 @@ BUTTONS: dict[str, str] = {
     Action.PORTAL_PASSWORD_RESET: "Reset temporary password",
     Action.PORTAL_USERNAME_CHANGED: "Change username",
     Action.PORTAL_UNLOCKED: "Unlock",
+    Action.PORTAL_INVITED: "Resend invitation",
+    Action.PORTAL_ADDRESS_CORRECTED: "Save and send again",
     Action.PORTAL_TURNED_OFF: "Turn off portal access",
     Action.PORTAL_TURNED_ON: "Turn on portal access",
     Action.STAFF_CREATED: "Create account",

@@ -18,9 +18,9 @@ LEAD = "People who cannot get into the portal, or soon will not. Each once, unde
 
 def _reason(one: Reason) -> rx.Component:
     return rx.el.button(
-        one.words,
+        apart(one.words),
         " ",
-        rx.el.span(one.count, class_name="pill-n num"),
+        apart(one.count, class_name="pill-n num"),
         type="button",
         class_name="pill",
         aria_pressed=when(one.chosen, "true", "false"),
@@ -36,7 +36,7 @@ def _row(one: WorkRow) -> rx.Component:
     ident = "name-" + one.patient_id
     number = apart(one.patient_id, class_name="num")
     who = rx.el.span(
-        link(apart(one.name), href=one.href, id=ident),
+        link(apart(one.name), href=one.href, id=ident, custom_attrs={"data-focus-home": ""}),
         rx.el.span(
             number, rx.el.span(" · ", class_name="sep"), apart(one.phone, class_name="num"), class_name="muted small"
         ),
@@ -45,12 +45,12 @@ def _row(one: WorkRow) -> rx.Component:
     return rx.el.li(
         rx.el.div(avatar(one.initials), who, class_name="person"),
         rx.el.p(
-            one.why,
+            apart(one.why),
             when(one.what, apart(one.what, class_name=when(one.address, "break", "strong num"))),
-            one.then,
+            apart(one.then),
             class_name="why",
         ),
-        rx.el.p(one.age, class_name="age muted num"),
+        rx.el.p(apart(one.age), class_name="age muted num"),
         rx.el.div(
             when(one.locked, unlock_button(one.patient_id, one.stamp, about=ident)),
             reset_button(one.patient_id, "Reissue", about=ident),
@@ -62,7 +62,7 @@ def _row(one: WorkRow) -> rx.Component:
 
 def _group(one: WorkGroup) -> rx.Component:
     ident = "group-" + one.key
-    heading = rx.el.h2(one.title, " ", rx.el.span(one.count, class_name="group-count"), id=ident, tab_index=-1)
+    heading = rx.el.h2(apart(one.title), " ", apart(one.count, class_name="group-count"), id=ident)
     rows = rx.el.ul(rx.foreach(one.rows, _row), class_name="work card-flush")
     head = rx.el.div(heading, class_name="card-head")
     return rx.el.section(head, rows, class_name="card work-box", aria_labelledby=ident, key=one.key)
@@ -94,7 +94,9 @@ def work_list() -> rx.Component:
     stuck = _nobody(
         "Nobody is stuck", "Everyone with a portal account can sign in. Whoever cannot appears here at once."
     )
-    none = _nobody(rx.fragment("Nobody under “", State.title, "”"), "Others are stuck for other reasons: choose All.")
+    none = _nobody(
+        rx.fragment("Nobody under “", apart(State.title), "”"), "Others are stuck for other reasons: choose All."
+    )
     shown = pick(
         State.mode,
         {"loading": _loading(), "failed": rx.fragment(), "empty": stuck, "none": none},

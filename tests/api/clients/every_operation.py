@@ -29,6 +29,7 @@ from front_desk_client.api.portal_access import (
     create_portal_accounts,
     disable_portal,
     enable_portal,
+    resend_invitation,
     reset_portal_password,
 )
 from front_desk_client.api.signing_in import refresh_tokens, sign_in, sign_out
@@ -114,7 +115,10 @@ with AuthenticatedClient(base_url=SERVER, token=pair.access, raise_on_unexpected
     other = m.UsernameChange(email="other.access@example.org")
     renamed = call(change_portal_username, m.PortalCreated, 200, later, client=desk, body=other)
     assert renamed.credentials.username == "other.access@example.org"
-    assert call(disable_portal, m.PortalSwitched, 200, later, client=desk).patient.portal_enabled is False
+    again = call(resend_invitation, m.InvitationSent, 200, later, client=desk)
+    assert [(sent.address, sent.state) for sent in again.deliveries] == [("other.access@example.org", "QUEUED")]
+    why = m.TurnOff(reason="ASKED")
+    assert call(disable_portal, m.PortalSwitched, 200, later, client=desk, body=why).patient.portal_enabled is False
     assert call(enable_portal, m.PortalSwitched, 200, later, client=desk).patient.portal_enabled is True
     both = m.BulkRequest(patient_ids=[plain[0].id, plain[1].patient_id])
     run = call(create_portal_accounts, m.BulkAnswer, 200, client=desk, body=both)

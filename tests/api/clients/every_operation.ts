@@ -127,7 +127,10 @@ const renamed = good(
   }),
 );
 check(renamed.credentials.username === "other.typed@example.org", "another username");
-check(!good(await desk.POST("/api/v1/patients/{id}/disable-portal/", later)).patient.portal_enabled, "off");
+const invited = good(await desk.POST("/api/v1/patients/{id}/resend-invitation/", later));
+check(invited.deliveries[0]?.address === "other.typed@example.org", "sent again");
+const off = await desk.POST("/api/v1/patients/{id}/disable-portal/", { ...later, body: { reason: "ASKED" } });
+check(!good(off).patient.portal_enabled, "off");
 check(good(await desk.POST("/api/v1/patients/{id}/enable-portal/", later)).patient.portal_enabled, "on");
 const run = good(
   await desk.POST("/api/v1/patients/bulk-create-portal/", { body: { patient_ids: [plain.id, many.patient_id] } }),
