@@ -83,32 +83,6 @@ class PortalTurnedOff(Conflict):
     detail = "Turn on portal access first."
 
 
-class PasswordChosen(Conflict):
-    """No temporary password is under way: the patient has a password of their own."""
-
-    code = "password_chosen"
-    title = "Password already chosen"
-    detail = "The patient has chosen a password already. Reset it to give out a new one."
-
-
-class PasswordOver(Conflict):
-    """The temporary password opens nothing any more."""
-
-    code = "temporary_password_over"
-    title = "Temporary password expired"
-    detail = "The temporary password has expired. Reset it first."
-
-
-class CannotSend(Conflict):
-    """No invitation can go anywhere; the detail says why."""
-
-    code = "cannot_send"
-    title = "Nothing was sent"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-
-
 class EmailNotSendable(Conflict):
     """No link can be sent that would show that an email is one's own."""
 
@@ -144,3 +118,29 @@ class EmailLinkOver(Conflict):
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__(self._WORDS[why])
+
+
+class PasswordChosen(Conflict):
+    """No temporary password is under way: the patient has a password of their own."""
+
+    code = "password_chosen"
+    title = "Password already chosen"
+    detail = "The patient has chosen a password already. Reset it to give out a new one."
+
+
+class PasswordOver(Conflict):
+    """The temporary password opens nothing any more."""
+
+    code = "temporary_password_over"
+    title = "Temporary password expired"
+    detail = "The temporary password has expired. Reset it first."
+
+
+class CannotSend(Conflict):
+    """No invitation can go anywhere; the detail says why."""
+
+    code = "cannot_send"
+    title = "Nothing was sent"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)

@@ -41,6 +41,7 @@ _LOOKS = frozenset(
         Action.PORTAL_UNLOCKED,
         Action.PORTAL_INVITED,
         Action.PORTAL_HANDED_OVER,
+        Action.PORTAL_ADDRESS_CORRECTED,
         Action.CREDENTIALS_PRINTED,
         Action.OWN_RECORD_DOWNLOADED,
     }

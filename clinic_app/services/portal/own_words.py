@@ -23,6 +23,7 @@ _DID = {
     "PORTAL_UNLOCKED": "unlocked your sign-in",
     "PORTAL_INVITED": "sent you another invitation",
     "PORTAL_HANDED_OVER": "handed over your sign-in",
+    "PORTAL_ADDRESS_CORRECTED": "corrected the address that messages go to",
     "CREDENTIALS_PRINTED": "printed your sign-in",
     "OWN_RECORD_DOWNLOADED": "downloaded your record",
 }
