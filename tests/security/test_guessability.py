@@ -143,6 +143,36 @@ def test_an_account_asks_only_so_often(people, settings, monkeypatch):
         assert _told(people.receptionist) == 0
 
 
+@pytest.mark.parametrize(
+    ("codes", "places", "allowed"),
+    [
+        (1, 400, 8 + 4 * 25),  # one link from everywhere
+        (400, 1, 20 + 4 * 25),  # a new code each time, from one address
+        (400, 400, 200),
+    ],
+)
+def test_people_without_a_session_ask_by_link_and_by_address_only_so_often(
+    settings, monkeypatch, codes, places, allowed
+):
+    """Eight a second for twenty-five seconds, as many as all of them together may."""
+    settings.setenv("CLINIC_API_RATE_FACTOR", "1")
+    get_settings.cache_clear()
+    now = [0.0]
+    for name, seconds in (("_budgets", 2), ("_addresses", 5), ("_strangers", 0.5)):
+        rate = getattr(guessability, name)._rate
+        monkeypatch.setattr(guessability, name, Budgets(rate, lambda: now[0], seconds=seconds))
+    told = 0
+    for number in range(200):
+        now[0] = number / 8
+        try:
+            place = number % places
+            guessability.spend_stranger(f"code {number % codes}", f"198.51.{place // 100}.{place % 100}")
+            told += 1
+        except TooManyAttempts:
+            pass
+    assert abs(told - allowed) <= 4
+
+
 def _told(actor) -> int:
     """How many seconds to wait; 0 for an answer."""
     try:

@@ -61,8 +61,8 @@ async def _ended(browser, code: str) -> Shown:
 
 
 async def test_the_page_says_nothing_of_anybody_and_uses_nothing_up(browser, code):
-    for _ in range(3):
-        answer = await browser.get(routes.ACTIVATE)
+    for site in ("none", "cross-site", "same-origin"):  # typed, from a mail program's page, from ours
+        answer = await browser.get(routes.ACTIVATE, headers={"sec-fetch-site": site})
         page = Shown(answer)
         assert (page.status, page.title) == (200, "Set your password · Lakeside Medical Centre")
         assert answer.headers["cache-control"] == "no-store"
