@@ -6,12 +6,13 @@
 
   function take() {
     const code = location.hash.slice(1);
-    if (!code || !field) return;
+    if (!code) return;
+    if (!field) { location.replace(`${location.pathname}?${location.hash}`); return; } // a page that says why not: anew
     history.replaceState(null, "", location.pathname); // neither in the history nor in a picture of the screen
     field.value = code.slice(0, field.maxLength).toUpperCase();
     for (const words of document.querySelectorAll("[data-when]")) words.hidden = words.dataset.when !== "link";
   }
 
-  take();
+  if (field) take();
   addEventListener("hashchange", take); // another link, opened where this page stands already
 })();
