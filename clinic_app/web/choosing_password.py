@@ -7,13 +7,14 @@ import asyncio
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from clinic_app.core import addresses, cookies, routes
+from clinic_app.core import addresses, routes
 from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import flash, passphrase, passwords, places
+from clinic_app.services.accounts import passphrase, passwords, places
 from clinic_app.web import pages, requests
-from clinic_app.web.answers import failure_status, first_page, keep, let_in, see_other
+from clinic_app.web.answers import failure_status, first_page, let_in, see_other
+from clinic_app.web.patient_side import noted
 from clinic_app.web.requests import Acting, Asking, Form, Json, ask, token_hash
 
 router = requests.router()
@@ -75,8 +76,7 @@ async def _save(path: str, request: Request, actor: Actor, form: dict[str, str])
     answer = let_in(first_page(request, done), done)
     if path != routes.PORTAL_PASSWORD or not addresses.passkey_site(get_settings()):
         return answer
-    token = await asyncio.to_thread(lambda: flash.put_note(notice=OFFERED))
-    return keep(answer, cookies.flash_name(), token, max_age=60)
+    return await asyncio.to_thread(lambda: noted(answer, notice=OFFERED))
 
 
 @router.get(routes.STAFF_PASSWORD)
