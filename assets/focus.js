@@ -7,6 +7,7 @@
 //     meanwhile): the first wrong field, else the submit button
 //   - when a dialog has gone: what opened it; if that is gone too, the nearest [data-focus-home]
 //     of its row or section; else the h1
+//   - when a press ([data-press]) has taken away what was pressed, with its row: the same
 //   - a link to #something: that element, without a new address (an address would load the page's data again)
 // And "Error: " before the title while #error-summary is there, which is heard first.
 "use strict";
@@ -75,6 +76,11 @@
     wasOpen = open;
   }
 
+  function lookAtGone() {
+    const gone = opener?.matches("[data-press]") && !opener.isConnected && document.activeElement === document.body;
+    if (gone && !document.querySelector(DIALOG)) home();
+  }
+
   function lookAtTakers() {
     const dialog = document.querySelector(DIALOG);
     for (const element of document.querySelectorAll("[data-takes-focus]")) {
@@ -109,6 +115,7 @@
     scheduled = false;
     lookAtPage();
     lookAtDialog();
+    lookAtGone();
     lookAtForms();
     lookAtTakers();
     lookAtTitle();

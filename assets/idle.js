@@ -3,7 +3,7 @@
 // Active on pages with the sign-out form (#sign-out); on the others it only sees to a fresh start.
 "use strict";
 (() => {
-  const RENEWING = ["/auth/reauthenticate", "/auth/change-password"];
+  const RENEWING = ["/auth/reauthenticate", "/auth/change-password", "/patient-portal/password"];
   const BEAT_MS = 30_000; // ask this often
   let active = false;
   let beatTimer;
@@ -63,7 +63,8 @@
     if (event.data === "renewed" && form()) { await window.clinicDrafts?.save(); location.reload(); }
   };
   // The session has another token now, which the sockets of the other tabs do not carry: they begin anew.
-  if (sessionStorage.getItem("renewed") && location.pathname !== "/account/confirm") {
+  const stays = ["/account/confirm", "/patient-portal/password"]; // there it has been refused
+  if (sessionStorage.getItem("renewed") && !stays.includes(location.pathname)) {
     sessionStorage.removeItem("renewed");
     tabs.postMessage("renewed");
   }

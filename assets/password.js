@@ -1,5 +1,5 @@
 // Show/Hide beside a password ([data-shows="<id of the field>"]), the strength meter of a field with
-// data-strength="<id of the meter>", and an offered passphrase ([data-suggest="<ids of the fields>"]).
+// data-strength="<id of the meter>" (asked at data-strength-at, with the field data-strength-with), and an offered passphrase ([data-suggest="<ids of the fields>"]).
 // The judgement is the server's: what is typed goes to our own address, by POST, a moment after the
 // last key, and nowhere else.
 "use strict";
@@ -57,12 +57,13 @@
     if (!field.value) { fill(meter, 0, "", ""); tick(field, 0); return; }
     asking = new AbortController();
     try {
-      const answer = await fetch("/auth/password-strength", {
+      const more = document.getElementById(field.dataset.strengthWith); // where there is no session, whose questions count together
+      const answer = await fetch(field.dataset.strengthAt ?? "/auth/password-strength", {
         method: "POST",
         cache: "no-store",
         signal: asking.signal,
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ password: field.value }),
+        body: JSON.stringify({ password: field.value, ...(more && { [more.id]: more.value }) }),
       });
       if (turn !== asked) return;
       if (answer.status === 429) timer = setTimeout(judge, AGAIN_MS, field);
@@ -91,6 +92,8 @@
     status.textContent = `Filled in: ${made}. Keep it in your password manager, or write it down and keep it safe.`;
   }
 
+  for (const field of document.querySelectorAll("[data-strength]")) if (field.value) judge(field); // a passphrase of ours
+
   // A form that is sent may end the session: nothing more is asked under it.
   document.addEventListener("submit", () => { clearTimeout(timer); asking?.abort(); });
 
@@ -110,5 +113,7 @@
   // What is posted is a password field again, or the browser might keep it as ordinary text.
   document.addEventListener("submit", (event) => {
     for (const button of event.target.querySelectorAll?.('[data-shows][aria-pressed="true"]') ?? []) toggle(button);
+    // Answered by a file the page stays, on a phone that others may hold: not with the password in it.
+    if (event.submitter?.hasAttribute("formaction")) setTimeout(() => { for (const one of event.target.querySelectorAll('input[type="password"]')) one.value = ""; });
   }, true);
 })();

@@ -15,6 +15,7 @@ from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.services.notifications import delivery
 from clinic_app.services.patients import typed_searches
+from clinic_app.services.portal import reminders
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
 from clinic_app.ui.confirm import page as confirm
@@ -30,6 +31,7 @@ from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.guard import SessionGuard
 from clinic_app.ui.session.tabs import tabs
 from clinic_app.ui.staff_accounts import page as staff_accounts
+from clinic_app.ui.work_list import page as work_list
 from clinic_app.web import connections
 from clinic_app.web.app import create_web
 from clinic_app.web.documents import before_session
@@ -112,6 +114,13 @@ async def send_messages():
 
 
 @contextlib.asynccontextmanager
+async def remind_people():
+    """Whoever has not used a link that ends soon is reminded, once."""
+    async with reminders.reminding():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def watch_tabs():
     """What runs for a tab, and what is kept of it, ends with it."""
     async with tabs.watching(app):
@@ -144,12 +153,14 @@ app.register_lifespan_task(watch_log)
 app.register_lifespan_task(record_searches)
 app.register_lifespan_task(record_refusals)
 app.register_lifespan_task(send_messages)
+app.register_lifespan_task(remind_people)
 app.register_lifespan_task(watch_tabs)
 
 SCREENS = (
     reception,
     patients,
     registration,
+    work_list,
     profile,
     audit_trail,
     staff_accounts,

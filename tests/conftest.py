@@ -34,6 +34,7 @@ from clinic_app.core.settings import get_settings  # noqa: E402
 from clinic_app.services.accounts import guessability  # noqa: E402
 from clinic_app.services.audit import refusals  # noqa: E402
 from clinic_app.services.patients import typed_searches  # noqa: E402
+from clinic_app.services.portal import work_list  # noqa: E402
 from tests import factories  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,6 +78,7 @@ def _nothing_waits() -> None:
     """What a process counts, or has yet to record, is not another test's."""
     for kept in (refusals._counts, refusals._own, typed_searches._standing, typed_searches._due):
         kept.clear()
+    work_list.forget_numbers()
 
 
 @pytest.fixture(autouse=True)

@@ -7,16 +7,18 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from clinic_app.core import clock, db
 from clinic_app.models.accounts import ACCOUNTS, SIGN_IN_LIMITS, Account, Role
+from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES
 from clinic_app.services import access
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions, staff
 from clinic_app.services.accounts.passwords import choose_password
 from clinic_app.services.accounts.sign_in_throttle import account_key
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
+from clinic_app.services.notifications import links
 from clinic_app.services.patients.forms import PatientRegistration
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.views import Registered
@@ -76,11 +78,29 @@ def own_password(done: Registered) -> Actor:
     return choose_password(first.actor, OWN_PASSWORD, OWN_PASSWORD, session_token_hash=crypto.digest(first.token)).actor
 
 
+def link_code(username: str, *, newest: int = 1) -> str:
+    """The code of the account's newest link, or of one before it, as somebody reads it who was sent it."""
+    with db.reading() as session:
+        (row, *_) = session.execute(
+            select(ONE_TIME_LINKS.c.id, ONE_TIME_LINKS.c.seed)
+            .join(ACCOUNTS, ACCOUNTS.c.id == ONE_TIME_LINKS.c.account_id)
+            .where(ACCOUNTS.c.username == username)
+            .order_by(ONE_TIME_LINKS.c.id.desc())
+            .offset(newest - 1)
+        )
+    links.make_findable(row.id, row.seed)
+    sent = {"tries": OUTBOX_MESSAGES.c.tries + 1}
+    with db.transaction() as session:
+        session.execute(update(OUTBOX_MESSAGES).where(OUTBOX_MESSAGES.c.link_id == row.id).values(sent))
+    return links.code_of(row.seed)
+
+
 def lock(username: str) -> None:
     """What too many wrong passwords do to an account: nobody may try for five minutes."""
     now = clock.now()
     row = {"key": account_key(username), "failures": 10, "consecutive": 11, "window_started_at": now}
     with db.transaction() as session:
+        row["account_id"] = session.scalar(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username))
         blocked = {"blocked_until": now + dt.timedelta(minutes=5)}
         db.upsert(session, SIGN_IN_LIMITS, {**row, **blocked}, change=blocked, returning=(SIGN_IN_LIMITS.c.key,))
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clinic_app.cli import staff
+from clinic_app.cli import outbox, staff
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(staff.app, name="staff")
 app.add_typer(audit, name="audit")
+app.add_typer(outbox.app, name="outbox")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

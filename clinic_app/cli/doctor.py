@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -106,6 +107,19 @@ def _redis(settings: Settings) -> Finding:
     return Finding("redis", "ok", "answers")
 
 
+def _mail(settings: Settings) -> Finding:
+    if not settings.smtp_host:
+        return Finding("mail server", "skipped", "not set: no emails are sent")
+    from clinic_app.services.notifications import transports, wording
+
+    try:
+        asyncio.run(transports.greet())
+    except transports.NotSent as error:
+        why = wording.REASONS[error.reason]
+        return Finding("mail server", "missing", f"{why[0].upper()}{why[1:]}: see CLINIC_SMTP_HOST and what follows it")
+    return Finding("mail server", "ok", f"answers; emails come from {settings.mail_sender}")
+
+
 def _national_ids(settings: Settings) -> Finding:
     if _database(settings).state != "ok":
         return Finding("national IDs", "skipped", "The database is not ready.")
@@ -130,4 +144,5 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
     ("national IDs", _national_ids),
     ("pages", _pages),
     ("redis", _redis),
+    ("mail server", _mail),
 )

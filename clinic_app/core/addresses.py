@@ -84,3 +84,23 @@ def allowed_origins(settings: Settings) -> tuple[str, ...]:
     if settings.public_url:
         return (own,)
     return (own, normal_origin(f"http://127.0.0.1:{settings.port}"))
+
+
+def passkey_site(settings: Settings) -> str:
+    """The name that passkeys are made for (WebAuthn's relying party): the host people type. Empty where none can be.
+
+    Browsers make them for a name, never for a bare IP address, and only over https or on this machine itself.
+    """
+    parts = urlsplit(settings.origin)
+    host = parts.hostname or ""
+    local = host == "localhost" or host.endswith(".localhost")
+    named = local or "." in host
+    return host if named and not _is_ip(host) and (local or parts.scheme == "https") else ""
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -224,19 +224,22 @@ def upsert(
     *,
     change: Mapping[str, Any] | None = None,
     returning: Sequence[ColumnElement[Any]] = (),
+    on: Sequence[ColumnElement[Any]] = (),
 ) -> Any:
     """Insert a row; where its primary key is there already, ``change`` that row, or leave it alone without ``change``.
+
+    ``on`` are the columns of another unique index that decides instead of the primary key.
 
     One atomic statement, the same on both databases. Returns the columns asked for (else the key) of the row it
     wrote; None where it left one alone.
     """
-    key = table.primary_key.columns
+    key, decides = table.primary_key.columns, list(on or table.primary_key.columns)
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(table).values(**values)
     if change is None:
-        statement = statement.on_conflict_do_nothing(index_elements=list(key))
+        statement = statement.on_conflict_do_nothing(index_elements=decides)
     else:
-        statement = statement.on_conflict_do_update(index_elements=list(key), set_=dict(change))
+        statement = statement.on_conflict_do_update(index_elements=decides, set_=dict(change))
     return session.execute(statement.returning(*(returning or key))).one_or_none()
 
 

@@ -12,12 +12,22 @@ STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
+PORTAL_WORK_LIST = "/patients/portal"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
+#: Plain pages of ours beside *My record*, which is Reflex's.
+PORTAL_CONTACT = "/patient-portal/contact"
+PORTAL_EMAIL = "/patient-portal/contact/email"
+PORTAL_VIEWS = "/patient-portal/views"
+PORTAL_OLDER_VIEWS = "/patient-portal/views/{before}"
+PORTAL_OWN_PASSWORD = "/patient-portal/password"  # noqa: S105  an address
+PORTAL_SESSIONS = "/patient-portal/sessions"
+PORTAL_SESSION_END = "/patient-portal/sessions/end"
+PORTAL_DOWNLOAD = "/patient-portal/download"
 #: A one-time link: its code is in the fragment. The short one leads there, so that a text message stays one.
 ACTIVATE = "/patient-portal/activate"
 SHORT_ACTIVATE = "/a"
@@ -30,6 +40,7 @@ CONFIRM = "/account/confirm"
 
 SIGN_OUT = "/auth/logout"
 PASSWORD_STRENGTH = "/auth/password-strength"  # noqa: S105  an address
+LINK_STRENGTH = "/auth/link-password-strength"
 SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
 AUDIT_EXPORT = "/auth/audit-export"
@@ -45,10 +56,36 @@ TWO_FACTOR_ON = "/auth/two-factor/on"
 TWO_FACTOR_OFF = "/auth/two-factor/off"
 TWO_FACTOR_CODES = "/auth/two-factor/codes"
 
+#: The same for patients and staff. ``passkey`` is the id of one's own.
+PORTAL_PASSKEYS = "/patient-portal/passkeys"
+PORTAL_PASSKEY_ADD = "/patient-portal/passkeys/add"
+PORTAL_PASSKEY_REMOVE = "/patient-portal/passkeys/{passkey}/remove"
+PASSKEYS = "/auth/passkeys"
+PASSKEY_ADD = "/auth/passkeys/add"
+PASSKEY_REMOVE = "/auth/passkeys/{passkey}/remove"
+#: What a browser is to ask its authenticators, for signing in and for a new passkey.
+PASSKEY_CHALLENGE = "/auth/passkey"
+PASSKEY_NEW = "/auth/passkey/new"
+
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
-_STAFF_PAGES = frozenset({RECEPTION, PATIENTS, REGISTRATION, "/patients/pending", ACCOUNT, STAFF_ACCOUNTS, AUDIT_TRAIL})
+_PORTAL_PAGES = frozenset(
+    {PORTAL, PORTAL_CONTACT, PORTAL_VIEWS, PORTAL_OWN_PASSWORD, PORTAL_PASSKEYS, PORTAL_SESSIONS, PORTAL_DOWNLOAD}
+)
+_STAFF_PAGES = frozenset(
+    {
+        RECEPTION,
+        PATIENTS,
+        REGISTRATION,
+        PORTAL_WORK_LIST,
+        "/patients/pending",
+        ACCOUNT,
+        STAFF_ACCOUNTS,
+        AUDIT_TRAIL,
+    }
+)
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
+_PASSKEY_REMOVED = re.compile(PASSKEYS + "/[0-9]{1,18}/remove")
 
 
 def on_portal(path: str) -> bool:
@@ -66,6 +103,11 @@ def patient_card(patient_id: str) -> str:
     return f"/patients/{patient_id}/card"
 
 
+def older_views(before: int) -> str:
+    """Who viewed a patient's own record before the event of this number."""
+    return PORTAL_OLDER_VIEWS.format(before=before)
+
+
 def patient_of(path: str) -> str:
     """The patient ID of whoever's page ``path`` is; empty where it is no patient's."""
     return path.rpartition("/")[2] if _PROFILE.fullmatch(path) else ""
@@ -78,12 +120,13 @@ def staff_page(path: str) -> str:
 
 def portal_page(path: str) -> str:
     """``path`` if it is a page of the portal that one may be sent back to, else an empty string."""
-    return path if path == PORTAL else ""
+    return path if path in _PORTAL_PAGES else ""
 
 
 def after_confirming(path: str) -> str:
     """Where *Confirm it is you* leads: ``path`` if it is one of ours, else the account page."""
-    return path if path in {TWO_FACTOR, TWO_FACTOR_CODES} else staff_page(path) or ACCOUNT
+    plain = path in {TWO_FACTOR, TWO_FACTOR_CODES, PASSKEYS, PASSKEY_ADD} or _PASSKEY_REMOVED.fullmatch(path)
+    return path if plain else staff_page(path) or ACCOUNT
 
 
 def confirm(path: str) -> str:

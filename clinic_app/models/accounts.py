@@ -6,7 +6,7 @@ import datetime as dt
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlmodel import Field
 
 from clinic_app.models.base import TableModel, UtcDateTime, table_of
@@ -28,6 +28,19 @@ class Account(TableModel, table=True):
     __table_args__ = (
         CheckConstraint("(role = 'PATIENT') = (patient_id IS NOT NULL)", name="patient_role_has_patient"),
         CheckConstraint("username = lower(username)", name="username_lower"),
+        # those who have yet to sign in or to choose a password, with all that counting them asks for
+        Index(
+            "ix_accounts_waiting",
+            "password_expires_at",
+            "password_temporary",
+            "temporary_failures",
+            "last_sign_in_at",
+            "password_changed_at",
+            "patient_id",
+            "id",
+            sqlite_where=text("is_active = 1 AND (password_temporary = 1 OR last_sign_in_at IS NULL)"),
+            postgresql_where=text("is_active AND (password_temporary OR last_sign_in_at IS NULL)"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -83,7 +96,7 @@ class LoginSession(TableModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     token_hash: str = Field(max_length=64, unique=True)
     account_id: int = Field(foreign_key="accounts.id")
-    kind: str = Field(default="page", max_length=10)  # page or api
+    kind: str = Field(default="page", max_length=10)  # page, passkey (a page's too) or api
     created_at: dt.datetime = Field(sa_type=UtcDateTime)
     last_seen_at: dt.datetime = Field(sa_type=UtcDateTime)
     expires_at: dt.datetime = Field(sa_type=UtcDateTime)  # absolute end

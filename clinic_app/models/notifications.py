@@ -69,6 +69,13 @@ class OutboxMessage(TableModel, table=True):
         ),
         Index("ix_outbox_messages_account_id", "account_id", "id"),
         Index("ix_outbox_messages_ended_at", "ended_at"),
+        Index(
+            "ix_outbox_messages_failed",
+            "account_id",
+            "id",
+            sqlite_where=text("state = 'FAILED'"),
+            postgresql_where=text("state = 'FAILED'"),
+        ),
         Index("uq_outbox_messages_link_id_kind_channel", "link_id", "kind", "channel", unique=True),
     )
 

@@ -19,21 +19,24 @@ class Permission(StrEnum):
     PATIENT_DEACTIVATE = "patient:deactivate"
     PORTAL_MANAGE = "portal:manage"
     PORTAL_BULK = "portal:bulk"
+    WORK_LISTS = "work-lists"
     STAFF_MANAGE = "staff:manage"
     AUDIT_SEE = "audit:see"
     OWN_RECORD = "own:record"
     OWN_PASSWORD = "own:password"  # noqa: S105  a permission
     OWN_SESSION = "own:session"
     OWN_SECOND_FACTOR = "own:second-factor"
+    OWN_PASSKEYS = "own:passkeys"
 
 
 _OWN = frozenset({Permission.OWN_PASSWORD, Permission.OWN_SESSION})
-_CLINICIAN = _OWN | {Permission.PATIENT_SEE, Permission.OWN_SECOND_FACTOR}
+_CLINICIAN = _OWN | {Permission.PATIENT_SEE, Permission.OWN_SECOND_FACTOR, Permission.OWN_PASSKEYS}
 _RECEPTIONIST = _CLINICIAN | {
     Permission.PATIENT_REGISTER,
     Permission.PATIENT_EDIT,
     Permission.PATIENT_VERIFY,
     Permission.PORTAL_MANAGE,
+    Permission.WORK_LISTS,
 }
 _ADMIN = _RECEPTIONIST | {
     Permission.PATIENT_DEACTIVATE,
@@ -45,7 +48,7 @@ PERMISSIONS: dict[str, frozenset[Permission]] = {
     Role.ADMIN: _ADMIN,
     Role.RECEPTIONIST: _RECEPTIONIST,
     Role.CLINICIAN: _CLINICIAN,
-    Role.PATIENT: _OWN | {Permission.OWN_RECORD},
+    Role.PATIENT: _OWN | {Permission.OWN_RECORD, Permission.OWN_PASSKEYS},
 }
 
 #: What a refusal says. Clients of the API compare the portal sentence word for word.
@@ -57,6 +60,7 @@ REFUSALS: dict[Permission, str] = {
     Permission.PATIENT_SEE: "Only staff can see patients.",
     Permission.PATIENT_DEACTIVATE: "Only administrators can deactivate patients.",
     Permission.PORTAL_BULK: "Only administrators can create portal accounts in bulk.",
+    Permission.WORK_LISTS: "Only receptionists and administrators can see work lists.",
     Permission.STAFF_MANAGE: "Only administrators can manage staff accounts.",
     Permission.AUDIT_SEE: "Only administrators can read the audit trail.",
     Permission.OWN_RECORD: "Only patients have a record of their own here.",

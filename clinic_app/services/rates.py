@@ -30,6 +30,9 @@ FIGURES = {
     "portal": "60/minute;600/hour",  # each costs a password hash
     "bulk": "10/minute",
     "audit": "60/minute",
+    "own contact": "10/minute;60/hour",
+    "own email": "5/hour;15/day",  # each is a message to an address that may be anybody's
+    "own download": "5/minute;20/hour",
 }
 #: Pages of the register: the setting says how many an hour.
 LISTS = "lists"

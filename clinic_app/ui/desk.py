@@ -16,6 +16,7 @@ def add_desk_page(app: rx.App, page: Callable[[], rx.Component], *loaders: Event
     """Register a page for staff, called ``name``.
 
     First it is found out who is here and what the page before held is wiped, a password on the screen above all;
-    then the page's own ``loaders`` run in turn.
+    then the page's own ``loaders`` run in turn. What waits elsewhere is counted for as long as the page is open.
     """
-    app.add_page(page, route=route, title=title(name), on_load=[ShellState.enter, PortalDialogState.forget, *loaders])
+    first = [ShellState.enter, PortalDialogState.forget]
+    app.add_page(page, route=route, title=title(name), on_load=[*first, *loaders, ShellState.watch])

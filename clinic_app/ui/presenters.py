@@ -10,17 +10,18 @@ from typing import Any
 from clinic_app.core import clock, routes
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
 from clinic_app.core.paging import Page
-from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.views import FailedTries, OwnSession, StaffMember
+from clinic_app.services.accounts.views import FailedTries, OwnPasskey, OwnSession, StaffMember
 from clinic_app.services.audit import reading
 from clinic_app.services.audit.reading import RecordedEvent
 from clinic_app.services.notifications.kinds import open_channels
+from clinic_app.services.patients import facts as record_facts
 from clinic_app.services.patients import national_ids, wording
-from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails, PatientField
+from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
 from clinic_app.services.patients.portal_standing import WAITED
 from clinic_app.services.patients.search import marked
 from clinic_app.services.patients.views import Overview, PatientProfile, PatientRecord, PatientSummary, PortalStanding
+from clinic_app.services.portal import own_words
 from clinic_app.services.portal import wording as portal_wording
 from clinic_app.services.portal.views import OwnRecord, Viewing
 from clinic_app.ui import message_words
@@ -30,6 +31,7 @@ from clinic_app.ui.view_models import (
     DayBar,
     Fact,
     Happening,
+    Look,
     PatientRow,
     Person,
     SessionRow,
@@ -52,9 +54,14 @@ def who(actor: Actor) -> Who:
     )
 
 
+def until(instant: dt.datetime | None) -> str:
+    """``18 Jun 2026, 16:40``; empty where there is none."""
+    return f"{wording.date_words(day_of(instant))}, {clock.local(instant):%H:%M}" if instant is not None else ""
+
+
 def failed_tries(told: FailedTries) -> str:
     """``Somebody entered a wrong password for your account 4 times, last today at 07:12.``"""
-    when = _mid_sentence(told.last_at)
+    when = wording.mid_sentence(told.last_at)
     return f"Somebody entered a wrong password for your account {told.count:,} times{f', last {when}' if when else ''}."
 
 
@@ -63,24 +70,26 @@ def day_of(instant: dt.datetime) -> dt.date:
     return clock.local(instant).date()
 
 
-def _mid_sentence(instant: dt.datetime | None) -> str:
-    """``today at 07:12``, ``2 Jun 2026 at 11:28``."""
-    words = wording.moment_words(instant).replace(", ", " at ")
-    return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday")) else words
+def passkeys(kept: tuple[OwnPasskey, ...]) -> str:
+    """``One, on Amina's phone``, by the name it was given; ``2 passkeys``; ``None yet``."""
+    if len(kept) == 1:
+        return f"One, on {kept[0].name}"
+    return f"{len(kept)} passkeys" if kept else "None yet"
 
 
 def own_session(one: OwnSession) -> SessionRow:
     """One's own session, as one knows it again."""
-    page = device_words(one.user_agent)
-    place = f", from {one.address}" if one.address else ""
-    line = f"Signed in {_mid_sentence(one.opened_at)}, last active {_mid_sentence(one.last_seen_at)}{place}"
-    return SessionRow(one.id, "A program, through the API" if one.kind == "api" else page, line, one.this_one)
+    return SessionRow(one.id, one.device, wording.session_words(one), one.this_one)
 
 
 def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
     """A staff account in the list."""
     words = one.name.split()
-    last = f"Last signed in {_mid_sentence(one.last_sign_in_at)}" if one.last_sign_in_at else "Has not signed in yet"
+    last = (
+        f"Last signed in {wording.mid_sentence(one.last_sign_in_at)}"
+        if one.last_sign_in_at
+        else "Has not signed in yet"
+    )
     return StaffRow(
         id=one.id,
         username=one.username,
@@ -152,7 +161,7 @@ def person(patient: PatientProfile) -> Person:
 
 def facts(patient: PatientRecord, names: Iterable[str]) -> list[Fact]:
     """These fields of a record, as people read them."""
-    return [Fact(LABELS[name], PATIENT_FIELDS[name].words(getattr(patient, name))) for name in names]
+    return [Fact(*fact) for fact in record_facts.facts(patient, names)]
 
 
 def _nameless(patient: PatientRecord) -> set[str]:
@@ -178,58 +187,30 @@ def details(patient: PatientProfile) -> list[Fact]:
     ]
 
 
-#: Whether messages may go to email and phone → how that is said as one fact.
-_MESSAGES = {
-    (True, True): "By email and phone",
-    (True, False): "By email only",
-    (False, True): "By phone only",
-    (False, False): "None may be sent",
-}
-
-
-def _reached(patient: PatientRecord) -> list[Fact]:
-    """How the clinic reaches somebody, and where messages may go."""
-    ticks = {"email_allowed", "sms_allowed"}
-    names = [name for name in SECTIONS["contact"] if name not in ticks]
-    return [*facts(patient, names), Fact("Messages", _MESSAGES[patient.email_allowed, patient.sms_allowed])]
-
-
 def contact(patient: PatientProfile) -> list[Fact]:
     """*Contact Information*."""
-    return _reached(patient)
+    return [Fact(*fact) for fact in record_facts.reached(patient)]
 
 
 def own_details(own: OwnRecord) -> list[Fact]:
     """A patient's own details, the names as one."""
-    named = {"first_name", "last_name", "single_name"}
-    names = [name for name in SECTIONS["details"] if PATIENT_FIELDS[name].own and name not in named]
-    rest = facts(own, names)
-    if own.date_of_birth is not None and own.date_of_birth.estimated:
-        aged = Fact(LABELS["date_of_birth"], wording.birth_and_age(own.date_of_birth))
-        rest = [aged if one.label == aged.label else one for one in rest]
-    return [Fact("Name", own.name), Fact("Patient ID", own.patient_id), *rest]
+    return [Fact(*fact) for fact in own_words.own_details(own)]
 
 
 def own_contact(own: OwnRecord) -> list[Fact]:
     """How the clinic reaches them."""
-    return _reached(own)
+    return [Fact(*fact) for fact in record_facts.reached(own)]
 
 
 def blank() -> dict[str, str]:
     """What an empty form begins with."""
     begins = {name: info.default for name, info in PatientDetails.model_fields.items() if not info.is_required()}
-    return {name: _typed(PATIENT_FIELDS[name], value) for name, value in begins.items() if value not in (None, False)}
+    return {name: PATIENT_FIELDS[name].typed(value) for name, value in begins.items() if value not in (None, False)}
 
 
 def typed(patient: PatientProfile) -> dict[str, str]:
     """The record as a form shows it for editing."""
-    return {name: _typed(field, getattr(patient, name)) for name, field in PATIENT_FIELDS.items()}
-
-
-def _typed(field: PatientField, value: Any) -> str:
-    if field.kind is Kind.TICK:
-        return "on" if value else ""
-    return (value or "") if field.kind is Kind.CHOICE else field.words(value)
+    return {name: field.typed(getattr(patient, name)) for name, field in PATIENT_FIELDS.items()}
 
 
 def unlisted(patient: PatientProfile) -> dict[str, Choice]:
@@ -399,18 +380,10 @@ def activity(events: tuple[RecordedEvent, ...]) -> list[Happening]:
     return [line for line in lines if any(line is one for one in wanted)]
 
 
-_LOOKED = {
-    "PATIENT_VIEWED": "opened your record",
-    "PATIENT_UPDATED": "changed your details",
-    "PATIENT_CREATED": "registered you",
-}
-
-
-def viewing(look: Viewing) -> Happening:
+def viewing(look: Viewing) -> Look:
     """One line of *Who has viewed your record*."""
-    role = {"ADMIN": "administration", "RECEPTIONIST": "reception", "CLINICIAN": "clinician"}.get(look.role, "")
-    name = f"{look.who}, {role}," if look.who and role else look.who or "The clinic"
-    return Happening("eye", f"{name} {_LOOKED.get(look.action, 'opened your record')}", wording.moment_words(look.at))
+    who = own_words.looker(look)
+    return Look(own_words.initials(look), who, own_words.look_words(look), wording.moment_words(look.at))
 
 
 # --- Reception ----------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class PatientRow:
     age: str = ""  # 38 y; empty where too little is known
     phone: str = ""  # 0712 445 901, or empty
     portal: str = "none"
-    due: str = ""  # what the desk should see to: locked, expired, soon, never, or nothing
+    due: str = ""  # what the desk should see to: locked, failed, expired, soon, never, or nothing
     due_words: str = ""  # expires in 5 h
     reissue: bool = False  # a new temporary password would help
     stamp: str = ""  # of the access shown: actions carry it
@@ -73,6 +73,44 @@ class PatientRow:
     via_before: str = ""  # the words of that, split the same way
     via_hit: str = ""
     via_after: str = ""
+
+
+@dataclass(frozen=True)
+class WorkRow:
+    """Somebody in the portal work list. ``why`` is a sentence in three parts, the middle one being what matters."""
+
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    phone: str = ""  # or no phone
+    href: str = ""
+    why: str = ""
+    what: str = ""  # 16:40, or an address
+    channel: str = ""  # email or sms: what is an address, that no message got to
+    then: str = ""
+    age: str = ""  # 20 min, 4 days, in 5 h
+    locked: bool = False
+    stamp: str = ""  # of the access shown: actions carry it
+
+
+@dataclass(frozen=True)
+class WorkGroup:
+    """A group of the portal work list, with those of it who are on this page."""
+
+    key: str = ""  # locked, failed, expired, soon, never
+    title: str = ""
+    count: str = ""  # in all
+    rows: list[WorkRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A filter of the portal work list; the empty key is all."""
+
+    key: str = ""
+    words: str = ""
+    count: str = ""
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +132,16 @@ class Happening:
     when: str = ""
     often: str = ""  # 6 times
     times: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One line of *Who has viewed your record*: two letters, who, what they did, when."""
+
+    initials: str = ""
+    who: str = ""
+    what: str = ""
+    when: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,16 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from clinic_app.web import (
+    activating,
     choosing_password,
     downloads,
+    forgotten,
     own_account,
+    own_contact,
+    own_email,
+    own_record,
+    own_sign_in,
+    passkeys,
     patient_card,
     session_routes,
     signing_in,
@@ -19,11 +26,18 @@ from clinic_app.web.requests import Route, changes
 ROUTERS = (
     signing_in.router,
     choosing_password.router,
+    activating.router,
+    forgotten.router,
     session_routes.router,
     own_account.router,
     two_factor.router,
+    passkeys.router,
     downloads.router,
     patient_card.router,
+    own_record.router,
+    own_contact.router,
+    own_email.router,
+    own_sign_in.router,
 )
 
 

@@ -7,15 +7,21 @@ import asyncio
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from clinic_app.core import routes
+from clinic_app.core import addresses, cookies, routes
 from clinic_app.core.errors import ClinicError, ErrorKind
+from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import passphrase, passwords, places
+from clinic_app.services.accounts import flash, passphrase, passwords, places
 from clinic_app.web import pages, requests
-from clinic_app.web.answers import failure_status, first_page, let_in, see_other
+from clinic_app.web.answers import failure_status, first_page, keep, let_in, see_other
 from clinic_app.web.requests import Acting, Asking, Form, Json, ask, token_hash
 
 router = requests.router()
+#: Said once to patients, on the page that this one leads to.
+OFFERED = (
+    "Your password has been saved. You can also sign in without it, with your fingerprint, your face or the number "
+    "that unlocks your phone: see Passkeys below, under Your sign-in."
+)
 _TEMPLATES = {
     routes.STAFF_PASSWORD: "signing_in/choose_password_staff.html",
     routes.PORTAL_PASSWORD: "signing_in/choose_password_portal.html",
@@ -66,7 +72,11 @@ async def _save(path: str, request: Request, actor: Actor, form: dict[str, str])
         page = _page(path, actor, status, errors=error.fields, refused="" if error.fields else error.detail)
         page.headers.update(headers)
         return page
-    return let_in(first_page(request, done), done)
+    answer = let_in(first_page(request, done), done)
+    if path != routes.PORTAL_PASSWORD or not addresses.passkey_site(get_settings()):
+        return answer
+    token = await asyncio.to_thread(lambda: flash.put_note(notice=OFFERED))
+    return keep(answer, cookies.flash_name(), token, max_age=60)
 
 
 @router.get(routes.STAFF_PASSWORD)

@@ -8,13 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastapi import Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
-from clinic_app.core import cookies, crypto, routes, waiting_room
+from clinic_app.core import addresses, cookies, crypto, routes, waiting_room
 from clinic_app.core.errors import ClinicError
 from clinic_app.core.settings import get_settings
 from clinic_app.services.accounts import places, sessions
-from clinic_app.services.accounts.errors import CodeRefused, SecondFactorRequired, SignInOver, TemporaryPasswordExpired
+from clinic_app.services.accounts.errors import (
+    CodeRefused,
+    PasskeysUnavailable,
+    SecondFactorRequired,
+    SignInOver,
+    TemporaryPasswordExpired,
+)
+from clinic_app.services.accounts.passkey_sign_in import begin_passkey_sign_in, finish_passkey_sign_in
 from clinic_app.services.accounts.signing_in import (
     PATIENT_DOOR,
     SECOND_STEP,
@@ -23,6 +30,7 @@ from clinic_app.services.accounts.signing_in import (
     second_step_open,
     sign_in,
 )
+from clinic_app.services.portal.forgotten import links_can_be_sent
 from clinic_app.web import dead_ends, pages, requests
 from clinic_app.web.answers import failure_status, first_page, forget, keep, let_in, see_other
 from clinic_app.web.requests import Asking, Form, ask, look_up, shows_pages, token_hash
@@ -52,6 +60,7 @@ class Door:
     ) -> HTMLResponse:
         """The form, with what was typed as a username and what was wrong."""
         values = {"username": username[:254], "refused": refused, "errors": errors or {}, "ended": ended}
+        values["passkey_site"] = addresses.passkey_site(get_settings())
         return pages.render(self.template, status, must_wait=status == 429, **values)
 
     def missing(self, form: dict[str, str]) -> dict[str, str]:
@@ -101,10 +110,30 @@ def _device(request: Request) -> str:
     return cookies.sent(request.scope).get(cookies.device_name(), "")
 
 
+async def _sign_in_with_passkey(request: Request, door: Door, answer: str) -> Response:
+    known = {"replaces": token_hash(request), "device": _device(request)}
+    try:
+        done = await ask(finish_passkey_sign_in, door.name, answer, **known)
+    except PasskeysUnavailable:
+        return dead_ends.not_found(door.path)
+    except ClinicError as error:
+        return _refused(door, error)
+    return let_in(first_page(request, done), done)
+
+
+def _refused(door: Door, error: ClinicError, username: str = "") -> Response:
+    status, headers = failure_status(error)
+    page = door.page(status, username=username, refused=error.detail)
+    page.headers.update(headers)
+    return page
+
+
 async def _sign_in(request: Request, door: Door, form: dict[str, str]) -> Response:
     if _keeps_no_cookies(request):
         return dead_ends.no_cookies(door.path)
     name, password = form.get(door.field, ""), form.get("password", "")
+    if "passkey" in form:
+        return await _sign_in_with_passkey(request, door, form["passkey"])
     if missing := door.missing(form):
         return door.page(400, username=name, errors=missing)
     try:
@@ -118,13 +147,11 @@ async def _sign_in(request: Request, door: Door, form: dict[str, str]) -> Respon
     except TemporaryPasswordExpired as error:
         if door is _PATIENT:
             hours = get_settings().temporary_password_hours
-            return pages.render("signing_in/expired.html", 410, detail=error.detail, hours=hours)
+            by_email = links_can_be_sent()
+            return pages.render("signing_in/expired.html", 410, detail=error.detail, hours=hours, by_email=by_email)
         return door.page(410, username=name, refused=error.detail)
     except ClinicError as error:
-        status, headers = failure_status(error)
-        page = door.page(status, username=name, refused=error.detail)
-        page.headers.update(headers)
-        return page
+        return _refused(door, error, name)
     return let_in(first_page(request, done), done)
 
 
@@ -150,6 +177,23 @@ async def patient_page(request: Request, actor: Asking) -> Response:
 async def patient_sign_in(request: Request, form: Form) -> Response:
     """*Sign in* at ``/patient-portal/login``. Anybody may try."""
     return await _sign_in(request, _PATIENT, form)
+
+
+@router.post(routes.PASSKEY_CHALLENGE)
+async def ask_for_a_passkey(request: Request, _: Asking) -> Response:
+    """*Sign in with a passkey*, on both pages: what the browser is to ask for, as JSON. Anybody may try, whoever asks.
+
+    The answer is posted to the page itself.
+    """
+    device = _device(request)
+    try:
+        options = await waiting_room.patiently(lambda waited: ask(begin_passkey_sign_in, device=device, waited=waited))
+    except PasskeysUnavailable as error:
+        return JSONResponse({"detail": error.detail}, 404)
+    except ClinicError as error:
+        status, headers = failure_status(error)
+        return JSONResponse({"detail": error.detail}, status, headers)
+    return Response(options, media_type="application/json")
 
 
 # --- the second step ------------------------------------------------------------------------------

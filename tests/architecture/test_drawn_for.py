@@ -16,7 +16,8 @@ NOT_ABOUT_ONE = {
         PatientListState.search PatientListState.sort_by PatientListState.turn PatientListState.watch ProfileState.load
         ProfileState.watch ReceptionState.load ReceptionState.watch SearchState.enter_box SearchState.search
         SearchState.list_all SearchState.register_term
-        ShellState.enter StaffAccountsState.load StaffAccountsState.watch RegistrationState.load
+        ShellState.enter ShellState.watch StaffAccountsState.load StaffAccountsState.watch RegistrationState.load
+        WorkListState.choose WorkListState.load WorkListState.turn WorkListState.watch
     """,
     "says a sentence, about what was typed or about a failure, and changes nothing": """
         PortalDialogState.answer_slip PortalDialogState.check_email PortalDialogState.check_phone

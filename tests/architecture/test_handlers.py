@@ -36,10 +36,11 @@ INTENDED = {
     "Misdirected": {},
     "Refusal": {},
     "SessionBinding": {},
-    "ShellState": {"own:session": "enter", "public": "show_failure"},  # constant sentences
+    "ShellState": {"own:session": "enter watch", "public": "show_failure"},  # constant sentences
     "StaffAccountsState": {
         "staff:manage": "answer ask begin cancel change_role close create enable load open unlock watch",
     },
+    "WorkListState": {"work-lists": "choose load turn watch"},
 }
 ROWS = {
     f"{state}.{name}": mark

@@ -25,14 +25,18 @@ READERS = {
     "audit/browsing.py": "patient IDs of events: AUDIT_READ",
     "audit/exporting.py": "patient IDs of events: AUDIT_EXPORTED",
     "demo.py": "invents them",
+    "notifications/delivery.py": "the first name and what the patient allows, for a message to its owner: MESSAGE_SENT",
     "patients/birth_search.py": "conditions of a search",
     "patients/opened_last.py": "PATIENT_LISTED",
     "patients/overview.py": "PATIENT_LISTED",
+    "patients/profile.py": "names the type alone",
     "patients/registration.py": "adds one: PATIENT_CREATED",
     "patients/repository.py": "one patient, by the reason the caller gives (looks.Seen)",
     "patients/search.py": "PATIENT_LISTED, PATIENT_SEARCHED",
     "patients/verification.py": "PATIENT_LISTED, and one patient by the repository",
     "portal/provisioning.py": "names the type alone",
+    "portal/reminders.py": "what the patient allows: not shown",
+    "portal/work_list.py": "PATIENT_LISTED",
 }
 
 

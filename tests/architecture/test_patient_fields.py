@@ -19,12 +19,14 @@ from clinic_app.services.patients import repository
 from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
 from clinic_app.services.patients.views import PatientProfile, PortalStanding
-from clinic_app.services.portal.views import OwnRecord
+from clinic_app.services.portal.forms import OWN_CONTACT
+from clinic_app.services.portal.views import OwnDownload, OwnRecord
 from clinic_app.ui import presenters
 from clinic_app.ui.profile import view as profile_view
 from clinic_app.ui.profile.state import ProfileState
 from clinic_app.ui.registration import view as registration_view
 from clinic_app.ui.registration.state import RegistrationState
+from clinic_app.web.own_record import as_json
 
 FORM = tuple(PatientDetails.model_fields)
 OWN = tuple(name for name in FORM if PATIENT_FIELDS[name].own)
@@ -66,10 +68,15 @@ def _filled(view: Any) -> Any:
         "national_id_counts": True,
         "activity": (),
         "viewings": (),
-        "viewed_before": False,
+        "viewed": 0,
+        "password_since": NOW,
     }
     given = {name: _value(name) if name in FORM else others.get(name, "x") for name in _fields(view)}
     return view(**given)
+
+
+def _taken_home() -> OwnDownload:
+    return OwnDownload(_filled(OwnRecord), (), NOW, left_out=False)
 
 
 def _inputs(component: Any) -> tuple[str, ...]:
@@ -106,6 +113,8 @@ PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         SHOWN_LABELS,
     ),
     "the patient's own view": (_fields(OwnRecord), OWN),
+    "what patients correct themselves": ((*OWN_CONTACT, "email"), tuple(n for n in SECTIONS["contact"] if n in OWN)),
+    "the file that patients take home": (tuple(as_json(_taken_home())["patient"]), OWN),
     "shown in the own record": (
         _labels([*presenters.own_details(_filled(OwnRecord)), *presenters.own_contact(_filled(OwnRecord))]),
         OWN_LABELS,

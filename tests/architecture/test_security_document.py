@@ -23,6 +23,8 @@ from clinic_app.services.accounts import (
     guessability,
     known_devices,
     one_time_codes,
+    passkey_ceremonies,
+    passkeys,
     passwords,
     sessions,
     sign_in_throttle,
@@ -31,9 +33,11 @@ from clinic_app.services.accounts import (
 )
 from clinic_app.services.audit import anchor, authorization
 from clinic_app.services.audit import refusals as refusal_counts
-from clinic_app.services.portal import handing_over
+from clinic_app.services.notifications import links
+from clinic_app.services.portal import forgotten, handing_over
 from clinic_app.ui.portal_dialog import state as portal_dialog
 from clinic_app.web import event_budget, event_socket, open_sockets, own_account, refusals
+from clinic_app.web import forgotten as forgotten_page
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
@@ -112,12 +116,27 @@ def figures() -> dict[str, str]:
         "time and tries for the code at sign-in": (
             f"{minutes(signing_in.SECOND_STEP)} minutes, {signing_in.SECOND_STEP_TRIES} tries"
         ),
+        "passkeys of one account": str(passkeys.AT_MOST),
+        "what a passkey signs": (
+            f"{len(crypto.new_token()) * 6 // 8 * 8} random bits, once, "
+            f"within {minutes(passkey_ceremonies.LIFE)} minutes"
+        ),
         "session of staff, idle": f"{default('staff_idle_minutes')} minutes",
         "session of staff, in any case": hours("staff_session_hours"),
         "session of a patient, idle": f"{default('patient_idle_minutes')} minutes",
         "session of a patient, in any case": hours("patient_session_hours"),
         "sessions of one account": str(sessions.AT_MOST),
         "sessions of one account in the API": str(sessions.API_AT_MOST),
+        "code of a one-time link": f"{links.LENGTH} of {len(links.SYMBOLS)} symbols, once",
+        "link of an invitation": "as long as a temporary password",
+        "link for a forgotten password": (
+            f"{int(forgotten.LIFE.total_seconds()) // 3600} hours; {forgotten.AT_MOST} for one account in an hour"
+        ),
+        "passwords tried with one link": f"{sign_in_throttle.PER_LINK} {window}",
+        "links asked for from one address, or one IPv6 /64": f"{sign_in_throttle.ASKS_PER_ADDRESS} {window}",
+        "links asked for from one IPv6 /48": f"{sign_in_throttle.ASKS_PER_NETWORK} {window}",
+        "links asked for altogether": f"{sign_in_throttle.ASKS_ALTOGETHER} {window}",
+        "answer to somebody who asks for a link": f"after {forgotten_page.PACE:g} second",
         "fresh proof": f"{minutes(authorization.FRESH)} minutes",
         "session token": f"{len(crypto.new_token()) * 6 // 8 * 8} bits, kept as SHA-256",
         "API access token": (
@@ -129,8 +148,15 @@ def figures() -> dict[str, str]:
         "answers to one account while it types": rates.FIGURES["typing"],
         "pages of the register to one account": f"{default('list_pages_per_hour')}/hour",
         "portal accounts by one account": rates.FIGURES["portal"],
+        "corrections of one's own contact details": rates.FIGURES["own contact"],
+        "links to confirm another email of one's own": rates.FIGURES["own email"],
+        "downloads of one's own record": rates.FIGURES["own download"],
         "passwords judged for one account": (
             f"{guessability.A_SECOND} a second, {guessability.AT_ONCE} at once, in one worker"
+        ),
+        "passwords judged without a session": (
+            f"{guessability.ADDRESS_A_SECOND} a second for one address; {guessability.STRANGERS_A_SECOND} altogether, "
+            f"{guessability.STRANGERS_AT_ONCE} at once, in one worker"
         ),
         "refusals of one session that leave an event each": f"{refusal_counts.EACH} of one permission in a minute",
         "addresses whose refusals are counted apart": f"{refusal_counts.SOURCES} in a minute",

@@ -24,8 +24,11 @@ NOBODY_YET = {
         routes.SIGN_IN_CODE,
         routes.SIGN_IN_RECOVERY,
         routes.SIGN_OUT,
+        routes.ACTIVATE,
+        routes.FORGOT,
+        routes.LINK_STRENGTH,
     )
-}
+} | {(method, path) for method in ("GET", "HEAD") for path in (routes.ACTIVATE, routes.SHORT_ACTIVATE, routes.FORGOT)}
 OUR_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 

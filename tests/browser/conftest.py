@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import re
 import shutil
@@ -18,10 +19,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Request, expect, sync_playwright
 
-from clinic_app.core import db
+from clinic_app.core import clock, db
 from clinic_app.models.accounts import Account
+from clinic_app.models.notifications import LinkPurpose
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions
+from clinic_app.services.notifications import links
 from clinic_app.services.patients.views import Registered
 from tests import factories
 from tests.browser.checkers import Checkers
@@ -141,8 +144,10 @@ def posting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Posting]:
 
 #: The browser reports every document that is answered with an error. A refused form is one of ours, in words.
 REFUSED_FORM = re.compile(
-    r"error: Failed to load resource: .* status of (400|410|429|503) .*"
-    r"/(login|login/code|login/recovery-code|choose-password|patient-portal/login|patient-portal/change-password)\)"
+    r"error: Failed to load resource: .* status of (400|409|410|429|503) .*"
+    r"/(login|login/code|login/recovery-code|choose-password|patient-portal/"
+    r"(login|change-password|contact|contact/confirm|password|download|activate|forgot)"
+    r"|(auth|patient-portal)/passkeys/(add|\d+/remove))\)"
 )
 
 #: And how a page learns that its session is over: the line is closed and refused, and it asks why. Then it leaves,
@@ -279,6 +284,16 @@ class Clinic:
         done = self.patient(portal_email=email, **changes)
         factories.own_password(done)
         return done
+
+    def link_to_confirm(self, username: str, email: str) -> str:
+        """A link that shows that ``email`` is the patient's, as a message would bring it: its code."""
+        (ident,) = self.sql("SELECT id FROM accounts WHERE username = ?", username)[0]
+        with db.transaction() as session:
+            expires = clock.now() + dt.timedelta(hours=2)
+            link = links.new_link(session, ident, LinkPurpose.EMAIL, expires, email=email)
+        (seed,) = self.sql("SELECT seed FROM one_time_links WHERE id = ?", link)[0]
+        links.make_findable(link, seed)
+        return links.code_of(seed)
 
 
 @pytest.fixture
@@ -462,7 +477,7 @@ def sign_in(page: Page, username: str = "receptionist", password: str = DEMO_PAS
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
     with page.expect_navigation():
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
     drawn(page)
 
 
@@ -472,7 +487,7 @@ def patient_sign_in(page: Page, email: str, password: str) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
     with page.expect_navigation():
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
     drawn(page)
 
 

@@ -219,7 +219,7 @@ def test_after_an_idle_end_it_is_offered(open_page, clinic, watch):
     assert "Zawadi" not in page.content()
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(factories.PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(_offers(page)).to_contain_text("Zawadi Kamau")
     _empty(page)
 

@@ -25,7 +25,7 @@ def _again(page: Page, username: str = "receptionist") -> None:
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(DEMO_PASSWORD)
     with page.expect_navigation():
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
     drawn(page)
 
 
@@ -229,7 +229,7 @@ def test_a_patient_whose_session_ends_comes_back_to_the_record(open_page, clinic
     expect(page.get_by_role("heading", name="Patient portal sign in")).to_be_visible(timeout=SOON_MS)
     page.get_by_label("Email").fill(done.credentials.username)
     page.get_by_label("Password").fill(factories.OWN_PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="My record", level=1)).to_be_visible()
 
 

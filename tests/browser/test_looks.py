@@ -14,12 +14,14 @@ import pytest
 from fastapi import Response
 from playwright.sync_api import Page, expect
 
-from clinic_app.core import crypto
+from clinic_app.core import clock, crypto
+from clinic_app.core.settings import get_settings
 from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
+from clinic_app.services.accounts.errors import LinkOver
 from clinic_app.services.patients.profile import view_patient
-from clinic_app.web import dead_ends
-from tests import factories
+from clinic_app.web import activating, dead_ends, pages
+from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
 
 Scene = Callable[..., Page]
@@ -157,6 +159,108 @@ def staff_no_cookies(open_page, clinic):
     return _heading(_answered(open_page, dead_ends.no_cookies("/login")), "Cookies are off")
 
 
+# --- one-time links -------------------------------------------------------------------------------
+
+
+@scene
+def activate(open_page, clinic):
+    page = open_page(path="/patient-portal/activate#7KQM-4RXT-92WD")
+    page.get_by_label("New password", exact=True).fill("seven kettles under rain")
+    expect(page.locator("#strength")).to_contain_text("Very strong")
+    return page
+
+
+@scene
+def activate_wrong(open_page, clinic):
+    page = open_page(path="/patient-portal/activate#7KQM-4RXT-92W")
+    page.get_by_label("New password", exact=True).fill("seven kettles under rain")
+    page.get_by_role("button", name="Save password").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def activate_suggested(open_page, clinic):
+    page = open_page(path="/patient-portal/activate#7KQM-4RXT-92WD")
+    page.get_by_role("button", name="Suggest a passphrase").click()
+    expect(page.get_by_text("Filled in: ")).to_be_visible()
+    expect(page.locator("#strength")).to_contain_text("Very strong")
+    return page
+
+
+def _sends_emails(settings) -> None:
+    settings.setenv("CLINIC_SMTP_HOST", "mail.example.org")
+    get_settings.cache_clear()
+
+
+def _ended(open_page, settings, why: str, heading: str) -> Page:
+    _sends_emails(settings)
+    return _heading(_answered(open_page, activating.ended(LinkOver(why, clock.now()))), heading)
+
+
+@scene
+def activate_used(open_page, clinic, settings):
+    return _ended(open_page, settings, "used", "This code was used already")
+
+
+@scene
+def activate_expired(open_page, clinic, settings):
+    return _ended(open_page, settings, "expired", "This code has expired")
+
+
+@scene
+def activate_superseded(open_page, clinic, settings):
+    return _ended(open_page, settings, "superseded", "There is a newer code")
+
+
+@scene
+def activate_replaced(open_page, clinic, settings):
+    return _ended(open_page, settings, "replaced", "This code does not work any more")
+
+
+@scene
+def activate_turned_off(open_page, clinic, settings):
+    return _ended(open_page, settings, "off", "Your sign-in is turned off")
+
+
+@scene
+def forgot_without_emails(open_page, clinic):
+    return _heading(open_page(path="/patient-portal/forgot"), "Forgot your password?")
+
+
+def _forgot(open_page, settings, **values) -> Page:
+    _sends_emails(settings)
+    given = {"email": "", "errors": {}, "refused": "", "by_email": True, **values}
+    return _answered(open_page, pages.render("links/forgot.html", **given))
+
+
+@scene
+def forgot(open_page, clinic, settings):
+    return _heading(_forgot(open_page, settings), "Forgot your password?")
+
+
+@scene
+def forgot_wrong(open_page, clinic, settings):
+    words = "Please provide a valid email address."
+    page = _forgot(open_page, settings, email="amina.odhiambo", errors={"email": words})
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def forgot_too_many(open_page, clinic, settings):
+    words = "Too many attempts. Please try again in 1 minute."
+    page = _forgot(open_page, settings, email="amina.odhiambo@example.org", refused=words)
+    expect(page.get_by_role("alert")).to_be_visible()
+    return page
+
+
+@scene
+def forgot_sent(open_page, clinic, settings):
+    email = "amina.odhiambo.of.a.very.long.name@a-mail-server-far-away.example.org"
+    return _heading(_answered(open_page, pages.render("links/forgot_sent.html", email=email)), "Look at your messages")
+
+
 @scene
 def not_found(open_page, clinic, watch):
     watch.expect("404")
@@ -286,6 +390,48 @@ def patients_loading(open_page, clinic):
     _hold(page, lambda message: "patient_list" in message)
     page.goto("/patients")
     expect(page.get_by_text("Loading patients")).to_be_attached()
+    return page
+
+
+def _stuck(clinic) -> None:
+    """Somebody in each group, one of them with a long name and a long address."""
+    for group in stuck.GROUPS:
+        stuck.in_group(clinic.desk, group, first_name="Stuck", last_name=group.title())
+    done = stuck.in_group(clinic.desk, "never", first_name="Konstantinos", last_name="Papadopoulos-Wanyama", phone="")
+    stuck.message(done, address=f"{'konstantinos.' * 4}papadopoulos-wanyama@lakeside-medical-centre.example.org")
+    stuck.message(stuck.in_group(clinic.desk, "never", first_name="Beatrice"), channel="sms", address="+254733902117")
+    stuck.message(stuck.in_group(clinic.desk, "never", first_name="Fatuma"), "SENT")
+
+
+@scene
+def work_list(open_page, clinic):
+    _stuck(clinic)
+    page = _heading(open_page("receptionist", "/patients/portal"), "Portal work list")
+    expect(page.get_by_role("region", name="Locked")).to_be_visible()
+    return page
+
+
+@scene
+def work_list_of_one_group(open_page, clinic):
+    page = work_list(open_page, clinic)
+    page.get_by_role("button", name="Password expired").click()
+    expect(page.get_by_role("region", name="Locked")).to_have_count(0)
+    return page
+
+
+@scene
+def work_list_empty(open_page, clinic, new_clinic):
+    page = open_page("receptionist", "/patients/portal", at=new_clinic)
+    expect(page.get_by_role("heading", name="Nobody is stuck")).to_be_visible()
+    return page
+
+
+@scene
+def work_list_loading(open_page, clinic):
+    page = open_page("receptionist")
+    _hold(page, lambda message: "work_list" in message)
+    page.goto("/patients/portal")
+    expect(page.get_by_text("Loading the work list")).to_be_attached()
     return page
 
 
@@ -695,6 +841,110 @@ def portal_record(open_page, clinic):
     return _heading(page, "My record")
 
 
+def _own_page(open_page, clinic, path: str, heading: str) -> Page:
+    """One of the pages beside *My record*, of a patient who was looked at."""
+    email = f"drawn.page{next(_numbers)}@example.org"
+    done = clinic.with_own_password(email, first_name="Drawn", last_name="Owner", address="P.O. Box 412\nKisumu")
+    for who in ("receptionist", "clinician", "clinician"):
+        view_patient(clinic.actor(who), done.patient.id)
+    page = open_page()
+    patient_sign_in(page, email, factories.OWN_PASSWORD)
+    page.goto(path)
+    return _heading(page, heading)
+
+
+@scene
+def portal_record_saved(open_page, clinic):
+    page = portal_contact(open_page, clinic)
+    page.get_by_label("Phone", exact=True).fill("0733 100 200")
+    page.get_by_role("button", name="Save contact details").click()
+    expect(page.get_by_text("Saved. You changed your phone number.")).to_be_visible()
+    return page
+
+
+@scene
+def portal_contact(open_page, clinic):
+    return _own_page(open_page, clinic, "/patient-portal/contact", "Correct my contact details")
+
+
+@scene
+def portal_contact_mistakes(open_page, clinic):
+    page = portal_contact(open_page, clinic)
+    page.get_by_label("Phone", exact=True).fill("0712 445 901 or 0733 118 2")
+    page.get_by_label("Address").fill("x" * 501)
+    page.get_by_role("button", name="Save contact details").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def portal_contact_stale(open_page, clinic):
+    page = portal_contact(open_page, clinic)
+    page.get_by_label("Address").fill("Mine")
+    clinic.sql("UPDATE patients SET version = version + 1, address = 'Theirs' WHERE first_name = 'Drawn'")
+    page.get_by_role("button", name="Save contact details").click()
+    expect(page.get_by_role("alert")).to_contain_text("Somebody else changed this record")
+    return page
+
+
+@scene
+def portal_record_email_waits(open_page, clinic):
+    page = _own_page(open_page, clinic, "/patient-portal", "My record")
+    username = page.get_by_text("You sign in with").inner_text().removeprefix("You sign in with ").removesuffix(".")
+    clinic.link_to_confirm(username, "somebody.with.another.address@example.org")
+    page.reload()
+    expect(page.get_by_text("Confirm your new email")).to_be_visible()
+    return page
+
+
+@scene
+def portal_confirm_email(open_page, clinic):
+    page = open_page(path="/patient-portal/contact/confirm")
+    page.get_by_label("Code from the message").fill("AAAA-AAAA-AAAA")
+    page.get_by_role("button", name="Confirm this email").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def portal_email_confirmed(open_page, clinic):
+    clinic.with_own_password("drawn.confirms@example.org")
+    code = clinic.link_to_confirm("drawn.confirms@example.org", "drawn.another@example.org")
+    page = open_page(path=f"/patient-portal/contact/confirm#{code}")
+    page.get_by_role("button", name="Confirm this email").click()
+    return _heading(page, "Your email is confirmed")
+
+
+@scene
+def portal_views(open_page, clinic):
+    return _own_page(open_page, clinic, "/patient-portal/views", "Who has viewed your record")
+
+
+@scene
+def portal_own_password(open_page, clinic):
+    page = _own_page(open_page, clinic, "/patient-portal/password", "Change password")
+    page.get_by_label("New password", exact=True).fill("lakeside tea time")
+    expect(page.locator("#strength")).to_contain_text("It contains a name")
+    return page
+
+
+@scene
+def portal_sessions(open_page, clinic):
+    page = _own_page(open_page, clinic, "/patient-portal/sessions", "Where you are signed in")
+    page.get_by_role("button", name="Sign out A browser").click()
+    expect(page.get_by_text("A browser is signed out.")).to_be_visible()
+    return page
+
+
+@scene
+def portal_download(open_page, clinic):
+    page = _own_page(open_page, clinic, "/patient-portal/download", "Download my record")
+    page.get_by_label("For another clinic's computer").check()
+    page.get_by_role("button", name="Download my record").click()
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
 @scene
 def portal_record_sessions(open_page, clinic):
     email, phone = (
@@ -707,6 +957,95 @@ def portal_record_sessions(open_page, clinic):
         patient_sign_in(page, email, factories.OWN_PASSWORD)
         expect(page.get_by_text("This device", exact=True)).to_be_visible()
     return page
+
+
+def _with_passkeys(clinic, username: str) -> None:
+    """Two of them, one with a name that is hard to draw."""
+    for name, used in (("Amina's phone", "2026-06-08 06:40:00.000000"), ("Schreibtischrechner" * 3, None)):
+        clinic.sql(
+            "INSERT INTO passkeys (account_id, credential_id, public_key, sign_count, name, created_at, used_at) "
+            "SELECT id, ?, x'00', 0, ?, '2026-06-02 08:00:00.000000', ? FROM accounts WHERE username = ?",
+            crypto.new_token(), name, used, username,
+        )  # fmt: skip
+
+
+def _passkeys(open_page, clinic, side: str, *, kept: bool = False, path: str = "", fresh: bool = True) -> Page:
+    """*Passkeys* of somebody who has none, or two."""
+    username = f"drawn.passkeys{next(_numbers)}{'@example.org' if side == 'portal' else ''}"
+    if side == "portal":
+        clinic.with_own_password(username)
+    else:
+        factories.make_staff(username=username)
+    if kept:
+        _with_passkeys(clinic, username)
+    page = open_page(username)
+    if not fresh:
+        clinic.sql(
+            "UPDATE login_sessions SET proved_at = '2020-01-01 00:00:00.000000' WHERE account_id IN "
+            "(SELECT id FROM accounts WHERE username = ?)",
+            username,
+        )
+    page.goto(("/patient-portal/passkeys" if side == "portal" else "/auth/passkeys") + path)
+    return page
+
+
+@scene
+def portal_passkeys_none(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "portal"), "Passkeys")
+
+
+@scene
+def portal_passkeys(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "portal", kept=True), "Passkeys")
+
+
+@scene
+def portal_passkeys_remove(open_page, clinic):
+    page = _passkeys(open_page, clinic, "portal", kept=True)
+    page.get_by_role("link", name="Remove").first.click()
+    expect(page.get_by_role("heading", name="Remove “Amina's phone”?")).to_be_focused()
+    return page
+
+
+@scene
+def portal_passkeys_remove_with_password(open_page, clinic):
+    page = _passkeys(open_page, clinic, "portal", kept=True, fresh=False)
+    page.get_by_role("link", name="Remove").last.click()
+    page.get_by_role("button", name="Remove passkey").click()
+    expect(page.get_by_label("Password")).to_be_focused()
+    return page
+
+
+@scene
+def portal_passkey_add(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "portal", path="/add"), "Add a passkey")
+
+
+@scene
+def portal_passkey_add_failed(open_page, clinic):
+    page = _passkeys(open_page, clinic, "portal", path="/add", fresh=False)
+    page.evaluate("() => { fetch = async () => { throw new TypeError(); }; }")
+    page.get_by_role("button", name="Add this passkey").click()
+    expect(page.get_by_role("alert").filter(has_text="The passkey was not added.")).to_be_visible()
+    return page
+
+
+@scene
+def staff_passkeys(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "staff", kept=True), "Passkeys")
+
+
+@scene
+def staff_passkeys_remove(open_page, clinic):
+    page = _passkeys(open_page, clinic, "staff", kept=True)
+    page.get_by_role("link", name="Remove").first.click()
+    expect(page.get_by_role("heading", name="Remove “Amina's phone”?")).to_be_focused()
+    return page
+
+
+@scene
+def staff_passkey_add(open_page, clinic):
+    return _heading(_passkeys(open_page, clinic, "staff", path="/add"), "Add a passkey")
 
 
 # --- drawing them -----------------------------------------------------------------------------------
@@ -728,7 +1067,10 @@ EACH_TIME = {
     "patient_card",
     "portal_login",
     "portal_record",
+    "portal_contact_mistakes",
+    "portal_views",
     "portal_not_found",
+    "portal_passkeys_remove",
 }
 
 

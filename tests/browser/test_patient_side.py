@@ -124,7 +124,7 @@ def test_a_second_patient_in_the_same_browser_sees_nothing_of_the_first(open_pag
     page.evaluate("(token) => sessionStorage.setItem('token', token)", tab)
     page.get_by_label("Email").fill("second.here@example.org")
     page.get_by_label("Password").fill(factories.OWN_PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_text("Hello, Secondhere.")).to_be_visible()
     assert "Firsthere" not in page.content()
 
@@ -197,7 +197,7 @@ def test_a_session_that_ends_elsewhere_leaves_the_open_list(open_page, clinic):
 def test_sign_out_everywhere_says_so_and_leads_all_to_the_patients_sign_in(open_page, clinic):
     page, other = _two_browsers(open_page, clinic, "everywhere@example.org")
     button = page.get_by_role("button", name="Sign out everywhere")
-    expect(button).to_have_accessible_description(re.compile("every device, including this one"))
+    expect(button).to_have_accessible_description(re.compile("every device, this one as well"))
     button.click()
     for one in (page, other):
         expect(one.get_by_role("heading", name="Patient portal sign in", level=1)).to_be_visible()

@@ -95,7 +95,7 @@ def test_a_press_is_answered_at_once_and_a_second_one_sends_nothing(open_page):
     }""")
     page.get_by_label("Username").fill("receptionist")
     page.get_by_label("Password").fill("whatever it is")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("button", name="Signing in...")).to_have_attribute("aria-disabled", "true")
     page.get_by_role("button", name="Signing in...").click(force=True)
     page.get_by_label("Password").press("Enter")
@@ -116,7 +116,7 @@ def test_cookies_that_are_not_kept_are_explained(open_page):
     page.get_by_label("Username").fill("receptionist")
     page.get_by_label("Password").fill("whatever it is")
     page.context.clear_cookies()
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("heading", name="Cookies are off", level=1)).to_be_visible()
     expect(page.get_by_role("link", name="Try again")).to_have_attribute("href", "/login")
 

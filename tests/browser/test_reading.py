@@ -279,7 +279,7 @@ def test_nothing_moves_when_ones_own_record_comes(open_page, clinic, width):
     page.set_viewport_size({"width": width, "height": 860})
     page.add_init_script(MOVED + SLOW + "; window.slowness = 300;")
     page.goto("/patient-portal")
-    expect(page.get_by_text("This is what the clinic has on record about you.")).to_be_visible()
+    expect(page.get_by_text("This is what the clinic has about you.")).to_be_visible()
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert [one for one in page.evaluate("window.moved") if one[0] > 0.001] == []
 

@@ -36,7 +36,8 @@ def test_only_what_exists_is_offered():
     alone = {"serve", "build", "migrate", "demo", "doctor"}
     staff = {f"staff {name}" for name in ("create", "list", "role", "disable", "enable", "reset", "unlock")}
     audit = {"audit verify", "audit anchor", "audit export"}
-    assert {" ".join(path) for path in ALL} == alone | staff | audit
+    outbox = {"outbox send", "outbox status"}
+    assert {" ".join(path) for path in ALL} == alone | staff | audit | outbox
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -18,8 +18,8 @@ from clinic_app.core import clock
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.services import access
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import drafts, own_sessions, staff, two_factor
-from clinic_app.services.accounts.errors import CredentialsSeen
+from clinic_app.services.accounts import drafts, own_sessions, passkeys, staff, two_factor
+from clinic_app.services.accounts.errors import CredentialsSeen, PasskeyNotAdded, PasskeyNotFound
 from clinic_app.services.accounts.passphrase import suggest_passphrase
 from clinic_app.services.accounts.passwords import assess_password, choose_password
 from clinic_app.services.accounts.reauthentication import check_fresh
@@ -39,10 +39,19 @@ from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
 from clinic_app.services.portal import invitations, provisioning
 from clinic_app.services.portal.bulk import create_portal_accounts
-from clinic_app.services.portal.errors import CannotSend
-from clinic_app.services.portal.forms import AddressCorrection, ChangePortalUsername, HandOver, PortalAccountRequest
+from clinic_app.services.portal.errors import CannotSend, NoEmailWaits
+from clinic_app.services.portal.forms import (
+    AddressCorrection,
+    ChangePortalUsername,
+    HandOver,
+    OwnContactCorrection,
+    PortalAccountRequest,
+)
 from clinic_app.services.portal.handing_over import record_hand_over
-from clinic_app.services.portal.own_record import own_record
+from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
+from clinic_app.services.portal.own_email import keep_old_email, send_again
+from clinic_app.services.portal.own_record import download_own_record, own_record, own_viewings
+from clinic_app.services.portal.work_list import count_stuck, list_stuck
 from tests import factories
 from tests.db import tools
 
@@ -83,6 +92,12 @@ def _nothing_to_issue_anew(reissue: Callable[[Actor, str], Any], actor: Actor) -
         reissue(actor, "0" * 32)
 
 
+def _nothing_waits(actor: Actor) -> None:
+    """For a patient who has given no other email."""
+    with pytest.raises(NoEmailWaits):
+        send_again(actor)
+
+
 STAFF_ACCOUNTS: dict[str, Callable[[Actor, World], Any]] = {
     "create_staff_with_temporary_password": lambda a, w: staff.create_staff_with_temporary_password(
         a, f"staff{next(_numbers)}", "New Person", "CLINICIAN"
@@ -121,6 +136,13 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         "Only staff can see patients.",
         "patient:see",
     ),
+    **{
+        name: (call, DESK, "Only receptionists and administrators can see work lists.", "work-lists")
+        for name, call in (
+            ("count_stuck", lambda a, w: count_stuck(a)),
+            ("list_stuck", lambda a, w: list_stuck(a)),
+        )
+    },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),
     "overview": (lambda a, w: overview(a), STAFF, "Only staff can see patients.", "patient:see"),
     "view_patient": (lambda a, w: view_patient(a, w.plain), STAFF, "Only staff can see patients.", "patient:see"),
@@ -255,12 +277,38 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         )
     },
     **{
+        name: (call, {*STAFF, "PATIENT"}, "", "own:passkeys")
+        for name, call in (
+            ("own_passkeys", lambda a, w: passkeys.own_passkeys(a)),
+            ("begin_adding_passkey", lambda a, w: passkeys.begin_adding_passkey(a, "Phone")),
+            (
+                "finish_adding_passkey",
+                lambda a, w: _refused(PasskeyNotAdded, passkeys.finish_adding_passkey, a, "P", ""),
+            ),
+            ("remove_passkey", lambda a, w: _refused(PasskeyNotFound, passkeys.remove_passkey, a, 0)),
+        )
+    },
+    **{
         name: (call, DESK, "Only receptionists and administrators can register patients.", "patient:register")
         for name, call in (
             ("save_draft", lambda a, w: drafts.save_draft(a, "registration", "a" * 32, {"first_name": "A"})),
             ("offered_drafts", lambda a, w: drafts.offered_drafts(a, "registration")),
             ("continue_draft", lambda a, w: drafts.continue_draft(a, "registration", "a" * 32)),
             ("discard_draft", lambda a, w: drafts.discard_draft(a, "registration", "a" * 32)),
+        )
+    },
+    **{
+        name: (call, {"PATIENT"}, "Only patients have a record of their own here.", "own:record")
+        for name, call in (
+            ("own_viewings", lambda a, w: own_viewings(a)),
+            ("download_own_record", lambda a, w: download_own_record(a, factories.OWN_PASSWORD)),
+            ("keep_old_email", lambda a, w: keep_old_email(a)),
+            ("send_again", lambda a, w: _nothing_waits(a)),
+            ("own_contact", lambda a, w: own_contact(a)),
+            (
+                "correct_own_contact",
+                lambda a, w: correct_own_contact(a, OwnContactCorrection.parse({"address": "Plot 5"}, 1)),
+            ),
         )
     },
     "own_record": (

@@ -16,6 +16,7 @@ from tests.browser.sockets import ROOT_STATE, Tab, session
 from tests.security import attack
 from tests.security.attack import LIST, Target
 
+WORK = f"{ROOT_STATE}.clinic_app___ui___work_list___state____work_list_state"
 RECEPTION = f"{ROOT_STATE}.clinic_app___ui___reception___state____reception_state"
 
 
@@ -32,10 +33,10 @@ def _register(clinic: Target, name: str) -> None:
         factories.make_patient(factories.make_staff(Role.RECEPTIONIST), first_name=name)
 
 
-def _looks(clinic: Target, action: str, after: int) -> list[dict[str, Any]]:
-    """The metadata of these events of the clinician, who is the only one that looks at lists here."""
-    sql = "SELECT metadata FROM audit_events WHERE action = ? AND role = 'CLINICIAN' AND seq > ? ORDER BY seq"
-    return [json.loads(row[0]) for row in clinic.server.sql(sql, action, after)]
+def _looks(clinic: Target, action: str, after: int, role: str = "CLINICIAN") -> list[dict[str, Any]]:
+    """The metadata of these events of the one of this role, who alone looks at lists here."""
+    sql = "SELECT metadata FROM audit_events WHERE action = ? AND role = ? AND seq > ? ORDER BY seq"
+    return [json.loads(row[0]) for row in clinic.server.sql(sql, action, role, after)]
 
 
 def _last(clinic: Target) -> int:
@@ -54,8 +55,8 @@ async def _until(what: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-def _tab(clinic: Target) -> Tab:
-    return Tab(clinic.server.url, cookie=session(clinic.sign_in("clinician")))
+def _tab(clinic: Target, who: str = "clinician") -> Tab:
+    return Tab(clinic.server.url, cookie=session(clinic.sign_in(who)))
 
 
 async def test_a_loop_that_was_asked_for_without_its_page_shows_nobody_unseen(clinic):
@@ -110,3 +111,25 @@ async def test_whoever_comes_to_match_a_search_is_seen_with_an_event(clinic):
         first, then = _looks(clinic, "PATIENT_SEARCHED", after)
         assert (first["found"], then["found"]) == (0, 1)
         assert first["term"] == then["term"]
+
+
+async def test_whoever_comes_on_an_open_work_list_is_seen_with_an_event(clinic):
+    async with _tab(clinic, "receptionist") as tab:
+        await tab.send(f"{WORK}.load")
+        await tab.settled()
+        await tab.send(f"{WORK}.watch")
+        after = _last(clinic)
+
+        def stuck() -> None:
+            with bound(clinic.server):
+                desk = factories.make_staff(Role.ADMIN)
+                factories.make_patient(desk, first_name="Zawadifour", portal_email="zawadifour@example.org")
+
+        await asyncio.to_thread(stuck)
+        await _arrives(tab, "Zawadifour")
+        (event,) = _looks(clinic, "PATIENT_LISTED", after, "RECEPTIONIST")
+        assert (event["kind"], event["page"]) == ("portal work list", 1)
+        clinic.server.sql("UPDATE patients SET first_name = 'Renamedfour' WHERE first_name = 'Zawadifour'")
+        clinic.server.sql("UPDATE audit_head SET changes = changes + 1")
+        await _arrives(tab, "Renamedfour")
+        assert len(_looks(clinic, "PATIENT_LISTED", after, "RECEPTIONIST")) == 1

@@ -378,6 +378,8 @@ def test_forms_that_browsers_post_answer_with_pages_of_ours_only(clinic):
                 routes.STAFF_SIGN_IN: {"username": text, "password": text},
                 routes.PORTAL_SIGN_IN: {"email": text, "password": text},
                 routes.SIGN_IN_CODE: {"code": text},
+                routes.ACTIVATE: dict.fromkeys(("code", "new_password", "confirm_password"), text),
+                routes.FORGOT: {"email": text},
                 routes.SIGN_IN_RECOVERY: {"code": text},
                 routes.REAUTHENTICATE: {"password": text, "code": text, "next": text},
                 routes.CHANGE_PASSWORD: dict.fromkeys(("current_password", "new_password", "confirm_password"), text),
@@ -385,13 +387,15 @@ def test_forms_that_browsers_post_answer_with_pages_of_ours_only(clinic):
             for path, form in posts.items():
                 raw = {name: value.encode("utf-8", "surrogatepass") for name, value in form.items()}
                 answer = browser.post(path, content=urllib.parse.urlencode(raw), headers=FORM)
-                assert answer.status_code in (303, 400, 429), (trick, path)
+                quiet = path == routes.FORGOT  # this clinic sends no emails: the same page for everybody
+                assert answer.status_code in (303, 400, 429) or (quiet and answer.status_code == 200), (trick, path)
                 if answer.status_code == 303:
                     assert answer.headers["location"] in OWN_PAGES, (trick, path)
                 assert "<" + MARK not in answer.text.lower(), (trick, path)
-            rated = _post(browser, routes.PASSWORD_STRENGTH, {"password": text})
-            assert rated.status_code == 200, trick
-            assert MARK not in rated.text.lower(), trick
+            for path in (routes.PASSWORD_STRENGTH, routes.LINK_STRENGTH):
+                rated = _post(browser, path, {"code": text, "password": text})
+                assert rated.status_code == 200, trick
+                assert MARK not in rated.text.lower(), trick
 
 
 def test_a_refused_sign_in_gives_back_the_name_as_text_and_no_password(clinic):

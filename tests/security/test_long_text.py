@@ -153,6 +153,11 @@ def _operations() -> list[tuple[str, str, list[str], list[str]]]:
     return found
 
 
+#: For people who are not signed in.
+BEFORE_A_SESSION = {
+    routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.SIGN_IN_CODE, routes.SIGN_IN_RECOVERY, routes.ACTIVATE,
+    routes.FORGOT, routes.LINK_STRENGTH,
+}  # fmt: skip
 #: What else is sent, so that the field is looked at.
 REST: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/v1/auth/login/"): {"username": "x", "password": "x"},
@@ -225,14 +230,20 @@ def test_the_sweep_knows_every_input():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_long_text_in_a_form_costs_little(doors, kind):
     def post(method: str, path: str, name: str, text: str) -> None:
-        known = path not in (routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.SIGN_IN_CODE, routes.SIGN_IN_RECOVERY)
+        known = path not in BEFORE_A_SESSION
         headers = doors.session(path) if known else {"Cookie": "clinic_step=x; clinic_probe=1"}
-        if method == "PUT" or path in (routes.PASSWORD_STRENGTH, routes.SESSION_TOUCH):
-            form = {"instance": "0" * 32, "fields": {name: text, "first_name": text}, name: text}
+        if method == "PUT" or path in (routes.PASSWORD_STRENGTH, routes.LINK_STRENGTH, routes.SESSION_TOUCH):
+            form = {
+                "code": "x",
+                "password": "x",
+                "instance": "0" * 32,
+                "fields": {name: text, "first_name": text},
+                name: text,
+            }
             body = json.dumps(form, ensure_ascii=False).encode()
             headers["Content-Type"] = "application/json"
         else:
-            body = b"username=x&email=x&password=x&code=1&" + f"{name}={text}".encode()
+            body = b"username=x&email=x&password=x&new_password=x&code=1&" + f"{name}={text}".encode()
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         doors.ask(method, path, content=body, headers=headers)
 
@@ -289,6 +300,7 @@ def test_json_made_to_be_dear_costs_little(doors, kind):
     for path, size in (
         ("/api/v1/auth/login/", LONGEST),
         (routes.PASSWORD_STRENGTH, 64_000),
+        (routes.LINK_STRENGTH, 64_000),
         (routes.SESSION_TOUCH, 64_000),
     ):
 

@@ -34,7 +34,8 @@ ODD = (
 APART = {
     routes.SIGN_OUT, routes.SIGN_OUT_EVERYWHERE, routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.SIGN_IN_CODE,
     routes.SIGN_IN_RECOVERY, routes.PASSPHRASE, routes.REAUTHENTICATE, routes.CHANGE_PASSWORD, routes.STAFF_PASSWORD,
-    routes.PORTAL_PASSWORD,
+    routes.PORTAL_PASSWORD, routes.PORTAL_OWN_PASSWORD, routes.PORTAL_SESSION_END, routes.ACTIVATE, routes.FORGOT,
+    routes.LINK_STRENGTH,
 }  # fmt: skip
 
 

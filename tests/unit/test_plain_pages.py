@@ -25,7 +25,21 @@ CHOOSING = {
     **{name: name + BAD for name in ("username", "shortest", "refused", "offered")},
     "errors": {"new_password": "new_password" + BAD, "confirm_password": "confirm_password" + BAD},
 }
-SIGNING_IN = {name: name + BAD for name in ("username", "refused", "ended")}
+SIGNING_IN = {name: name + BAD for name in ("username", "refused", "ended", "passkey_site")}
+SIDE = {"patient": True, **{name: name + BAD for name in ("large", "list", "device", "opens", "add")}}
+PASSKEYS = {
+    **SIDE,
+    **{name: name + BAD for name in ("said", "refused", "error")},
+    "keys": tuple({"id": n, **{name: f"{n} {name}{BAD}" for name in ("name", "line", "remove")}} for n in (1, 2)),
+    "removing": 1,
+    "asks_password": True,
+}
+PASSKEY = {
+    **{name: value for name, value in SIDE.items() if name != "opens"},
+    **{name: name + BAD for name in ("site", "name", "refused")},
+    "errors": {"passkey_name": "passkey_name" + BAD, "password": "password" + BAD},
+    "asks_password": True,
+}
 DEAD_END = {
     **{name: name + BAD for name in ("title", "heading", "home", "foot")},
     "sign": "cookie",
@@ -33,6 +47,18 @@ DEAD_END = {
     "steps": ("steps" + BAD,),
     "ways": (dead_ends.Way("ways" + BAD, "href" + BAD),),
 }
+_LINE = {name: name + BAD for name in ("who", "what", "when")}
+_FACTS = (("label" + BAD, "words" + BAD), ("label" + BAD, ""))
+_INPUTS = tuple(
+    {
+        "name": name,
+        "label": "label" + BAD,
+        "kind": kind,
+        "longest": 9,
+        "choices": (("key" + BAD, "choice" + BAD),) if kind == "choice" else (),
+    }
+    for name, kind in (("phone", "phone"), ("email", "email"), ("address", "lines"), ("preferred_language", "choice"))
+)
 #: Page → the values it needs, each with its own name in it.
 VALUES = {
     "dead_ends/again.html": {"address": "address" + BAD},
@@ -46,9 +72,68 @@ VALUES = {
         "refused": "refused" + BAD,
         "errors": {"code": "errors" + BAD},
     },
-    "signing_in/expired.html": {"detail": "detail" + BAD, "hours": "hours" + BAD},
+    "links/activate.html": {
+        **{name: name + BAD for name in ("code", "shortest", "refused", "offered")},
+        "errors": dict.fromkeys(("code", "new_password", "confirm_password"), "errors" + BAD),
+    },
+    "links/forgot.html": {"email": "email" + BAD, "refused": "refused" + BAD, "errors": {"email": "errors" + BAD}}
+    | {"by_email": True},
+    "links/forgot_sent.html": {"email": "email" + BAD},
+    "links/over.html": {
+        "title": "title" + BAD,
+        "end": {"tone": "warn", "what": "what" + BAD, "steps": ("steps" + BAD,), "foot": "foot" + BAD},
+        "ways": (("ways" + BAD, "href" + BAD),),
+        "call": True,
+    },
+    "signing_in/expired.html": {"detail": "detail" + BAD, "hours": "hours" + BAD, "by_email": True},
     "signing_in/portal.html": {**SIGNING_IN, "errors": {"email": "errors" + BAD}, "must_wait": True},
     "signing_in/staff.html": {**SIGNING_IN, "errors": {"username": "errors" + BAD}},
+    "passkeys/portal_add.html": PASSKEY,
+    "passkeys/portal_list.html": PASSKEYS,
+    "passkeys/staff_add.html": PASSKEY,
+    "passkeys/staff_list.html": PASSKEYS,
+    "own_record/contact.html": {
+        "inputs": _INPUTS,
+        "ticks": (("email_allowed", "tick" + BAD),),
+        "values": {
+            "email_allowed": "on",
+            "phone": "phone" + BAD,
+            "email": "email" + BAD,
+            "address": "address" + BAD,
+            "preferred_language": "",
+        },
+        "errors": {"phone": "error" + BAD, "preferred_language": "error" + BAD},
+        "stale": _FACTS,
+        **{name: name + BAD for name in ("began", "version", "refused", "username")},
+    },
+    "own_record/confirm_email.html": {
+        "errors": {"code": "error" + BAD},
+        **{name: name + BAD for name in ("code", "refused")},
+    },
+    "own_record/email_end.html": {"done": False, **{name: name + BAD for name in ("title", "words")}},
+    "own_record/download.html": {
+        "kind": "json",
+        "errors": {"password": "error" + BAD},
+        "refused": "refused" + BAD,
+    },
+    "own_record/file.html": {
+        "details": _FACTS,
+        "contact": _FACTS,
+        "days": (("day" + BAD, (_LINE,)),),
+        "left_out": True,
+        "messages": (("when" + BAD, "words" + BAD),),
+        **{name: name + BAD for name in ("username", "made_on")},
+    },
+    "own_record/password.html": CHOOSING,
+    "own_record/sessions.html": {
+        "sessions": (("id" + BAD, "device" + BAD, "line" + BAD, False),),
+        **{name: name + BAD for name in ("said", "failed")},
+    },
+    "own_record/views.html": {
+        "days": (("day" + BAD, ({**_LINE, "initials": "initials" + BAD},)),),
+        "older": "older" + BAD,
+        "later": True,
+    },
     "patient_card/card.html": {name: name + BAD for name in ("name", "patient_id", "born", "picture")},
     "patient_card/problem.html": {"detail": "detail" + BAD},
     "two_factor/begin.html": {},

@@ -7,6 +7,7 @@ import datetime as dt
 import pytest
 import time_machine
 
+from clinic_app.core import clock
 from clinic_app.services.patients import wording
 
 UTC = dt.UTC
@@ -61,3 +62,38 @@ def test_initials_are_capitals():
 
 def test_genders_have_words():
     assert wording.GENDER_WORDS == {"MALE": "Male", "FEMALE": "Female", "OTHER": "Other", "UNKNOWN": "Unknown"}
+
+
+@pytest.mark.parametrize(
+    ("instant", "words"),
+    [
+        ("2026-06-16 13:40", ("today", "16:40")),
+        ("2026-06-16 21:00", ("tomorrow", "00:00")),
+        ("2026-06-15 20:59", ("yesterday", "23:59")),
+        ("2026-06-18 13:40", ("Thu 18 Jun", "16:40")),
+        ("2026-06-09 13:40", ("9 Jun", "16:40")),
+        ("2025-06-09 13:40", ("9 Jun 2025", "16:40")),
+        ("2027-01-02 13:40", ("2 Jan 2027", "16:40")),
+    ],
+)
+def test_a_day_is_said_as_people_say_it(instant, words):
+    with time_machine.travel("2026-06-16 08:10:00+00:00", tick=False):
+        assert wording.day_and_time(dt.datetime.fromisoformat(instant + "+00:00")) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-59, "now"),
+        (59, "now"),
+        (-60, "1 min"),
+        (-59 * 60, "59 min"),
+        (61 * 60, "in 1 h"),
+        (-47 * 3600, "47 h"),
+        (-48 * 3600, "2 days"),
+        (23 * 86400, "in 23 days"),
+    ],
+)
+def test_a_time_since_or_until_is_rounded_down(seconds, words):
+    with time_machine.travel("2026-06-16 08:10:00+00:00", tick=False):
+        assert wording.span_words(clock.now() + dt.timedelta(seconds=seconds)) == words

@@ -11,6 +11,7 @@ import pytest
 
 from clinic_app.core import context
 from clinic_app.web.app import create_web
+from tests import factories
 
 BASE = "http://localhost:3000"
 BROWSER = {"accept": "text/html,application/xhtml+xml", "sec-fetch-site": "same-origin"}
@@ -85,3 +86,12 @@ async def sign_in(browser: httpx.AsyncClient, username: str, password: str, path
     assert (await browser.get(path)).status_code == 200
     field = "email" if path.startswith("/patient-portal") else "username"
     return await browser.post(path, data={field: username, "password": password})
+
+
+async def patient_signed_in(browser: httpx.AsyncClient, desk: Any, email: str, **changes: Any) -> Any:
+    """A patient with a password of their own, signed in in ``browser``: the registration."""
+    made = factories.make_patient(desk, portal_email=email, **changes)
+    factories.own_password(made)
+    answer = await sign_in(browser, email, factories.OWN_PASSWORD, "/patient-portal/login")
+    assert answer.headers["location"] == "/patient-portal"
+    return made

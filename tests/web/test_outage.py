@@ -84,9 +84,11 @@ def away(database):
 
 
 async def test_the_form_says_so_and_keeps_the_name(browser, away):
-    for path, field in ((routes.STAFF_SIGN_IN, "username"), (routes.PORTAL_SIGN_IN, "email")):
-        await browser.get(path)  # nobody is asked about: the page is there
-        answer = await browser.post(path, data={field: "amina@example.org", "password": "a secret slip"})
+    doors = {routes.STAFF_SIGN_IN: "username", routes.PORTAL_SIGN_IN: "email", routes.ACTIVATE: "code"}
+    for path, field in doors.items():
+        assert (await browser.get(path)).status_code == 200  # nobody is asked about: the page is there
+        secret = dict.fromkeys(("password", "new_password"), "a secret slip")
+        answer = await browser.post(path, data={field: "amina@example.org", **secret})
         page = Shown(answer)
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0

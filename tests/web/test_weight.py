@@ -15,12 +15,15 @@ LIMIT = 40_000  # bytes; SPEC: pages before signing in with styles and font
 _NAMED = re.compile(r'(?:href|src)="(/[\w./-]+\.(?:css|js|ico|woff2))"')
 
 
-@pytest.mark.parametrize("path", [routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN])
+@pytest.mark.parametrize("path", [routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.ACTIVATE, routes.FORGOT])
 async def test_a_first_visit_weighs_at_most_40_kb(browser, record_property, path):
-    html = (await browser.get(path)).text
-    named = set(_NAMED.findall(html))
-    assert {"/look.css", "/plain.css", "/plain.js", "/fonts/atkinson-next-latin.woff2", "/favicon.ico"} <= named
-    sizes = {"page": len(html.encode())}  # sent as it is: what is typed may stand beside what is secret
+    answer = await browser.get(path, headers={"accept-encoding": "gzip"})
+    named = set(_NAMED.findall(answer.text))
+    assert {"/look.css", "/plain.css", "/plain.js"} <= named
+    assert ("/passkeys.js" in named) == (path in {routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN})
+    assert {"/fonts/atkinson-next-latin.woff2", "/favicon.ico"} <= named
+    sizes = {"page": int(answer.headers["content-length"])}  # of a first visit, which nothing was typed for yet
+    assert answer.headers["content-encoding"] == "gzip"
     for name in named:
         content = (ASSETS / name.lstrip("/")).read_bytes()
         sizes[name] = min(len(content), len(gzip.compress(content, 9)))

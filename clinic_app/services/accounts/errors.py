@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from clinic_app.core.errors import AlreadyExists, AuthenticationRequired, Conflict, NotFound, PermissionDenied
 
 
@@ -49,6 +51,23 @@ class SignInOver(AuthenticationRequired):
     detail = "This took too long, or too many wrong codes were entered. Please sign in again."
 
 
+class LinkOver(AuthenticationRequired):
+    """A one-time link that sets no password any more. Said only once its code was given.
+
+    ``why``: ``used``, ``expired``, ``superseded`` by the link of a newer message, ``replaced`` by a password that was
+    set in another way, or ``off`` where the account is turned off. ``at`` (UTC) is when it was used, expired, or when
+    the newer message was written.
+    """
+
+    code = "link_over"
+    title = "This link is over"
+    detail = "This link does not work any more."
+
+    def __init__(self, why: str = "expired", at: dt.datetime | None = None) -> None:
+        self.why, self.at = why, at
+        super().__init__()
+
+
 class WrongPassword(PermissionDenied):
     """Whoever is signed in gave a password that is not theirs."""
 
@@ -87,6 +106,46 @@ class TwoFactorIsRequired(PermissionDenied):
     code = "two_factor_is_required"
     title = "Two-factor sign-in is required"
     detail = "Your clinic requires two-factor sign-in for your role. An administrator can reset it."
+
+
+class PasskeysUnavailable(NotFound):
+    """At the address people type, browsers make no passkeys: it is neither https nor this machine."""
+
+    code = "passkeys_unavailable"
+    title = "No passkeys here"
+    detail = "Passkeys need https."
+
+
+class PasskeyRefused(AuthenticationRequired):
+    """A passkey that opens nothing here, or an answer that proves nothing: the same words for all."""
+
+    code = "passkey_refused"
+    title = "Passkey not accepted"
+    detail = "This passkey does not open an account here. Sign in with your password."
+
+
+class PasskeyNotAdded(Conflict):
+    """What the browser sent is no new passkey of this account: it took too long, or it is none."""
+
+    code = "passkey_not_added"
+    title = "The passkey was not added."
+    detail = "Your device stopped it, or it took too long. Nothing has changed; you can try again."
+
+
+class TooManyPasskeys(Conflict):
+    """An account has so many at most."""
+
+    code = "too_many_passkeys"
+    title = "Too many passkeys"
+    detail = "You have ten passkeys, which is as many as there can be. Remove one first."
+
+
+class PasskeyNotFound(NotFound):
+    """It was removed before, or is somebody else's."""
+
+    code = "passkey_not_found"
+    title = "Passkey not found"
+    detail = "This passkey has already been removed."
 
 
 class StaffNotFound(NotFound):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -12,7 +12,8 @@ from math import prod
 from zxcvbn import zxcvbn
 from zxcvbn.matching import L33T_TABLE
 
-from clinic_app.core.budget import Budgets
+from clinic_app.core import addresses
+from clinic_app.core.budget import Bucket, Budgets
 from clinic_app.core.errors import TooManyAttempts
 from clinic_app.core.settings import get_settings
 
@@ -26,6 +27,8 @@ DEADLINE = 1.0
 #: Of one account, in one worker, and two seconds' worth at once: the meter asks a quarter of a second after the last
 #: key, so nobody types faster. Each takes the interpreter from whoever searches meanwhile for some milliseconds.
 A_SECOND, AT_ONCE = 4, 8
+#: Of people without a session, who set a password by a link: from one address, and altogether. Fewer than wait.
+ADDRESS_A_SECOND, STRANGERS_A_SECOND, STRANGERS_AT_ONCE = 4, 8, 4
 
 _STANDS_FOR = {sign: [letter for letter, signs in L33T_TABLE.items() if sign in signs] for signs in L33T_TABLE.values()
                for sign in signs}  # fmt: skip
@@ -51,6 +54,10 @@ def _rate() -> float:
 
 
 _budgets = Budgets(_rate, seconds=AT_ONCE / A_SECOND)
+_addresses = Budgets(lambda: ADDRESS_A_SECOND * get_settings().rate_factor)
+_strangers = Budgets(
+    lambda: STRANGERS_A_SECOND * get_settings().rate_factor, seconds=STRANGERS_AT_ONCE / STRANGERS_A_SECOND
+)
 _counting = threading.Lock()
 
 
@@ -61,8 +68,21 @@ def spend(account_id: int | None) -> None:
     """
     if account_id is None or not get_settings().rate_factor:
         return
+    _take(_budgets.of, account_id)
+
+
+def spend_stranger(link: str, address: str) -> None:
+    """Count a question of somebody without a session, who has a code. Raises ``TooManyAttempts``, as ``spend``."""
+    if not get_settings().rate_factor:
+        return
+    _take(_addresses.of, addresses.networks(address)[0])
+    _take(_budgets.of, link)
+    _take(_strangers.of, "all")
+
+
+def _take(budget_of: Callable[[str | int], Bucket], key: str | int) -> None:
     with _counting:
-        budget = _budgets.of(account_id)
+        budget = budget_of(key)
         if not budget.take():
             raise TooManyAttempts(math.ceil(budget.until()))
 

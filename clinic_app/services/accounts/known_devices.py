@@ -47,13 +47,18 @@ def knows(session: Session, device: str, account_id: int) -> bool:
     return _KNOWN.one_or_none(session, device=device, account=account_id, since=since) is not None
 
 
+def is_ours(session: Session, device: str) -> bool:
+    """Building block: whether anybody has signed in there before."""
+    ours = select(KNOWN_DEVICES.c.device_hash).where(KNOWN_DEVICES.c.device_hash == device).limit(1)
+    return bool(device) and session.execute(ours).one_or_none() is not None
+
+
 def remember_browser(session: Session, token: str, account_id: int) -> str:
     """Building block: the account has signed in with this browser; returns the token for it to keep.
 
     That is the one it has, if it is one of ours; nobody can choose another person's.
     """
-    ours = select(KNOWN_DEVICES.c.device_hash).where(KNOWN_DEVICES.c.device_hash == mark(token)).limit(1)
-    if not mark(token) or session.execute(ours).one_or_none() is None:
+    if not is_ours(session, mark(token)):
         token = crypto.new_token()
     remember(session, mark(token), account_id)
     return token

@@ -28,6 +28,11 @@ def suggest_passphrase(actor: Actor) -> str:
     Raises ``AuthenticationRequired`` for nobody.
     """
     demand(actor, Permission.OWN_PASSWORD)
+    return new_passphrase()
+
+
+def new_passphrase() -> str:
+    """A passphrase nobody else has, for whoever sets one by a link. Anybody may ask: there is nothing behind it."""
     while True:
         made = " ".join(secrets.choice(word_list()) for _ in range(WORDS))
         if not is_pattern(made):  # the same word twice may look like one

@@ -20,7 +20,7 @@ from clinic_app.core.text_rules import normalised, trimmed
 from clinic_app.core.user_agents import device_words
 from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, Account, LoginSession, Role
 from clinic_app.models.patients import BirthPrecision, Patient
-from clinic_app.services.access import Actor, Permission
+from clinic_app.services.access import ANONYMOUS, Actor, Permission
 from clinic_app.services.accounts import blocklist, guessability, reauthentication, sessions
 from clinic_app.services.accounts.errors import WrongPassword
 from clinic_app.services.accounts.views import SignedIn, Strength
@@ -132,6 +132,17 @@ def assess_password(actor: Actor, password: str) -> Strength:
     return _assess(trimmed(password, _FOLDED)[: LONGEST + 1], _personal_words(actor, _own_patient(actor)))
 
 
+def assess_for_link(code: str, password: str) -> Strength:
+    """How good ``password`` would be for whoever sets one by a one-time link. For anybody: nobody is signed in yet.
+
+    Judged without the words of whoever's link it is, so that the answer says nothing of the code, which only says
+    whose questions are counted together. Raises ``TooManyAttempts`` where too many come with one code, from one
+    address, or altogether.
+    """
+    guessability.spend_stranger(crypto.keyed_digest(links.plain_code(code), "limit"), context.current().address)
+    return _assess(trimmed(password, _FOLDED)[: LONGEST + 1], _personal_words(ANONYMOUS, None))
+
+
 def _check_new(actor: Actor, new: str, again: str) -> None:
     """Raise ``InvalidInput`` for a new password that is missing, too easy to guess, or not the same both times."""
     if not new or not trimmed(new, _FOLDED):
@@ -143,6 +154,11 @@ def _check_new(actor: Actor, new: str, again: str) -> None:
         raise InvalidInput({"confirm_password": "The two passwords are not the same."})
 
 
+def check_for(account: Account, new: str, again: str) -> None:
+    """Building block: the same for the owner of an account who has shown who they are and is not signed in yet."""
+    _check_new(sessions.actor_of(account, None), new, again)
+
+
 def after_change(session: Session, account: Account) -> None:
     """Building block: links that would set another password open nothing any more, and a patient is told."""
     if account.role == Role.PATIENT:
@@ -150,6 +166,15 @@ def after_change(session: Session, account: Account) -> None:
         device = device_words(context.current().user_agent)
         to = Recipient(account.id or 0, account.username, account.phone)
         outbox.tell(session, to, Kind.PASSWORD_CHANGED, {"device": device})
+
+
+def put_own_password(session: Session, account: Account, password_hash: str) -> None:
+    """Building block: the account has a password of its owner's from now on; its sessions end, and so do its links."""
+    account.password_hash = password_hash
+    account.password_temporary, account.password_expires_at, account.temporary_failures = False, None, 0
+    account.password_changed_at = account.updated_at = clock.now()
+    sessions.end_sessions(session, account.id or 0, sessions.PASSWORD_CHANGED)
+    after_change(session, account)
 
 
 def _replace(
@@ -167,12 +192,13 @@ def _replace(
     """
     fresh = crypto.hash_password(new)
     with db.transaction() as session:
-        account = session.execute(
-            select(Account)
+        found = session.execute(
+            select(Account, LOGIN_SESSIONS.c.kind)
             .join(LoginSession, LOGIN_SESSIONS.c.account_id == ACCOUNTS.c.id)
             .where(LOGIN_SESSIONS.c.token_hash == session_token_hash, LOGIN_SESSIONS.c.ended_at.is_(None))
             .with_for_update()
-        ).scalar_one_or_none()
+        ).one_or_none()
+        account, kind = found if found is not None else (None, "")
         if (
             account is None
             or not account.is_active
@@ -180,15 +206,11 @@ def _replace(
             or not still(account)
         ):
             raise AuthenticationRequired
-        account.password_hash = fresh
-        account.password_temporary, account.password_expires_at, account.temporary_failures = False, None, 0
-        account.password_changed_at = account.updated_at = clock.now()
         if forgiven is not None:
             reauthentication.forgive(session, forgiven)
-        sessions.end_sessions(session, account.id or 0, sessions.PASSWORD_CHANGED)
-        after_change(session, account)
-        token, row = sessions.open_session(session, account)
-        own = sessions.actor_of(account, row.id, row.proved_at)
+        put_own_password(session, account, fresh)
+        token, row = sessions.open_session(session, account, kind)
+        own = sessions.actor_in(account, row)
         record(
             session,
             own,

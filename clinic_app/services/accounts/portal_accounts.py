@@ -11,7 +11,7 @@ from sqlmodel import Session
 from clinic_app.core import clock, crypto
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS, FORMER_USERNAMES, Account, FormerUsername, Role
-from clinic_app.services.accounts import known_devices, sessions, sign_in_throttle
+from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.notifications.views import Recipient
 
@@ -64,7 +64,8 @@ def put_temporary_password(
 ) -> None:
     """Building block: the account opens with ``credentials`` and nothing else; its sessions end for ``reason``.
 
-    The tries of others are forgotten: whoever was locked out gets in with what is handed over now.
+    Its passkeys are gone, for whoever added them may be why it is reset. The tries of others are forgotten: whoever
+    was locked out gets in with what is handed over now.
     """
     account.password_hash = password_hash
     account.password_temporary = True
@@ -73,6 +74,7 @@ def put_temporary_password(
     account.password_changed_at = account.updated_at = clock.now()
     account.handed_over, account.handed_over_at, account.handed_over_by_id = None, None, None
     sessions.end_sessions(session, account.id or 0, reason)
+    passkey_ceremonies.forget(session, account.id or 0)
     sign_in_throttle.unlock(session, account.username, account.id)
 
 

@@ -99,7 +99,7 @@ def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token
         if renewed is not None:
             token, row = renewed
             forgive(session, actor)
-            fresh = sessions.actor_of(current, row.id, row.proved_at)
+            fresh = sessions.actor_in(current, row)
             details = {"second_factor": proof.kind} if proof else {}
             record(session, fresh, Action.CONFIRMED, resource_type="account", resource_id=current.id, details=details)
     if not right:

@@ -23,6 +23,8 @@ CLOCKS_DIFFER = dt.timedelta(minutes=2)  # of two workers' machines
 #: Open sessions of one account and kind; opening one more ends the oldest.
 AT_MOST = 10
 API_AT_MOST = 100  # of the API: a program may well sign in once for each of its workers
+#: The kind of a page's session that a passkey opened, which counts as both factors.
+PASSKEY = "passkey"
 _LONGEST_PATH = 120
 _AT_ONCE = 500  # hashes in one statement
 
@@ -45,8 +47,10 @@ def second_factor_required(role: str) -> bool:
     return role != Role.PATIENT and (who == "staff" or (who == "admins" and role == Role.ADMIN))
 
 
-def actor_of(account: Account, session_id: int | None, proved_at: dt.datetime | None = None) -> Actor:
-    """The actor an account is while signed in."""
+def actor_of(
+    account: Account, session_id: int | None, proved_at: dt.datetime | None = None, *, both_factors: bool = False
+) -> Actor:
+    """The actor an account is while signed in; with ``both_factors`` there is none to be set up first."""
     return Actor(
         "account",
         account.id,
@@ -56,9 +60,14 @@ def actor_of(account: Account, session_id: int | None, proved_at: dt.datetime | 
         account.patient_id,
         session_id,
         account.password_temporary,
-        account.totp_enabled_at is None and second_factor_required(account.role),
+        account.totp_enabled_at is None and not both_factors and second_factor_required(account.role),
         proved_at,
     )
+
+
+def actor_in(account: Account, row: LoginSession) -> Actor:
+    """The actor an account is in this session of its."""
+    return actor_of(account, row.id, row.proved_at, both_factors=row.kind == PASSKEY)
 
 
 def open_session(session: Session, account: Account, kind: str = "page") -> tuple[str, LoginSession]:
@@ -87,7 +96,7 @@ def _make_room(session: Session, account: Account, kind: str, now: dt.datetime) 
         select(LOGIN_SESSIONS.c.id)
         .where(
             LOGIN_SESSIONS.c.account_id == account.id,
-            LOGIN_SESSIONS.c.kind == kind,
+            LOGIN_SESSIONS.c.kind == "api" if kind == "api" else LOGIN_SESSIONS.c.kind != "api",
             LOGIN_SESSIONS.c.ended_at.is_(None),
             LOGIN_SESSIONS.c.expires_at > now,
             LOGIN_SESSIONS.c.last_seen_at > now - idle_limit(account.role),
@@ -140,7 +149,7 @@ def resolve(token_hash: str, *, touch: bool = True) -> Actor:
                 .where(LOGIN_SESSIONS.c.id == row.id, LOGIN_SESSIONS.c.ended_at.is_(None))
                 .values(last_seen_at=now)
             )
-    return actor_of(account, row.id, row.proved_at)
+    return actor_in(account, row)
 
 
 def seconds_left(token_hash: str) -> float | None:

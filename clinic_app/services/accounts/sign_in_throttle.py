@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, or_, select, update
 from sqlmodel import Session
 
 from clinic_app.core import addresses, clock, crypto, db, logs
 from clinic_app.core.errors import TryAgainShortly
 from clinic_app.models.accounts import SIGN_IN_LIMITS
+from clinic_app.models.base import UtcDateTime
 
 EVERYBODY = "everybody"
 WINDOW = dt.timedelta(minutes=5)
@@ -30,6 +31,9 @@ ALTOGETHER = 1000  # all failures of strangers together; beyond it strangers wai
 PER_DEVICE = 10  # and account
 PER_SESSION = 5
 CODES_PER_ACCOUNT = 5  # authentication and recovery codes, by people who know the password
+PER_LINK = 20  # passwords that were not good enough, by whoever has the code of a one-time link
+#: Questions for such a link: by an address, an IPv6 /48, and altogether. Each counts, whatever comes of it.
+ASKS_PER_ADDRESS, ASKS_PER_NETWORK, ASKS_ALTOGETHER = 10, 100, 1000
 LONGEST_WAIT_MINUTES = 15
 HARD_STOP = 100  # wrong tries in a row after which strangers are refused until *Unlock* or a reset
 LONGEST_DELAY = 2.0  # seconds a try is held up from half of a common limit on, growing
@@ -41,6 +45,7 @@ KEEP_FAILURES = dt.timedelta(days=30)
 #: Seconds until it may be known how other tries end, at first and at last.
 _LOOK_AGAIN, _LOOK_AGAIN_AT_MOST = 0.1, 2.0
 _SHARED = ("address:", "network:", EVERYBODY)
+_ASKS = f"{EVERYBODY}:asks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +79,41 @@ class Verdict:
     newly_stopped: bool = False
 
 
-def of_stranger(username: str, address: str, account_id: int | None) -> Budget:
-    """The budget of a try from anywhere, which strangers share."""
+def _of_place(address: str) -> tuple[dict[str, int], str]:
+    """Key → limit of where a try comes from, and how that place is called in other keys."""
     near, *wider = addresses.networks(address)
     place = crypto.keyed_digest(near, "limit")
     limits = {f"address:{place}": PER_ADDRESS}
-    limits |= {f"network:{crypto.keyed_digest(each, 'limit')}": PER_NETWORK for each in wider}
+    return limits | {f"network:{crypto.keyed_digest(each, 'limit')}": PER_NETWORK for each in wider}, place
+
+
+def of_stranger(username: str, address: str, account_id: int | None) -> Budget:
+    """The budget of a try from anywhere, which strangers share."""
+    limits, place = _of_place(address)
     limits |= {f"{_pairs(username)}{place}": PER_ACCOUNT_AND_ADDRESS, account_key(username): PER_ACCOUNT}
     return Budget({**limits, EVERYBODY: ALTOGETHER}, account_key(username), account_id, undecided=True, stranger=True)
+
+
+def of_nobody(address: str) -> Budget:
+    """The budget of a try that names no account, such as one with a passkey: what all strangers share, and no more."""
+    return Budget({**_of_place(address)[0], EVERYBODY: ALTOGETHER}, "", undecided=True, stranger=True)
+
+
+def of_code(address: str, link_id: int | None) -> Budget:
+    """The budget of whoever gives the code of a one-time link, without a session.
+
+    With a code that belongs to none they share the limit of all strangers together. One that belongs to a link is out
+    of reach of guesses, and guesses of others do not keep it out.
+    """
+    more = {EVERYBODY: ALTOGETHER} if link_id is None else {f"link:{link_id}": PER_LINK}
+    return Budget({**_of_place(address)[0], **more}, "", undecided=True, stranger=True)
+
+
+def of_asking(address: str) -> Budget:
+    """The budget of whoever asks for a link, without a session."""
+    at_most = (ASKS_PER_ADDRESS, ASKS_PER_NETWORK)
+    places = zip(_of_place(address)[0], at_most, strict=False)
+    return Budget({**{f"asks-{key}": limit for key, limit in places}, _ASKS: ASKS_ALTOGETHER}, "")
 
 
 def of_device(device: str, account_id: int) -> Budget:
@@ -114,8 +146,9 @@ def _longest_end(now: dt.datetime) -> dt.datetime:
     return now + dt.timedelta(minutes=LONGEST_WAIT_MINUTES)
 
 
-def _shut(now: dt.datetime) -> ColumnElement[bool]:
-    return and_(SIGN_IN_LIMITS.c.blocked_until > now, SIGN_IN_LIMITS.c.blocked_until <= _longest_end(now))
+def _shut(now: Any, longest_end: Any = None) -> ColumnElement[bool]:
+    until = SIGN_IN_LIMITS.c.blocked_until
+    return and_(until > now, until <= (_longest_end(now) if longest_end is None else longest_end))
 
 
 def _stale(now: dt.datetime) -> ColumnElement[bool]:
@@ -154,7 +187,7 @@ def _block(session: Session, key: str, limit: int, consecutive: int, now: dt.dat
     until = now + dt.timedelta(minutes=minutes)
     # one attempt after each wait, then a longer wait
     after = {"failures": limit - 1, "consecutive": consecutive - 1, "window_started_at": until}
-    if key == EVERYBODY:  # no growing waits: whoever fills it would keep everybody out for good
+    if key in (EVERYBODY, _ASKS):  # no growing waits: whoever fills it would keep everybody out for good
         until = now + WINDOW
         after = {"failures": 0, "consecutive": 0, "window_started_at": until}
         logs.get("sign_in_throttle").error("sign_in_ceiling_reached", limit=limit, seconds=WINDOW.total_seconds())
@@ -311,6 +344,24 @@ def locked(session: Session, usernames: Iterable[str]) -> dict[str, dt.datetime 
         name, until = names[row.key], None if row.stopped else row.blocked_until
         found[name] = until if name not in found else _later(found[name], until)
     return found
+
+
+def locked_accounts() -> Select[Any, Any]:
+    """Building block: the accounts that ``locked`` names, with the end of each lock, for use in a query.
+
+    That gets ``lock_moments``.
+    """
+    limits = SIGN_IN_LIMITS.c
+    strangers = or_(*[limits.key.startswith(start) for start in ("account:", "code:account:")])
+    now, longest_end = (bindparam(name, type_=UtcDateTime()) for name in ("now", "longest_lock"))
+    return select(limits.account_id, limits.blocked_until).where(
+        limits.account_id.is_not(None), strangers, or_(_shut(now, longest_end), limits.consecutive >= HARD_STOP)
+    )
+
+
+def lock_moments(now: dt.datetime) -> dict[str, dt.datetime]:
+    """Building block: the values that ``locked_accounts`` asks for."""
+    return {"now": now, "longest_lock": _longest_end(now)}
 
 
 def _later(one: dt.datetime | None, other: dt.datetime | None) -> dt.datetime | None:

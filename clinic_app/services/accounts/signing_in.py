@@ -54,11 +54,13 @@ def normal_username(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in plain)[:254]
 
 
-def _opens(account: Account | None, door: str) -> bool:
+def opens(account: Account | None, door: str) -> bool:
+    """Building block: whether the account is one that may sign in at this door."""
     return account is not None and account.is_active and (account.role == Role.PATIENT) == (door == PATIENT_DOOR)
 
 
-def _record_failure(session: Session, action: Action, account: Account | None, **details: object) -> None:
+def record_failure(session: Session, action: Action, account: Account | None, **details: object) -> None:
+    """Building block: record that somebody did not get in, or is shut out now."""
     record(
         session,
         ANONYMOUS,
@@ -85,9 +87,9 @@ def _note_verdict(
 ) -> None:
     """Record that somebody is shut out now. A device that guesses without end is known no longer."""
     if verdict.newly_blocked:
-        _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, **more)
+        record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, seconds=verdict.wait, **more)
     if verdict.newly_stopped:
-        _record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, until="unlocked", **more)
+        record_failure(session, Action.SIGN_IN_BLOCKED, account, door=door, until="unlocked", **more)
     if (verdict.newly_blocked or verdict.newly_stopped) and account is not None:
         _warn_owner(session, account)
     if verdict.stopped and account is not None and device:
@@ -140,7 +142,7 @@ def _note_wrong(door: str, account: Account | None, budget: Budget) -> None:
         sign_in_throttle.settle(session, budget)  # last: whoever signs in locks the account first, too
 
     def note_wrong(session: Session) -> None:
-        if account is None or account.id is None or not _opens(account, door):
+        if account is None or account.id is None or not opens(account, door):
             return
         note_failed_try(session, account.id)
         if account.password_temporary:
@@ -166,7 +168,7 @@ def _note_wrong(door: str, account: Account | None, budget: Budget) -> None:
 def _refusal(current: Account, door: str, checked: Account) -> ClinicError | None:
     """Why the right password does not open a session; None if it does."""
     # not the hash: another sign-in may have rehashed the same password
-    if not _opens(current, door) or current.password_changed_at != checked.password_changed_at:
+    if not opens(current, door) or current.password_changed_at != checked.password_changed_at:
         return InvalidCredentials()
     if current.password_temporary:
         expires = current.password_expires_at
@@ -204,7 +206,7 @@ def _use(session: Session, account: Account, given: _Given) -> bool:
     return right
 
 
-def _welcome(
+def welcome(
     session: Session,
     account: Account,
     door: str,
@@ -213,7 +215,7 @@ def _welcome(
     device: str,
     proof: one_time_codes.Proof | None = None,
 ) -> SignedIn:
-    """Open the session, inside the caller's transaction with the account's row locked."""
+    """Building block: open the session, inside the caller's transaction with the account's row locked."""
     back_to = sessions.path_of(session, replaces, account.id or 0) if replaces else ""
     if replaces:
         sessions.end_one(session, replaces, "signed in again")
@@ -224,11 +226,11 @@ def _welcome(
     account.failed_tries, account.last_failed_at = 0, None
     token, row = sessions.open_session(session, account, kind)
     ours = known_devices.knows(session, _mark(kind, device), account.id or 0)
-    if kind == "page":
+    if kind != "api":
         device = known_devices.remember_browser(session, device, account.id or 0)
     else:
         known_devices.remember(session, _mark(kind, device), account.id or 0)
-    actor = sessions.actor_of(account, row.id, row.proved_at)
+    actor = sessions.actor_in(account, row)
     record(
         session,
         actor,
@@ -239,6 +241,7 @@ def _welcome(
             "door": door,
             **({"known_device": True} if ours else {}),
             **({"second_factor": proof.kind} if proof else {}),
+            **({"passkey": True} if kind == sessions.PASSKEY else {}),
         },
         # an older session was ended: its lists must notice; so must lists of patients, that this one has signed in
         changes_lists=first or bool(session.info.get("changed")),
@@ -248,7 +251,7 @@ def _welcome(
 
 def _mark(kind: str, device: str) -> str:
     """What the browser with this token, or else the program that asks, is known by."""
-    return known_devices.mark(device) if kind == "page" else known_devices.mark_of(context.current().address)
+    return known_devices.mark(device) if kind != "api" else known_devices.mark_of(context.current().address)
 
 
 def _wait_for_code(session: Session, account: Account, replaces: str) -> str:
@@ -292,11 +295,11 @@ def sign_in(
     name = normal_username(username)
     known_by = _mark(kind, device)
     account, verdict, budget = _count(door, name, known_by, waited)
-    welcome = _opens(account, door) and not verdict.stopped
+    may_try = opens(account, door) and not verdict.stopped
     if account is not None and account.password_temporary:
         password = crypto.plain_temporary(password)  # as it was made, however it was pasted
     with compared(budget):
-        kept = account.password_hash if account and welcome else None
+        kept = account.password_hash if account and may_try else None
         right = crypto.verify_password(password, kept, stranger=budget.stranger)
     if account is None or not right:
         _note_wrong(door, account, budget)
@@ -315,16 +318,16 @@ def sign_in(
             sign_in_throttle.forgive(session, budget)
             current.password_hash = fresh_hash or current.password_hash
             if current.totp_enabled_at is None:
-                done = _welcome(session, current, door, kind, replaces, device)
+                done = welcome(session, current, door, kind, replaces, device)
             elif not code:
                 refusal = SecondFactorRequired(_wait_for_code(session, current, replaces) if kind == "page" else "")
             elif given is not None and _use(session, current, given):
-                done = _welcome(session, current, door, kind, replaces, device, given.proof)
+                done = welcome(session, current, door, kind, replaces, device, given.proof)
             else:
                 refusal = CodeRefused()
                 note_failed_try(session, current.id or 0)
         if refusal is not None and not isinstance(refusal, SecondFactorRequired):
-            _record_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
+            record_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
     if refusal is not None:
         raise refusal
     return done
@@ -383,9 +386,9 @@ def finish_sign_in(token_hash: str, code: str, *, device: str = "") -> SignedIn:
             )
             if session.execute(taken).one_or_none() is None:
                 raise SignInOver  # another request was quicker; the code stays unused
-            done = _welcome(session, current, door, "page", step.replaces, device, given.proof)
+            done = welcome(session, current, door, "page", step.replaces, device, given.proof)
         if refusal is not None:
-            _record_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
+            record_failure(session, Action.SIGN_IN_FAILED, current, door=door, reason=refusal.code)
     if refusal is not None:
         raise refusal
     return done

@@ -14,7 +14,7 @@ from clinic_app.core.errors import InvalidInput, PermissionDenied
 from clinic_app.models.accounts import ACCOUNTS, Account, Role
 from clinic_app.services import access, intents
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import known_devices, sessions, sign_in_throttle, two_factor
+from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle, two_factor
 from clinic_app.services.accounts.errors import (
     AccountChanged,
     CredentialsSeen,
@@ -292,7 +292,7 @@ def change_role(actor: Actor, account_id: int, role: str, drawn: str | None = No
 
 
 def disable_staff(actor: Actor, account_id: int, drawn: str | None = None) -> None:
-    """Turn a staff account off: its sessions end, it can no longer sign in, its history stays.
+    """Turn a staff account off: its sessions end, its passkeys are gone, it cannot sign in, its history stays.
 
     For administrators who confirmed recently, about others, and the command line. Doing it twice changes nothing.
     Raises as ``change_role``.
@@ -306,6 +306,7 @@ def disable_staff(actor: Actor, account_id: int, drawn: str | None = None) -> No
             account.turned_off_by_id = actor.account_id
             sessions.end_sessions(session, account_id, "turned off")
             known_devices.forget(session, account_id)
+            passkey_ceremonies.forget(session, account_id)
             _note(session, actor, Action.STAFF_DISABLED, account)
 
 
@@ -321,7 +322,7 @@ def enable_staff(actor: Actor, account_id: int, drawn: str | None = None) -> Non
 
 
 def reset_staff_password(actor: Actor, account_id: int, drawn: str | None = None) -> StaffCredentials:
-    """Replace the password by a temporary one, handed over once; all sessions end, a lock is lifted.
+    """Replace the password by a temporary one, handed over once; sessions end, passkeys go, a lock is lifted.
 
     The second factor stays: a stolen temporary password alone opens nothing. For administrators who confirmed
     lately, about others, and the command line. Raises as ``change_role``.
@@ -344,6 +345,7 @@ def _renew(session: Session, account: Account, credentials: Credentials, hashed:
     account.password_expires_at, account.temporary_failures = credentials.expires_at, 0
     account.password_changed_at = account.updated_at = clock.now()
     sessions.end_sessions(session, account.id or 0, "password reset")
+    passkey_ceremonies.forget(session, account.id or 0)
     sign_in_throttle.unlock(session, account.username, account.id)
 
 
@@ -375,7 +377,7 @@ def reissue_staff_credentials(actor: Actor, intent: str) -> StaffCredentials:
 
 
 def reset_two_factor(actor: Actor, account_id: int, drawn: str | None = None) -> None:
-    """Remove the second factor of somebody else, who has lost it; all their sessions end.
+    """Remove the second factor and the passkeys of somebody else, who has lost them; all their sessions end.
 
     For administrators who confirmed recently, about others, and the command line. Raises as ``change_role``.
     """
@@ -383,6 +385,7 @@ def reset_two_factor(actor: Actor, account_id: int, drawn: str | None = None) ->
     with transaction(actor) as session:
         account = _lock(session, actor, account_id, drawn)
         two_factor.clear(session, account)
+        passkey_ceremonies.forget(session, account_id)
         sessions.end_sessions(session, account_id, "second factor reset")
         sign_in_throttle.unlock(session, account.username, account.id)
         _note(session, actor, Action.TWO_FACTOR_RESET, account)

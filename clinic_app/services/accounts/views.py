@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 
+from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor
 
 PORTAL_LOGIN_URL = "/patient-portal/login"
@@ -44,7 +45,7 @@ class Strength:
 
 @dataclass(frozen=True, slots=True)
 class OwnSession:
-    """One of a person's open sessions. ``kind`` is ``page`` or ``api``."""
+    """One of a person's open sessions. ``kind`` is ``page``, ``passkey`` (a page's too) or ``api``."""
 
     id: int
     kind: str
@@ -53,6 +54,13 @@ class OwnSession:
     address: str
     user_agent: str
     this_one: bool
+
+    @property
+    def device(self) -> str:
+        """What it was opened with, as its owner knows it again: ``Firefox on Windows``."""
+        if self.kind == "api":
+            return "A program, through the API"
+        return device_words(self.user_agent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,16 @@ class Setup:
 
     secret: str = field(repr=False)
     address: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPasskey:
+    """One of a person's own passkeys, by the name they gave it."""
+
+    id: int
+    name: str
+    added_at: dt.datetime
+    used_at: dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True)

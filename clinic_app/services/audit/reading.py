@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlmodel import Session
 
 from clinic_app.core import db
@@ -23,8 +23,14 @@ _ABOUT = (
     .order_by(AUDIT_EVENTS.c.seq.desc())
     .limit(bindparam("most"))
 )
-_DONE = _ABOUT.where(
-    AUDIT_EVENTS.c.action.in_(bindparam("actions", expanding=True)), AUDIT_EVENTS.c.outcome == Outcome.SUCCESS
+_SUCCEEDED = (
+    AUDIT_EVENTS.c.action.in_(bindparam("actions", expanding=True)),
+    AUDIT_EVENTS.c.outcome == Outcome.SUCCESS,
+)
+_DONE = _ABOUT.where(*_SUCCEEDED)
+_EARLIER = _DONE.where(AUDIT_EVENTS.c.seq < bindparam("before"))
+_HOW_MANY = select(func.count()).where(
+    AUDIT_EVENTS.c.resource_type == bindparam("type"), AUDIT_EVENTS.c.resource_id == bindparam("id"), *_SUCCEEDED
 )
 #: Looks at a record, which change nothing; on some records there are very many.
 LOOKS = frozenset({Action.PATIENT_VIEWED, Action.OWN_RECORD_VIEWED})
@@ -58,6 +64,7 @@ class RecordedEvent:
     action: str
     outcome: str
     details: dict[str, Any]
+    actor_id: int | None = None
 
 
 def change_number() -> int:
@@ -67,15 +74,48 @@ def change_number() -> int:
 
 
 def events_of(
-    session: Session, resource_type: str, resource_id: int, limit: int = 12, *, done: Collection[str] = ()
+    session: Session,
+    resource_type: str,
+    resource_id: int,
+    limit: int = 12,
+    *,
+    done: Collection[str] = (),
+    before: int = 0,
 ) -> tuple[RecordedEvent, ...]:
     """The latest events about one record, newest first; with ``done``, only these actions that succeeded.
 
-    For use cases that have checked who asks.
+    Of those, with ``before``, the ones that came before the event of this number. For use cases that have checked who
+    asks.
     """
     wanted: dict[str, Any] = {"type": resource_type, "id": resource_id, "most": limit}
-    statement = _DONE if done else _ABOUT
-    return _events(session, statement, {**wanted, "actions": list(done)} if done else wanted)
+    if not done:
+        return _events(session, _ABOUT, wanted)
+    wanted["actions"] = list(done)
+    return _events(session, _EARLIER, {**wanted, "before": before}) if before else _events(session, _DONE, wanted)
+
+
+def how_many(session: Session, resource_type: str, resource_id: int, done: Collection[str]) -> int:
+    """How many events there are about one record of these actions that succeeded.
+
+    For use cases that have checked who asks.
+    """
+    wanted = {"type": resource_type, "id": resource_id, "actions": list(done)}
+    return session.execute(_HOW_MANY, wanted).scalar_one()
+
+
+def last_refused(session: Session, account_ids: Collection[int], reason: str) -> dict[int, dt.datetime]:
+    """When these accounts were last refused a sign-in for ``reason``, the code of an error.
+
+    For use cases that have checked who asks.
+    """
+    events = AUDIT_EVENTS.c
+    rows = session.execute(
+        select(events.resource_id, func.max(events.at).label("at"))
+        .where(events.resource_type == "account", events.resource_id.in_(account_ids))
+        .where(events.action == Action.SIGN_IN_FAILED, events.metadata["reason"].as_string() == reason)
+        .group_by(events.resource_id)
+    )
+    return {row.resource_id: row.at for row in rows}
 
 
 def activity_of(session: Session, resource_type: str, resource_id: int, limit: int) -> tuple[RecordedEvent, ...]:
@@ -102,6 +142,7 @@ def _events(session: Session, statement: Select[Any], wanted: dict[str, Any]) ->
             row["action"],
             row["outcome"],
             dict(row["metadata"]),
+            row["actor_id"],
         )
         for row in rows
     )

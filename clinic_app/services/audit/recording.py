@@ -134,7 +134,7 @@ def settle(session: Session, actor: Actor) -> None:
         record(
             session,
             actor,
-            Action.PATIENT_VIEWED,
+            Action.OWN_RECORD_VIEWED if patient_id == actor.patient_id else Action.PATIENT_VIEWED,
             resource_type="patient",
             resource_id=patient_id,
             details={"page": page},

@@ -18,6 +18,7 @@ from clinic_app.core.settings import get_settings
 from clinic_app.services.notifications.kinds import Kind
 
 NEVER = "We never ask for your password, by phone, SMS or email."
+_NEVER_SHORT = "We never ask for your password."
 _SAFETY = "Sent for your safety, whatever you chose about messages."
 _PAPER = "You were given a temporary password on paper? Use either. One of them is enough."
 _pages = templates.beside(__file__)
@@ -334,7 +335,7 @@ def text_message(kind: Kind, known: Known) -> str:
     """The same for a phone. Not all kinds go there: raises ``KeyError`` for the others."""
     settings, link = get_settings(), link_to(routes.SHORT_ACTIVATE, known.code)
     phone = "".join(settings.telephone.split())
-    not_you, never = f" Not you? Call {phone} at once.", f" {NEVER}"
+    not_you, never = f" Not you? Call {phone} at once.", f" {_NEVER_SHORT}"
     until = _short(known.until) if known.until else ""
     if kind == Kind.INVITATION:
         ready = f"your sign-in is ready. Set your password by {until}: {link}"

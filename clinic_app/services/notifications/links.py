@@ -34,7 +34,7 @@ PASSWORD = (LinkPurpose.ACTIVATE, LinkPurpose.FORGOT)
 
 @dataclass(frozen=True, slots=True)
 class FoundLink:
-    """The link that a code belongs to. ``ended``: empty, ``used``, ``superseded`` or ``expired``."""
+    """The link that a code belongs to. ``ended``: empty, ``used``, ``superseded`` or ``expired``; ``ended_at`` UTC."""
 
     id: int
     account_id: int
@@ -42,6 +42,7 @@ class FoundLink:
     email: str | None
     expires_at: dt.datetime
     ended: str
+    ended_at: dt.datetime
     code_hash: str
 
 
@@ -75,10 +76,11 @@ def new_link(
 ) -> int:
     """Make a link in the caller's transaction; returns its id. The ones before it for the same purpose open nothing.
 
-    ``first`` where the account cannot have one yet, which saves a statement.
+    One from the reception ends those for a forgotten password too. Not the other way round: anybody can ask for those,
+    and would end somebody's invitation. ``first`` where the account cannot have one yet, which saves a statement.
     """
     if not first:
-        end_links(session, account_id, PASSWORD if purpose in PASSWORD else (purpose,))
+        end_links(session, account_id, PASSWORD if purpose == LinkPurpose.ACTIVATE else (purpose,))
     link = OneTimeLink(
         account_id=account_id,
         purpose=purpose,
@@ -124,7 +126,26 @@ def find(session: Session, typed: str) -> FoundLink | None:
         return None
     over = "expired" if row.expires_at <= clock.now() else ""
     ended = (row.end_reason or "superseded") if row.ended_at else over
-    return FoundLink(row.id, row.account_id, row.purpose, row.email, row.expires_at, ended, row.code_hash)
+    at = row.ended_at or row.expires_at
+    return FoundLink(row.id, row.account_id, row.purpose, row.email, row.expires_at, ended, at, row.code_hash)
+
+
+def newer_link_at(session: Session, found: FoundLink) -> dt.datetime | None:
+    """When the link was made that works in place of one for a password; None where none does."""
+    links = ONE_TIME_LINKS.c
+    newer = (
+        select(links.created_at)
+        .where(
+            links.account_id == found.account_id,
+            links.purpose.in_(PASSWORD),
+            links.id > found.id,
+            links.ended_at.is_(None),
+            links.expires_at > clock.now(),
+        )
+        .order_by(links.id.desc())
+        .limit(1)
+    )
+    return session.execute(newer).scalar_one_or_none()
 
 
 def is_right(found: FoundLink | None, typed: str) -> bool:

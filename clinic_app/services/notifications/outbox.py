@@ -7,14 +7,15 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Select, func, insert, literal_column, or_, select
 from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.core.settings import get_settings
+from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.notifications import OUTBOX_MESSAGES, LinkPurpose, MessageState
 from clinic_app.services.notifications import links
-from clinic_app.services.notifications.kinds import WITH_CONSENT, Channel, Kind, open_channels
+from clinic_app.services.notifications.kinds import OPENING, WITH_CONSENT, Channel, Kind, open_channels
 from clinic_app.services.notifications.views import Delivery, Reach, Recipient
 
 #: A notice that could not be sent for so long is news no more.
@@ -35,6 +36,35 @@ def _addresses(to: Recipient) -> list[tuple[Channel, str, bool]]:
     return [(channel, address, allowed) for channel, address, allowed in found if address]
 
 
+def _queued(
+    kind: Kind,
+    channel: str,
+    account_id: int,
+    address: str,
+    expires_at: dt.datetime,
+    link_id: int | None,
+    facts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A message that is to be sent now."""
+    now = clock.now()
+    return {
+        "kind": kind,
+        "channel": channel,
+        "account_id": account_id,
+        "link_id": link_id,
+        "address": address,
+        "facts": dict(facts or {}),
+        "message_id": secrets.token_hex(16),
+        "state": MessageState.QUEUED,
+        "reason": None,
+        "created_at": now,
+        "expires_at": expires_at,
+        "due_at": now,
+        "tries": 0,
+        "ended_at": None,
+    }
+
+
 def _write(
     session: Session,
     kind: Kind,
@@ -47,25 +77,10 @@ def _write(
 ) -> tuple[Delivery, ...]:
     now, rows = clock.now(), []
     for channel, address, allowed in addresses:
-        held = kind in WITH_CONSENT and not allowed
-        rows.append(
-            {
-                "kind": kind,
-                "channel": channel,
-                "account_id": account_id,
-                "link_id": link_id if allowed else None,
-                "address": address,
-                "facts": dict(facts or {}),
-                "message_id": secrets.token_hex(16),
-                "state": MessageState.HELD if held else MessageState.QUEUED,
-                "reason": NOT_ALLOWED if held else None,
-                "created_at": now,
-                "expires_at": expires_at,
-                "due_at": now,
-                "tries": 0,
-                "ended_at": now if held else None,
-            }
-        )
+        row = _queued(kind, channel, account_id, address, expires_at, link_id if allowed else None, facts)
+        if kind in WITH_CONSENT and not allowed:
+            row |= {"state": MessageState.HELD, "reason": NOT_ALLOWED, "ended_at": now}
+        rows.append(row)
     if rows:
         session.execute(insert(OUTBOX_MESSAGES), rows)
         db.changed(session)  # the worker looks, and so do pages that show how far messages have come
@@ -120,6 +135,21 @@ def tell(
     return _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
 
 
+def remind(
+    session: Session, account_id: int, channel: str, address: str, link_id: int, expires_at: dt.datetime
+) -> bool:
+    """Say once more that a link waits to be used, where it went before. False where that has been said already.
+
+    Of several at once, one is written: the unique index on link, kind and channel decides.
+    """
+    messages = OUTBOX_MESSAGES.c
+    row = _queued(Kind.REMINDER, channel, account_id, address, expires_at, link_id)
+    written = db.upsert(session, OUTBOX_MESSAGES, row, on=(messages.link_id, messages.kind, messages.channel))
+    if written is not None:
+        db.changed(session)
+    return written is not None
+
+
 def told_lately(session: Session, account_id: int, kind: Kind) -> bool:
     """Whether the account was sent one of this kind within ``WARN_AGAIN``."""
     messages = OUTBOX_MESSAGES.c
@@ -135,25 +165,91 @@ def told_lately(session: Session, account_id: int, kind: Kind) -> bool:
     return found.first() is not None
 
 
+def went_by_email_alone(session: Session, link_id: int, email: str) -> bool:
+    """Whether a link's code can have reached its reader in no other way than by an email to this address.
+
+    A text message that was tried counts as one that arrived, whatever became of it.
+    """
+    messages = OUTBOX_MESSAGES.c
+    ways = session.execute(
+        select(messages.channel, messages.address).where(messages.link_id == link_id, messages.tries > 0)
+    ).all()
+    return bool(ways) and all(tuple(way) == (Channel.EMAIL, email) for way in ways)
+
+
+def asked_within(session: Session, account_id: int, kind: Kind, span: dt.timedelta) -> int:
+    """How many messages of this kind the account was sent within ``span``."""
+    messages = OUTBOX_MESSAGES.c
+    return session.execute(
+        select(func.count()).where(
+            messages.account_id == account_id, messages.kind == kind, messages.created_at > clock.now() - span
+        )
+    ).scalar_one()
+
+
 def deliveries(session: Session, account_id: int) -> tuple[Delivery, ...]:
     """How far the account's latest messages have come, the latest first."""
     messages = OUTBOX_MESSAGES.c
     rows = session.execute(
         select(OUTBOX_MESSAGES).where(messages.account_id == account_id).order_by(messages.id.desc()).limit(SHOWN)
     )
-    return tuple(
-        Delivery(
-            row.kind,
-            row.channel,
-            row.address,
-            row.state,
-            row.reason or "",
-            row.ended_at or row.created_at,
-            row.tries,
-            row.due_at if row.state == MessageState.QUEUED and row.tries else None,
-        )
-        for row in rows
+    return tuple(map(_delivery, rows))
+
+
+def _delivery(row: Any) -> Delivery:
+    return Delivery(
+        row.kind,
+        row.channel,
+        row.address,
+        row.state,
+        row.reason or "",
+        row.ended_at or row.created_at,
+        row.tries,
+        row.due_at if row.state == MessageState.QUEUED and row.tries else None,
     )
+
+
+def missed() -> Select[Any, Any]:
+    """Building block: the accounts whose owner a message that lets them in has not reached, with the latest such one.
+
+    That is over once the owner has signed in, the password is another one, or a later one has gone the same way or is
+    about to. For use in a query.
+    """
+    failed, later, opening = OUTBOX_MESSAGES.c, OUTBOX_MESSAGES.alias().c, [str(kind) for kind in sorted(OPENING)]
+    followed = (
+        select(later.id)
+        .where(later.account_id == failed.account_id, later.channel == failed.channel, later.id > failed.id)
+        .where(later.kind.in_(opening), later.state.in_([MessageState.QUEUED, MessageState.SENT]))
+    )
+    return (
+        select(failed.account_id, func.max(failed.id).label("message_id"))
+        .join(ACCOUNTS, ACCOUNTS.c.id == failed.account_id)
+        .where(failed.state == literal_column("'FAILED'"), failed.kind.in_(opening))  # as the index has it
+        .where(failed.created_at >= ACCOUNTS.c.password_changed_at)
+        .where(or_(ACCOUNTS.c.last_sign_in_at.is_(None), ACCOUNTS.c.last_sign_in_at < failed.created_at))
+        .where(~followed.exists())
+        .group_by(failed.account_id)
+    )
+
+
+def missed_by(session: Session, account_ids: Iterable[int]) -> frozenset[int]:
+    """Which of these accounts ``missed`` has. One statement, and none where there is nobody to ask about."""
+    wanted = list(account_ids)
+    if not wanted:
+        return frozenset()
+    return frozenset(session.execute(missed().where(OUTBOX_MESSAGES.c.account_id.in_(wanted))).scalars())
+
+
+def last_opening(session: Session, account_ids: Iterable[int], state: MessageState) -> dict[int, Delivery]:
+    """Of each of these accounts the latest message in this state that lets its owner in."""
+    messages, opening = OUTBOX_MESSAGES.c, [str(kind) for kind in sorted(OPENING)]
+    latest = (
+        select(func.max(messages.id))
+        .where(messages.account_id.in_(list(account_ids)), messages.kind.in_(opening), messages.state == state)
+        .group_by(messages.account_id)
+    )
+    rows = session.execute(select(OUTBOX_MESSAGES).where(messages.id.in_(latest)))
+    return {row.account_id: _delivery(row) for row in rows}
 
 
 def reach(to: Recipient) -> tuple[Reach, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import email.utils
 import re
-import socket
-import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import aiosmtplib
 import apprise
+import idna
 
 from clinic_app.core.settings import get_settings
 
@@ -58,12 +59,21 @@ def _host() -> str:
     return urlsplit(get_settings().origin).hostname or "localhost"
 
 
+def _travelling(address: str) -> str:
+    """An address as every mail server knows it: a host in another script by its ASCII name (RFC 5891)."""
+    name, _, host = address.rpartition("@")
+    with contextlib.suppress(idna.IDNAError):
+        return f"{name}@{idna.encode(host, uts46=True).decode()}"
+    return address
+
+
 def as_mime(mail: Email) -> EmailMessage:
     """The email as it travels: plain text and HTML, one fixed Message-ID, marked as written by a machine (RFC 3834)."""
     settings = get_settings()
-    made = EmailMessage(policy=SMTP.clone(utf8=not mail.to.isascii()))
+    to = _travelling(mail.to)
+    made = EmailMessage(policy=SMTP.clone(utf8=not to.isascii(), cte_type="7bit"))
     made["From"] = Address(settings.name, addr_spec=settings.mail_sender)
-    made["To"] = Address(addr_spec=mail.to)
+    made["To"] = Address(addr_spec=to)
     made["Subject"] = mail.subject
     made["Date"] = email.utils.format_datetime(mail.at)
     made["Message-ID"] = f"<{mail.message_id}@{_host()}>"
@@ -78,43 +88,53 @@ def _refused(code: int, reason: str) -> NotSent:
     return NotSent(reason if code >= 500 else "LATER", final=code >= 500)
 
 
-async def send_email(mail: Email) -> None:
-    """Hand an email over to the clinic's mail server. Raises ``NotSent``."""
+@contextlib.asynccontextmanager
+async def _server(plain: bool = True) -> AsyncIterator[aiosmtplib.SMTP]:
+    """The clinic's mail server, signed in. What goes wrong with it in the block is a ``NotSent``.
+
+    ``plain``: whether the address in question is one that every mail server knows.
+    """
     settings = get_settings()
-    password = settings.smtp_password.get_secret_value() if settings.smtp_password else None
+    server = aiosmtplib.SMTP(
+        hostname=settings.smtp_host,
+        port=settings.smtp_port,
+        username=settings.smtp_username or None,
+        password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+        use_tls=settings.smtp_security == "tls",
+        start_tls=settings.smtp_security == "starttls",
+        local_hostname=_host(),
+        timeout=STEP,
+    )
     try:
-        async with asyncio.timeout(WHOLE):
-            await aiosmtplib.send(
-                as_mime(mail),
-                sender=settings.mail_sender,
-                recipients=[mail.to],
-                hostname=settings.smtp_host,
-                port=settings.smtp_port,
-                username=settings.smtp_username or None,
-                password=password,
-                use_tls=settings.smtp_security == "tls",
-                start_tls=settings.smtp_security == "starttls",
-                local_hostname=_host(),
-                timeout=STEP,
-            )
+        async with asyncio.timeout(WHOLE), server:
+            yield server
     except aiosmtplib.SMTPAuthenticationError:
         raise NotSent("SIGN_IN_REFUSED", at_rest=True) from None
     except aiosmtplib.SMTPRecipientsRefused as error:
         raise _refused(max(one.code for one in error.recipients), "ADDRESS_REFUSED") from None
     except aiosmtplib.SMTPSenderRefused as error:
         raise NotSent("SENDER_REFUSED", at_rest=error.code >= 500) from None
-    except aiosmtplib.SMTPNotSupported:
-        raise NotSent(
-            "ADDRESS_REFUSED" if not mail.to.isascii() else "NO_CONNECTION", final=not mail.to.isascii()
-        ) from None
+    except aiosmtplib.SMTPNotSupported:  # no STARTTLS, or a name in another script
+        raise NotSent("NO_CONNECTION" if plain else "ADDRESS_REFUSED", final=not plain, at_rest=plain) from None
     except (aiosmtplib.SMTPConnectError, aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError):
         raise NotSent("NO_CONNECTION", at_rest=True) from None
     except aiosmtplib.SMTPResponseException as error:
         raise _refused(error.code, "MESSAGE_REFUSED") from None
-    except (aiosmtplib.SMTPException, TimeoutError, OSError, ssl.SSLError, socket.gaierror):
+    except (aiosmtplib.SMTPException, TimeoutError, OSError):
         raise NotSent("NO_CONNECTION", at_rest=True) from None
-    except ValueError:  # no address at all, though it was taken once
-        raise NotSent("ADDRESS_REFUSED", final=True) from None
+
+
+async def send_email(mail: Email) -> None:
+    """Hand an email over to the clinic's mail server. Raises ``NotSent``."""
+    to = _travelling(mail.to)
+    async with _server(plain=to.isascii()) as server:
+        await server.send_message(as_mime(mail), sender=get_settings().mail_sender, recipients=[to])
+
+
+async def greet() -> None:
+    """Only say hello to the mail server, and sign in. Raises ``NotSent``."""
+    async with _server():
+        pass
 
 
 def gateway(url: str, phone: str) -> str:

@@ -157,6 +157,12 @@ class PatientField:
             return "Yes" if value else "No"
         return value or ""
 
+    def typed(self, value: Any) -> str:
+        """``value`` as a form begins with it."""
+        if self.kind is Kind.TICK:
+            return "on" if value else ""
+        return (value or "") if self.kind is Kind.CHOICE else self.words(value)
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(
             lambda value: self.rule(value, self.label, self.longest), handler(source)

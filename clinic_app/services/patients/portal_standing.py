@@ -6,14 +6,19 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 from sqlmodel import Session
 
 from clinic_app.core import clock
 from clinic_app.models.accounts import ACCOUNTS
+from clinic_app.models.base import UtcDateTime
 from clinic_app.services.accounts import sign_in_throttle
 from clinic_app.services.accounts.signing_in import TEMPORARY_TRIES
+from clinic_app.services.notifications import outbox
 from clinic_app.services.patients.views import PortalStanding
 
+#: What the desk should see to, the most urgent first.
+URGENCY: tuple[str, ...] = ("locked", "failed", "expired", "soon", "never")
 #: A temporary password with less time left than this expires soon.
 SOON = dt.timedelta(hours=24)
 #: Somebody who has had a temporary password for so long and has not signed in may need a new one.
@@ -46,18 +51,59 @@ def _status(row: Any, locked: bool, now: dt.datetime) -> str:
     return "expired" if dead else "temporary"
 
 
-def due(status: str, expires_at: dt.datetime | None, last_sign_in_at: dt.datetime | None, now: dt.datetime) -> str:
-    """The most urgent of what the desk should see to, as ``PortalStanding`` names it; empty where there is nothing."""
-    if status in {"locked", "expired"}:
+def due(
+    status: str,
+    expires_at: dt.datetime | None,
+    last_sign_in_at: dt.datetime | None,
+    now: dt.datetime,
+    *,
+    missed: bool = False,
+) -> str:
+    """The most urgent of what the desk should see to, as ``PortalStanding`` names it; empty where there is nothing.
+
+    ``missed``: a message that lets its owner in has not reached them. ``due_when`` says the same to the database.
+    """
+    if status == "locked":
+        return status
+    if missed and status in {"active", "temporary", "expired"}:
+        return "failed"
+    if status == "expired":
         return status
     if status == "temporary" and expires_at is not None and expires_at - now < SOON:
         return "soon"
     return "never" if status in {"active", "temporary"} and last_sign_in_at is None else ""
 
 
-def _standing(row: Any, locks: dict[str, dt.datetime | None], now: dt.datetime) -> PortalStanding:
+def due_when() -> dict[str, ColumnElement[bool]]:
+    """Building block: when ``due`` says what about an account that is on, for use in a query, which gets ``moments``.
+
+    In the order of urgency: of several that are so, the first one counts.
+    """
+    accounts = ACCOUNTS.c
+    now, soon = (bindparam(name, type_=UtcDateTime()) for name in ("now", "soon"))
+    locks, missed = sign_in_throttle.locked_accounts().subquery(), outbox.missed().subquery()
+    expires, temporary = accounts.password_expires_at, accounts.password_temporary
+    dead = or_(expires.is_(None), expires <= now, accounts.temporary_failures >= TEMPORARY_TRIES)
+    found = {
+        "locked": accounts.id.in_(select(locks.c.account_id)),
+        "failed": accounts.id.in_(select(missed.c.account_id)),
+        "expired": and_(temporary, dead),
+        "soon": and_(temporary, expires < soon),
+        "never": accounts.last_sign_in_at.is_(None),
+    }
+    return {urgent: found[urgent] for urgent in URGENCY}
+
+
+def moments(now: dt.datetime) -> dict[str, dt.datetime]:
+    """Building block: the values that ``due_when`` asks for."""
+    return {"soon": now + SOON, **sign_in_throttle.lock_moments(now)}
+
+
+def _standing(
+    row: Any, locks: dict[str, dt.datetime | None], missed: frozenset[int], now: dt.datetime
+) -> PortalStanding:
     status = _status(row, row.username in locks, now)
-    urgent = due(status, row.password_expires_at, row.last_sign_in_at, now)
+    urgent = due(status, row.password_expires_at, row.last_sign_in_at, now, missed=row.account_id in missed)
     waited = urgent == "never" and row.password_temporary and row.password_changed_at <= now - WAITED
     return PortalStanding(
         status=status,
@@ -69,13 +115,14 @@ def _standing(row: Any, locks: dict[str, dt.datetime | None], now: dt.datetime) 
         password_since=row.password_changed_at,
         temporary=bool(row.password_temporary),
         due=urgent,
-        reissue=urgent in {"locked", "expired", "soon"} or waited,
+        reissue=urgent in {"locked", "failed", "expired", "soon"} or waited,
         handed_over=row.handed_over or "",
     )
 
 
 def standings(session: Session, rows: Sequence[Any]) -> list[PortalStanding]:
-    """The access of each of these rows, which hold ``COLUMNS``. At most one statement for all of them."""
-    now = clock.now()
-    locks = sign_in_throttle.locked(session, [row.username for row in rows if row.account_active])
-    return [_standing(row, locks, now) for row in rows]
+    """The access of each of these rows, which hold ``COLUMNS``. At most two statements for all of them."""
+    now, on = clock.now(), [row for row in rows if row.account_active]
+    locks = sign_in_throttle.locked(session, [row.username for row in on])
+    missed = outbox.missed_by(session, [row.account_id for row in on])
+    return [_standing(row, locks, missed, now) for row in rows]

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.core.errors import InvalidInput
+from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import rename_portal_account
 from clinic_app.services.audit.acting import transaction
@@ -92,9 +93,15 @@ def _update(actor: Actor, key: int | str, form: PatientUpdate, attempt: Attempt)
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
-        if changed := put_changes(session, patient, form):
-            record_update(session, actor, patient, changed)
+        change_details(session, actor, patient, form)
         return repository.profile_of(session, patient, activity=ACTIVITY, messages=_told(actor))
+
+
+def change_details(session: Session, actor: Actor, patient: Patient, form: PatientUpdate) -> list[str]:
+    """Building block: ``put_changes``, and its event where something is new. Returns the names of what is."""
+    if changed := put_changes(session, patient, form):
+        record_update(session, actor, patient, changed)
+    return changed
 
 
 def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str]:

@@ -16,12 +16,12 @@ from clinic_app.services.patients.wording import full_name
 class PortalStanding:
     """A patient's access. ``status``: none, active, temporary, expired, locked or off.
 
-    ``due`` is what the desk should see to, the most urgent of ``locked``, ``expired``, ``soon`` (the temporary password
-    expires within a day) and ``never`` (its owner has not signed in yet); empty where there is nothing. ``reissue``: a
-    new temporary password would help. ``temporary``: no password of its owner's own opens it. ``handed_over``: how the
-    temporary password was, one of ``portal.forms.HandOver``. Instants UTC; ``locked_until`` is empty where the lock
-    does not end by itself. Why access was turned off, who handed it over and where messages can go is there where one
-    patient is read, not in lists.
+    ``due`` is what the desk should see to, the most urgent of ``locked``, ``failed`` (a message that lets its owner in
+    has not reached them), ``expired``, ``soon`` (the temporary password expires within a day) and ``never`` (its owner
+    has not signed in yet); empty where there is nothing. ``reissue``: a new temporary password would help.
+    ``temporary``: no password of its owner's own opens it. ``handed_over``: how the temporary password was, one of
+    ``portal.forms.HandOver``. Instants UTC; ``locked_until`` is empty where the lock does not end by itself. Why access
+    was turned off, who handed it over and where messages can go is there where one patient is read, not in lists.
     """
 
     status: str = "none"

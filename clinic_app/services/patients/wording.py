@@ -12,6 +12,7 @@ from clinic_app.core import clock
 from clinic_app.core.calendar_words import SHORT_MONTHS, SHORT_WEEKDAYS
 from clinic_app.core.settings import get_settings
 from clinic_app.models.patients import BirthPrecision
+from clinic_app.services.accounts.views import OwnSession
 from clinic_app.services.patients.birth_dates import BirthDate
 
 #: In the order they are offered.
@@ -121,19 +122,63 @@ def phone_words(number: str | None) -> str:
     return phonenumbers.format_number(parsed, style)
 
 
+def day_words(day: dt.date) -> str:
+    """``Today``, ``Yesterday``, else ``2 Jun 2026``."""
+    return {0: "Today", 1: "Yesterday"}.get((clock.today() - day).days) or date_words(day)
+
+
 def moment_words(instant: dt.datetime | None) -> str:
     """``Today, 09:14``, ``Yesterday, 19:42``, else ``2 Jun 2026, 11:28``; at the clinic, 24 hours."""
     if instant is None:
         return ""
     there = clock.local(instant)
-    gap = (clock.today() - there.date()).days
-    day = {0: "Today", 1: "Yesterday"}.get(gap) or date_words(there.date())
-    return f"{day}, {there:%H:%M}"
+    return f"{day_words(there.date())}, {there:%H:%M}"
+
+
+def session_words(one: OwnSession) -> str:
+    """``Signed in today at 09:40, last active today at 09:52, from 203.0.113.7``."""
+    place = f", from {one.address}" if one.address else ""
+    return f"Signed in {mid_sentence(one.opened_at)}, last active {mid_sentence(one.last_seen_at)}{place}"
 
 
 def earlier_words(instant: dt.datetime) -> str:
     """``10:32``, ``yesterday, 16:05``, else as ``moment_words``: inside a sentence, of what is a day old at most."""
     return moment_words(instant).removeprefix("Today, ").replace("Yesterday", "yesterday")
+
+
+def mid_sentence(instant: dt.datetime | None) -> str:
+    """``today at 07:12``, ``2 Jun 2026 at 11:28``."""
+    words = moment_words(instant).replace(", ", " at ")
+    return words[0].lower() + words[1:] if words.startswith(("Today", "Yesterday")) else words
+
+
+def day_and_time(instant: dt.datetime) -> tuple[str, str]:
+    """``("today", "16:40")``: the day inside a sentence, and the time of it.
+
+    The day before is ``yesterday``, the next one ``tomorrow``, one that is to come ``Thu 18 Jun``, another one
+    ``9 Jun``, in another year ``9 Jun 2025``.
+    """
+    there, today = clock.local(instant), clock.today()
+    ahead = (there.date() - today).days
+    day = f"{there.day} {SHORT_MONTHS[there.month - 1]}"
+    if there.year != today.year:
+        day = date_words(there.date())
+    elif ahead > 0:
+        day = f"{SHORT_WEEKDAYS[there.weekday()]} {day}"
+    return {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(ahead, day), f"{there:%H:%M}"
+
+
+def span_words(instant: dt.datetime) -> str:
+    """How long ago, or how long until then, rounded down: ``now``, ``20 min``, ``3 h``, ``4 days``, ``in 5 h``."""
+    left = instant - clock.now()
+    minutes = int(abs(left).total_seconds() // 60)
+    if not minutes:
+        return "now"
+    if minutes < 60:
+        words = f"{minutes} min"
+    else:
+        words = f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+    return f"in {words}" if left > dt.timedelta(0) else words
 
 
 NO_NAME = "(no name yet)"
@@ -167,11 +212,14 @@ def deadline_changes(instant: dt.datetime) -> dt.datetime:
 
 
 #: What the desk should see to about a patient's portal access, in a word for lists.
-_DUE = {"locked": "locked", "expired": "password expired", "never": "never signed in"}
+_DUE = {"locked": "locked", "failed": "message failed", "expired": "password expired", "never": "never signed in"}
 
 
 def due_words(due: str, expires_at: dt.datetime | None) -> str:
-    """``locked``, ``password expired``, ``expires in 5 h``, ``never signed in``; empty where nothing is due."""
+    """``locked``, ``message failed``, ``password expired``, ``expires in 5 h``, ``never signed in``.
+
+    Empty where nothing is due.
+    """
     if due != "soon" or expires_at is None:
         return _DUE.get(due, "")
     minutes = max(0, int((expires_at - clock.now()).total_seconds() // 60))

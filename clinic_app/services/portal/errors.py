@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from clinic_app.core.errors import AlreadyExists, Conflict, InvalidInput
 
@@ -81,6 +81,43 @@ class PortalTurnedOff(Conflict):
     code = "portal_turned_off"
     title = "Portal access is turned off"
     detail = "Turn on portal access first."
+
+
+class EmailNotSendable(Conflict):
+    """No link can be sent that would show that an email is one's own."""
+
+    code = "email_not_sendable"
+    title = "Your email was not changed"
+    detail = "We cannot send the link that confirms a new email. Call the reception to change it."
+
+
+class NoEmailWaits(Conflict):
+    """There is no email to be confirmed any more."""
+
+    code = "no_email_waits"
+    title = "Nothing waits to be confirmed"
+    detail = "There is no new email to confirm any more."
+
+
+class EmailLinkOver(Conflict):
+    """A link that confirms no email any more. Said only once its code was given.
+
+    ``why``: ``used``, ``expired``, ``superseded`` (by a newer one, or because the old email was kept), or ``off`` where
+    the account is turned off.
+    """
+
+    code = "email_link_over"
+    title = "This link does not work any more"
+    _WORDS: ClassVar[dict[str, str]] = {
+        "used": "It has been used: your email is confirmed.",
+        "expired": "It was not used in time. Your old email stays. Sign in and give the new one again.",
+        "superseded": "There is a newer message with another link, or the old email was kept.",
+        "off": "Your sign-in is turned off. The reception can help.",
+    }
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(self._WORDS[why])
 
 
 class PasswordChosen(Conflict):

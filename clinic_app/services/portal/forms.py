@@ -10,6 +10,7 @@ from typing import Any
 from clinic_app.core import text_rules
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.patients import fields, phones
+from clinic_app.services.patients.forms import PATIENT_FIELDS, SECTIONS, PatientUpdate
 from clinic_app.services.portal.errors import EmailInvalid, EmailRequired
 from clinic_app.services.portal.wording import TURN_OFF_REASONS
 
@@ -63,6 +64,32 @@ class ChangePortalUsername:
         """Check ``data``. Raises ``EmailRequired``, ``EmailInvalid``, or ``InvalidInput`` for an unknown field."""
         _refuse_unknown(data, "email")
         return cls(_email(data.get("email")))
+
+
+NO_EMAIL = "To have no email on record, call the reception."
+#: The contact details that patients correct themselves, in the order of the list. An email is confirmed first.
+OWN_CONTACT = tuple(name for name in SECTIONS["contact"] if PATIENT_FIELDS[name].own and name != "email")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnContactCorrection:
+    """What patients correct of their own record: the fields to change, and the version they saw.
+
+    ``email`` is another email, which is confirmed first.
+    """
+
+    update: PatientUpdate
+    email: str | None = None
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any], version: int) -> OwnContactCorrection:
+        """Check ``data``, which holds contact details alone. Raises ``InvalidInput`` by field."""
+        _refuse_unknown(data, *OWN_CONTACT, "email")
+        changes = dict(PatientUpdate.parse(data, version).changes)
+        email = changes.pop("email", None)
+        if "email" in data and email is None:
+            raise InvalidInput({"email": NO_EMAIL})
+        return cls(PatientUpdate(changes, version), email)
 
 
 class HandOver(StrEnum):

@@ -16,7 +16,7 @@ from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.models.patients import Patient
 from clinic_app.services import intents
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts import known_devices, sessions, sign_in_throttle
+from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CredentialsSeen
 from clinic_app.services.accounts.portal_accounts import (
     add_portal_account,
@@ -380,6 +380,7 @@ def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool, why: Turn
             if not on:
                 sessions.end_sessions(session, account.id or 0, "turned off")
                 known_devices.forget(session, account.id or 0)
+                passkey_ceremonies.forget(session, account.id or 0)
             action = Action.PORTAL_TURNED_ON if on else Action.PORTAL_TURNED_OFF
             note_change(session, actor, action, patient, account, details={"reason": why.reason} if why.reason else {})
     return shown(patient)

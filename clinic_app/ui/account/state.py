@@ -1,7 +1,7 @@
-"""*Your account*: own password and second factor.
+"""*Your account*: own password, second factor and passkeys.
 
 Passwords, codes and secrets never come here: browsers post the forms themselves, and what is secret is shown by
-plain pages (web/two_factor.py).
+plain pages (web/two_factor.py, web/passkeys.py).
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import asyncio
 
 import reflex as rx
 
+from clinic_app.core import addresses
 from clinic_app.core.errors import ClinicError
-from clinic_app.services.access import Permission
+from clinic_app.core.settings import get_settings
+from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import flash
+from clinic_app.services.accounts.passkeys import own_passkeys
 from clinic_app.services.accounts.two_factor import own_two_factor
 from clinic_app.services.patients import wording
 from clinic_app.ui import presenters
@@ -31,10 +34,18 @@ class AccountState(Asking, rx.State):
     two_factor_since: str = ""  # empty where it is off
     codes_left: int = 0
     required: bool = False
+    has_passkeys: bool = False  # whether there can be any at the address people type
+    passkeys: str = ""
     _socket: str = ""
 
     def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
+
+    async def _read_passkeys(self, actor: Actor) -> None:
+        """How many there are; nothing where there can be none, or while something has to be done first."""
+        self.has_passkeys = bool(addresses.passkey_site(get_settings())) and not actor.held_back
+        kept = len(await self._ask(own_passkeys)) if self.has_passkeys else 0
+        self.passkeys = f"You have {kept} passkey{'' if kept == 1 else 's'}." if kept else ""
 
     @handler(Permission.OWN_SESSION)
     async def load(self):
@@ -52,5 +63,6 @@ class AccountState(Asking, rx.State):
         factor = await self._ask(own_two_factor)
         self.two_factor_since = wording.date_words(presenters.day_of(factor.enabled_at)) if factor.enabled_at else ""
         self.codes_left, self.required = factor.codes_left, factor.required
+        await self._read_passkeys(actor)
         self.mode = "set_up" if actor.must_set_up_second_factor else "shown"
         return None

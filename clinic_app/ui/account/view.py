@@ -1,4 +1,4 @@
-"""*Your account*: own password, two-factor sign-in, open sessions; and what has to be done before anything else."""
+"""*Your account*: own password, two-factor sign-in, passkeys, open sessions; first what has to be done before."""
 
 from __future__ import annotations
 
@@ -65,9 +65,20 @@ def _two_factor() -> rx.Component:
     return card(when(State.two_factor_since, on, off), title="Two-factor sign-in", ident="two-factor-card")
 
 
+def _passkeys() -> rx.Component:
+    about = (
+        "A passkey signs you in with your fingerprint, your face or the number that unlocks your device. It needs no "
+    )
+    words = rx.el.p(about + "password and no code.")
+    own = link_button("Passkeys", href=routes.PASSKEYS, variant="outline", leaves=True)
+    kept = when(State.passkeys, rx.el.p(apart(State.passkeys)))
+    return card(stack(words, kept, rx.el.div(own, class_name="actions")), title="Passkeys", ident="passkeys-card")
+
+
 def _account() -> list[rx.Component]:
     username = apart(State.username, class_name="strong")
-    right = stack(_two_factor(), card(sessions.own_sessions(), title=sessions.TITLE, ident="sessions-card"), gap=5)
+    factors = (_two_factor(), when(State.has_passkeys, _passkeys()))
+    right = stack(*factors, card(sessions.own_sessions(), title=sessions.TITLE, ident="sessions-card"), gap=5)
     return [
         page_head("Your account", lead=rx.fragment("You sign in as ", username, ".")),
         stack(

@@ -18,7 +18,11 @@ from clinic_app.ui.kit.suggestions import suggestions, way_on
 from clinic_app.ui.session.drawn import Misdirected
 from clinic_app.ui.session.guard import Refusal
 
-PLACES = (Place("Reception", routes.RECEPTION, "house"), Place("Patients", routes.PATIENTS, "users"))
+PLACES = (
+    Place("Reception", routes.RECEPTION, "house"),
+    Place("Patients", routes.PATIENTS, "users"),
+    Place("Portal work list", routes.PORTAL_WORK_LIST, "key-round", ShellState.stuck, for_desk=True),
+)
 ADMIN = (
     Place("Staff accounts", routes.STAFF_ACCOUNTS, "key-round"),
     Place("Audit trail", routes.AUDIT_TRAIL, "scroll-text"),

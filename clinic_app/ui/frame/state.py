@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import reflex as rx
 
 from clinic_app.core import routes
@@ -12,8 +14,9 @@ from clinic_app.services.patients import typed_searches
 from clinic_app.services.patients.forms import PatientQuery
 from clinic_app.services.patients.opened_last import opened_last
 from clinic_app.services.patients.search import list_patients
+from clinic_app.services.portal.work_list import Numbers, count_stuck
 from clinic_app.ui import presenters
-from clinic_app.ui.session import guard, identity
+from clinic_app.ui.session import guard, identity, live_updates
 from clinic_app.ui.session.drawn import enter_page, path_of
 from clinic_app.ui.session.guard import PUBLIC
 from clinic_app.ui.session.handler import Asking, handler, tab_of, text
@@ -31,6 +34,9 @@ class ShellState(Asking, rx.State):
     who: Who = Who()
     failure: str = ""
     tries: str = ""  # what failed before this sign-in, said once
+    stuck: str = ""  # how many are in the portal work list: 12; empty where nobody is, or it is not theirs to see
+    _seen: int = 0
+    _again_at: dt.datetime | None = None
 
     def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
@@ -54,7 +60,24 @@ class ShellState(Asking, rx.State):
             self.tries = presenters.failed_tries(told)
         elif path != routes.RECEPTION:
             self.tries = ""  # it has been read
+        self._seen = live_updates.changes.number  # before the count: what comes between is counted twice, never missed
+        self._show_stuck(await self._ask(count_stuck) if actor.can(Permission.WORK_LISTS) else None)
         return None
+
+    def _show_stuck(self, numbers: Numbers | None) -> None:
+        self.stuck = f"{numbers.total:,}" if numbers and numbers.total else ""
+        live_updates.again_at(self, numbers.changes_at if numbers else None)
+
+    @handler(Permission.OWN_SESSION, background=True)
+    async def watch(self):
+        """The number beside *Portal work list*, kept up to date while the page is open."""
+        async for _ in live_updates.news(self, self._seen):
+            actor = await identity.actor_of(self, touch=False)
+            if not actor.can(Permission.WORK_LISTS):
+                continue
+            numbers = await self._ask(count_stuck, touch=False)
+            async with self:
+                self._show_stuck(numbers)
 
     @handler(PUBLIC)
     async def show_failure(self, reference: str):

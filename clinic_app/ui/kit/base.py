@@ -84,6 +84,11 @@ def link(*children: Child, href: Text, **props: Any) -> rx.Component:
     return router_link(*children, href=href, **props)
 
 
+def leaving_link(*children: Child, href: Text, **props: Any) -> rx.Component:
+    """A link to a page of ours that is not Reflex's: it loads afresh."""
+    return router_link(*children, href=href, reload_document=True, **props)
+
+
 def card(
     *body: Child, title: str = "", head: Child | None = None, flush: bool = False, ident: str = "", cls: str = ""
 ) -> rx.Component:

@@ -67,7 +67,7 @@ def portal_status(patient: PatientRow) -> rx.Component:
     Where nothing is, a clock in the badge says that the password is still a temporary one.
     """
     on = badge("Active", "good")
-    marks = {"locked": "lock", "soon": "clock", "never": "log-in"}
+    marks = {"locked": "lock", "failed": "mail-x", "soon": "clock", "never": "log-in"}
     mark = pick(patient.due, {due: icon(name, 12) for due, name in marks.items()}, icon("clock-alert", 12))
     amber = rx.el.span(mark, apart(patient.due_words), class_name="due")
     active = when(patient.due_words, rx.el.span(on, amber, class_name="statuses"), on)

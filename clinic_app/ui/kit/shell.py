@@ -9,7 +9,7 @@ from typing import NamedTuple
 import reflex as rx
 
 from clinic_app.core import routes
-from clinic_app.ui.kit.base import Child, apart, icon, link, link_button, stack, when
+from clinic_app.ui.kit.base import Child, Text, apart, icon, link, link_button, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import note
 from clinic_app.ui.kit.forms import plain_form
@@ -30,11 +30,16 @@ class Clinic:
 
 
 class Place(NamedTuple):
-    """A place of the desk in the navigation."""
+    """A place of the desk in the navigation, with how many wait there, if anybody does.
+
+    ``for_desk``: only for those who register patients.
+    """
 
     text: str
     href: str
     icon: str
+    waiting: Text = ""
+    for_desk: bool = False
 
 
 def brand(name: str, href: str) -> rx.Component:
@@ -50,15 +55,19 @@ def brand(name: str, href: str) -> rx.Component:
     return link(rx.el.span(mark, class_name="brand-mark"), rx.el.span(name), href=href, class_name="brand")
 
 
-def _place(place: Place, current: str) -> rx.Component:
+def _place(place: Place, current: str, who: Who) -> rx.Component:
     here = {"aria_current": "page"} if place.text == current else {}
-    return link(icon(place.icon, 17), rx.el.span(place.text, class_name="cut"), href=place.href, **here)
+    count = rx.el.span(apart(place.waiting), rx.el.span(" waiting", class_name="sr"), class_name="count")
+    words = rx.el.span(place.text, class_name="cut")
+    waiting = when(place.waiting, count) if place.for_desk else ""
+    shown = link(icon(place.icon, 17), words, waiting, href=place.href, **here)
+    return when(who.may_register, shown) if place.for_desk else shown
 
 
 def _nav(places: Sequence[Place], admin: Sequence[Place], current: str, label: str, who: Who) -> rx.Component:
-    links = [_place(place, current) for place in places]
+    links = [_place(place, current, who) for place in places]
     if admin:
-        more = [_place(place, current) for place in admin]
+        more = [_place(place, current, who) for place in admin]
         title = rx.el.p("Administration", class_name="nav-title")
         links.append(when(who.is_admin, rx.fragment(title, *more)))
     return rx.el.nav(*links, class_name="nav", aria_label=label)

@@ -12,7 +12,7 @@ from clinic_app.ui.own_sessions.state import OwnSessionsState as State
 from clinic_app.ui.view_models import SessionRow
 
 TITLE = "Where you are signed in"
-EVERYWHERE = "Signs you out on every device, including this one."
+EVERYWHERE = "Signs you out on every device, this one as well."
 
 
 def _session(one: SessionRow, size: str) -> rx.Component:

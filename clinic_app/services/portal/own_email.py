@@ -1,0 +1,183 @@
+"""Another email of a patient's own record: it counts once a link that was sent there was opened."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from clinic_app.core import clock, context, db
+from clinic_app.core.errors import InvalidInput, TooManyAttempts
+from clinic_app.core.text_rules import trimmed
+from clinic_app.models.accounts import Account
+from clinic_app.models.notifications import ONE_TIME_LINKS, LinkPurpose
+from clinic_app.services.access import ANONYMOUS, Actor, Permission
+from clinic_app.services.accounts import sessions, sign_in_throttle
+from clinic_app.services.accounts.portal_accounts import recipient
+from clinic_app.services.accounts.sign_in_throttle import Budget
+from clinic_app.services.accounts.signing_in import compared
+from clinic_app.services.audit.acting import transaction
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.authorization import demand, note_failure
+from clinic_app.services.audit.recording import record
+from clinic_app.services.notifications import links, outbox
+from clinic_app.services.notifications.kinds import Channel, Kind, open_channels
+from clinic_app.services.notifications.links import FoundLink
+from clinic_app.services.patients import repository
+from clinic_app.services.patients.forms import PatientUpdate
+from clinic_app.services.patients.looks import Seen
+from clinic_app.services.patients.profile import change_details
+from clinic_app.services.portal.errors import EmailLinkOver, EmailNotSendable, NoEmailWaits
+from clinic_app.services.rates import rates
+
+NOT_RIGHT = "This code is not right. Check it against the message: three groups of four."
+#: So much of a code that was typed is looked at.
+_READ = 1000
+
+
+def may_confirm() -> bool:
+    """Whether there is something to send the link with that an email needs."""
+    return Channel.EMAIL in open_channels()
+
+
+def waiting(session: Session, account_id: int) -> tuple[str, dt.datetime] | None:
+    """Building block: the email that waits for its owner to open the link, and until when; None where none does."""
+    found = ONE_TIME_LINKS.c
+    row = session.execute(
+        select(found.email, found.expires_at)
+        .where(
+            found.account_id == account_id,
+            found.purpose == LinkPurpose.EMAIL,
+            found.ended_at.is_(None),
+            found.expires_at > clock.now(),
+        )
+        .order_by(found.id.desc())
+    ).first()
+    return (row.email or "", row.expires_at) if row is not None else None
+
+
+def ask(session: Session, actor: Actor, patient: Any, email: str) -> None:
+    """Building block: send a link to ``email``; the ones before it confirm nothing any more. Recorded.
+
+    Raises ``EmailNotSendable``.
+    """
+    account = session.get(Account, actor.account_id or 0)
+    assert account is not None  # noqa: S101  whoever acts has one
+    to = recipient(account, patient)
+    if not outbox.send_link(session, to, Kind.CONFIRM_EMAIL, LinkPurpose.EMAIL, outbox.CONFIRM_LIFE, email=email):
+        raise EmailNotSendable
+    record(session, actor, Action.OWN_EMAIL_ASKED, resource_type="patient", resource_id=patient.id)
+
+
+def send_again(actor: Actor) -> None:
+    """*Send it again*: another link to the email that waits. For patients, about their own.
+
+    Raises ``NoEmailWaits``, ``EmailNotSendable``, ``TooManyRequests``, ``PermissionDenied``.
+    """
+    demand(actor, Permission.OWN_RECORD, resource_type="patient", resource_id=actor.patient_id)
+    rates().spend(actor, "own email")
+    with transaction(actor) as session:
+        patient = repository.find(session, actor.patient_id or 0, Seen.CHANGED, lock=True)
+        waits = waiting(session, actor.account_id or 0)
+        if waits is None:
+            raise NoEmailWaits
+        ask(session, actor, patient, waits[0])
+
+
+def keep_old_email(actor: Actor) -> None:
+    """*Keep the old email*: the link that was sent confirms nothing any more. For patients, about their own.
+
+    Recorded where there was one. Raises ``PermissionDenied``.
+    """
+    demand(actor, Permission.OWN_RECORD, resource_type="patient", resource_id=actor.patient_id)
+    with transaction(actor) as session:
+        if waiting(session, actor.account_id or 0) is not None:
+            links.end_links(session, actor.account_id or 0, (LinkPurpose.EMAIL,))
+            record(session, actor, Action.OWN_EMAIL_KEPT, resource_type="patient", resource_id=actor.patient_id)
+
+
+# --- by whoever has the code --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A code that was given and counted, and what it belongs to."""
+
+    budget: Budget
+    found: FoundLink | None
+    account: Account | None
+
+
+def _count(code: str, waited: float) -> _Try:
+    """Count the try before anything slow. Raises ``TooManyAttempts``, ``TryAgainShortly``."""
+    with db.transaction() as session:
+        found = links.find(session, code)
+        if found is not None and found.purpose != LinkPurpose.EMAIL:
+            found = None
+        budget = sign_in_throttle.of_code(context.current().address, found.id if found else None)
+        verdict = sign_in_throttle.count_try(session, budget, waited=waited)
+        account = session.get(Account, found.account_id) if found is not None else None
+    if verdict.wait:
+        raise TooManyAttempts(verdict.wait)
+    return _Try(budget, found, account)
+
+
+def _note_refused(given: _Try, reason: str) -> None:
+    """Record that a code confirmed nothing: the try stays counted."""
+    note_failure(
+        ANONYMOUS,
+        Action.LINK_REFUSED,
+        resource_type="account",
+        resource_id=given.found.account_id if given.found else None,
+        details={"reason": reason},
+        also=lambda session: sign_in_throttle.settle(session, given.budget),
+    )
+
+
+def _put(actor: Actor, given: _Try, found: FoundLink, account: Account) -> None:
+    """The email, in one transaction with the link that is used up: of several at once one does it."""
+    with transaction(actor) as session:
+        sign_in_throttle.forgive(session, given.budget)
+        if not links.redeem(session, found.id):
+            again = session.execute(select(ONE_TIME_LINKS).where(ONE_TIME_LINKS.c.id == found.id)).one()
+            raise EmailLinkOver(again.end_reason or "expired")
+        patient = repository.find(session, actor.patient_id or 0, Seen.CHANGED, lock=True)
+        before = patient.email
+        change_details(session, actor, patient, PatientUpdate({"email": found.email}))
+        if found.email == account.username:
+            links.note_email_shown(session, found.account_id)
+        if found.email != before:
+            both = [email for email in (before, found.email) if email]
+            facts = {"before": before, "after": found.email}
+            outbox.tell(session, recipient(account, patient), Kind.EMAIL_CHANGED, facts, also=both)
+
+
+def confirm_email(code: str, *, waited: float = math.inf) -> int:
+    """Let the email count that the code was sent to; returns the id of the account whose patient has it now.
+
+    For anybody who has the code, signed in or not. The portal username stays; both addresses and the username are told.
+    Counted before anything slow, as for the second step of a sign-in; one check of the code in every case, outside of
+    transactions. Raises ``InvalidInput`` (field ``code``), ``EmailLinkOver`` after the right code of a link that is
+    over, ``TooManyAttempts``, ``TryAgainShortly`` (ask again then).
+    """
+    if not trimmed(code, _READ):
+        raise InvalidInput({"code": "Code from the message is required."})
+    given = _count(code, waited)
+    found, account = given.found, given.account
+    with compared(given.budget):
+        right = links.is_right(found, code)
+    if not right or found is None or account is None:
+        _note_refused(given, "wrong")
+        raise InvalidInput({"code": NOT_RIGHT})
+    try:
+        if found.ended or not account.is_active:
+            raise EmailLinkOver(found.ended or "off")
+        _put(sessions.actor_of(account, None), given, found, account)
+    except EmailLinkOver as over:
+        _note_refused(given, over.why)
+        raise
+    return found.account_id
