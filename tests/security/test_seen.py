@@ -18,6 +18,7 @@ from reflex_base.registry import RegistrationContext
 
 import clinic_app.clinic_app  # noqa: F401  every screen
 from clinic_app.core import db, routes
+from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Role
 from clinic_app.models.audit import AUDIT_EVENTS
 from clinic_app.services.access import Actor
@@ -71,8 +72,10 @@ def _fill() -> Clinic:
 
 
 @pytest.fixture
-def clinic(database: Any) -> Clinic:
-    """One of them."""
+def clinic(database: Any, settings: pytest.MonkeyPatch) -> Clinic:
+    """One of them. Invitations wait there, and are not sent."""
+    settings.setenv("CLINIC_SMTP_HOST", "mail.example.org")
+    get_settings.cache_clear()
     return _fill()
 
 
@@ -97,6 +100,7 @@ SENT: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/patients/{id}/create-portal/"): {"email": "late@example.org"},  # who has one already
     ("POST", "/v1/patients/{id}/reset-portal-password/"): {},
     ("POST", "/v1/patients/{id}/change-portal-username/"): {"email": f"new.{BRAVO}@example.org"},
+    ("POST", "/v1/patients/{id}/resend-invitation/"): {},
     ("POST", "/v1/patients/{id}/disable-portal/"): {},
     ("POST", "/v1/patients/{id}/enable-portal/"): {},  # is on already
     ("GET", "/v1/audit/"): {},
