@@ -1,6 +1,5 @@
-// Show/Hide beside a password ([data-shows="<id of the field>"]), the strength meter of a field with
-// data-strength="<id of the meter>" (asked at data-strength-at, with the field data-strength-with), and an offered passphrase ([data-suggest="<ids of the fields>"]).
-// The judgement is the server's: what is typed goes to our own address, by POST, a moment after the
+// The strength meter of a field with data-strength="<id of the meter>" (asked at data-strength-at, with the field
+// data-strength-with), and an offered passphrase ([data-suggest="<ids of the fields>"]). show.js shows and hides. The judgement is the server's: what is typed goes to our own address, by POST, a moment after the
 // last key, and nowhere else.
 "use strict";
 (() => {
@@ -9,16 +8,6 @@
   let timer;
   let asked = 0; // only the newest answer counts
   let asking;
-
-  function toggle(button) {
-    const field = document.getElementById(button.dataset.shows);
-    if (!field) return;
-    const shown = field.type === "password";
-    field.type = shown ? "text" : "password";
-    button.setAttribute("aria-pressed", String(shown));
-    button.setAttribute("aria-label", shown ? "Hide typed characters" : "Show typed characters");
-    button.querySelector("[data-words]").textContent = shown ? "Hide" : "Show";
-  }
 
   function fill(meter, score, word, why) {
     meter.querySelector("[data-strength-bars]").className = `strength s${score}`;
@@ -86,7 +75,7 @@
     for (const field of fields) {
       field.value = made;
       const shows = document.querySelector(`[data-shows="${field.id}"]`);
-      if (field.type === "password" && shows) toggle(shows);
+      if (field.type === "password" && shows) shows.click();
       if (field.dataset.strength) judge(field);
     }
     status.textContent = `Filled in: ${made}. Keep it in your password manager, or write it down and keep it safe.`;
@@ -98,8 +87,6 @@
   document.addEventListener("submit", () => { clearTimeout(timer); asking?.abort(); });
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-shows]");
-    if (button) toggle(button);
     const suggesting = event.target.closest("[data-suggest]");
     if (suggesting) { event.preventDefault(); suggest(suggesting); } // a plain page's button would ask for a whole page
   });
@@ -110,10 +97,4 @@
     clearTimeout(timer);
     timer = setTimeout(judge, WAIT_MS, field);
   });
-  // What is posted is a password field again, or the browser might keep it as ordinary text.
-  document.addEventListener("submit", (event) => {
-    for (const button of event.target.querySelectorAll?.('[data-shows][aria-pressed="true"]') ?? []) toggle(button);
-    // Answered by a file the page stays, on a phone that others may hold: not with the password in it.
-    if (event.submitter?.hasAttribute("formaction")) setTimeout(() => { for (const one of event.target.querySelectorAll('input[type="password"]')) one.value = ""; });
-  }, true);
 })();

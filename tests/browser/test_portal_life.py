@@ -136,7 +136,7 @@ def test_from_a_registration_without_email_to_access_that_is_turned_off(
     _letters(post, RIGHT, "Your password was changed")
 
     # forgotten
-    phone.get_by_role("button", name="Sign out").click()
+    phone.get_by_role("button", name="Sign out", exact=True).click()
     phone.get_by_role("link", name="Forgot your password?").click()
     phone.get_by_label("Email", exact=True).fill(RIGHT)
     phone.get_by_role("button", name="Send the link").click()

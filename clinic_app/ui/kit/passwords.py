@@ -30,7 +30,7 @@ def password_field(
 ) -> rx.Component:
     """A password with Show/Hide: typing blind is the commonest cause of a wrong password.
 
-    ``password.js`` presses the button; ``strength`` is the id of the meter it fills.
+    ``show.js`` presses the button; ``strength`` is the id of the meter it fills.
     """
     attrs = given(**{"data-strength": strength or None, "data-takes-focus": takes_focus})
     box = rx.el.input(
