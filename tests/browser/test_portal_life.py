@@ -176,7 +176,7 @@ def test_from_a_registration_without_email_to_access_that_is_turned_off(
     question = desk.get_by_role("dialog")
     question.get_by_label("The patient asked for it").check()
     question.get_by_role("button", name="Turn off portal access").click()
-    expect(desk.get_by_text("Portal access is turned off")).to_be_visible()
+    expect(desk.get_by_text("Portal access is turned off", exact=True)).to_be_visible()
     expect(phone.get_by_role("heading", name="Patient portal sign in")).to_be_visible()
     phone.get_by_label("Email").fill(NEWER)
     phone.get_by_label("Password").fill(FIRST)
