@@ -75,7 +75,7 @@ def _sees_own_record(page: Page) -> None:
 
 @pytest.mark.slow
 def test_from_a_registration_without_email_to_access_that_is_turned_off(
-    open_page: Callable[..., Page], at: Server, post: Mailbox, texts: Gateway
+    at: Server, post: Mailbox, texts: Gateway, open_page: Callable[..., Page]
 ) -> None:
     # registered without email
     desk = open_page("receptionist", "/patients/new", at=at)
