@@ -27,7 +27,9 @@ _BADGES = {"QUEUED": ("idle", "clock"), "SENT": ("good", "check"), "FAILED": ("b
 _A_TRY, _PATIENCE = dt.timedelta(seconds=5), dt.timedelta(minutes=2)
 IN_PERSON = "Nothing was sent: hand these credentials over in person."
 #: Kind → what is said of one that goes out now.
+_NOTICE = "notice"  # a reset that is told without a link
 _GOES = {
+    _NOTICE: "A notice without a link goes to",
     "INVITATION": "An invitation goes to",
     "PASSWORD_RESET": "A message about the new password goes to",
     "USERNAME_CHANGED": "A notice of the new username goes to",
@@ -96,7 +98,7 @@ def _written(deliveries: Sequence[Delivery]) -> list[Sent]:
     found, goes = list[Sent](), dict[str, list[Delivery]]()
     for one in deliveries:
         if one.state == "QUEUED":
-            goes.setdefault(one.kind, []).append(one)
+            goes.setdefault(_NOTICE if one.kind == "PASSWORD_RESET" and not one.linked else one.kind, []).append(one)
     for kind, ones in goes.items():
         mark = "mail" if any(one.channel == Channel.EMAIL for one in ones) else "message-square"
         where = _joined([_address(one.channel, one.address) for one in ones])
@@ -111,7 +113,7 @@ def _written(deliveries: Sequence[Delivery]) -> list[Sent]:
 def sent(deliveries: Sequence[Delivery]) -> list[Sent]:
     """What a success screen says about messages; where no link went out, that the credentials must be handed over."""
     found = _written(deliveries)
-    if not any(one.state == "QUEUED" and one.kind != "USERNAME_CHANGED" for one in deliveries):
+    if not any(one.state == "QUEUED" and one.linked for one in deliveries):
         found.append(Sent("hand", "Hand these credentials over in person." if found else IN_PERSON))
     return found
 

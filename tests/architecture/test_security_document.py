@@ -130,7 +130,9 @@ def figures() -> dict[str, str]:
         "code of a one-time link": f"{links.LENGTH} of {len(links.SYMBOLS)} symbols, once",
         "link of an invitation": "as long as a temporary password",
         "link for a forgotten password": (
-            f"{int(forgotten.LIFE.total_seconds()) // 3600} hours; {forgotten.AT_MOST} for one account in an hour"
+            f"{int(forgotten.LIFE.total_seconds()) // 3600} hours; "
+            + " and ".join(map(str, forgotten.AT_MOST.values()))
+            + " for one account in an hour and a day"
         ),
         "passwords tried with one link": f"{sign_in_throttle.PER_LINK} {window}",
         "links asked for from one address, or one IPv6 /64": f"{sign_in_throttle.ASKS_PER_ADDRESS} {window}",

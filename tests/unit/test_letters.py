@@ -64,7 +64,15 @@ def _known(**changes) -> Known:
     ],
 )
 def test_text_messages_are_as_drawn(kind, words):
-    assert letters.text_message(kind, _known()) == words
+    known = _known(code="") if kind is Kind.PASSWORD_RESET else _known()
+    assert letters.text_message(kind, known) == words
+
+
+def test_the_text_message_of_a_reset_has_the_link_where_there_is_one():
+    assert letters.text_message(Kind.PASSWORD_RESET, _known()) == (
+        "Lakeside Medical Centre: new temporary password today 10:31. Or set your own by 18 Jun 16:40: "
+        "https://portal.lakeside.example/a#7KQM-4RXT-92WD Help: 0207123456"
+    )
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in NO_SMS])

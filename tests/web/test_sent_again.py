@@ -59,7 +59,7 @@ TWICE = {
     routes.PORTAL_DOWNLOAD: "the same file again, and each is recorded",
     routes.LINK_STRENGTH: "kept nowhere",
     routes.ACTIVATE: "a code sets one password: the second answer says that it was used, and leads to signing in",
-    routes.FORGOT: "another message, three an hour at most; the newest link works",
+    routes.FORGOT: "another message, three an hour and six a day at most; the newest link works",
     routes.SESSION_TOUCH: "says that somebody is there",
     routes.DRAFT: "keeps what is typed now",
 }

@@ -13,7 +13,7 @@ from clinic_app.core.errors import InvalidInput, TooManyAttempts
 from clinic_app.core.text_rules import trimmed
 from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.services.access import ANONYMOUS
-from clinic_app.services.accounts import passwords, sign_in_throttle
+from clinic_app.services.accounts import passkey_ceremonies, passwords, sign_in_throttle
 from clinic_app.services.accounts.errors import LinkOver
 from clinic_app.services.accounts.sign_in_throttle import Budget
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, compared, opens, record_failure, welcome
@@ -113,6 +113,7 @@ def _save(
     if outbox.went_by_email_alone(session, found.id, account.username):
         links.note_email_shown(session, account.id or 0)
     passwords.put_own_password(session, account, fresh)
+    passkey_ceremonies.forget(session, account.id or 0)  # what opened the account before it was taken back
     done = welcome(session, account, PATIENT_DOOR, "page", replaces, device)
     record(
         session,

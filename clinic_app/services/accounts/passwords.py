@@ -162,7 +162,7 @@ def check_for(account: Account, new: str, again: str) -> None:
 def after_change(session: Session, account: Account) -> None:
     """Building block: links that would set another password open nothing any more, and a patient is told."""
     if account.role == Role.PATIENT:
-        links.end_links(session, account.id or 0)
+        links.end_links(session, account.id or 0, links.EVERY)
         device = device_words(context.current().user_agent)
         to = Recipient(account.id or 0, account.username, account.phone)
         outbox.tell(session, to, Kind.PASSWORD_CHANGED, {"device": device})

@@ -11,8 +11,10 @@ from sqlmodel import Session
 from clinic_app.core import clock, crypto
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS, FORMER_USERNAMES, Account, FormerUsername, Role
+from clinic_app.models.notifications import LinkPurpose
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
 from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.notifications import links
 from clinic_app.services.notifications.views import Recipient
 
 
@@ -74,6 +76,7 @@ def put_temporary_password(
     account.password_changed_at = account.updated_at = clock.now()
     account.handed_over, account.handed_over_at, account.handed_over_by_id = None, None, None
     sessions.end_sessions(session, account.id or 0, reason)
+    links.end_links(session, account.id or 0, (LinkPurpose.EMAIL,))  # asked for in a session that has ended
     passkey_ceremonies.forget(session, account.id or 0)
     sign_in_throttle.unlock(session, account.username, account.id)
 
@@ -123,3 +126,19 @@ def rename_portal_account(session: Session, patient_id: int, full_name: str) -> 
     session.execute(
         update(ACCOUNTS).where(ACCOUNTS.c.patient_id == patient_id).values(full_name=full_name, updated_at=clock.now())
     )
+
+
+def follow_phone(session: Session, patient_id: int, before: str | None, now: str | None) -> None:
+    """Building block: messages go to the patient's new phone where they went to the former one."""
+    session.execute(
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.patient_id == patient_id, ACCOUNTS.c.phone == before)
+        .values(phone=now, updated_at=clock.now())
+    )
+
+
+def end_waiting_email(session: Session, patient_id: int) -> None:
+    """Building block: the patient's email is another one: what waits to be confirmed does not replace it."""
+    account_id = session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.patient_id == patient_id)).scalar_one_or_none()
+    if account_id is not None:
+        links.end_links(session, account_id, (LinkPurpose.EMAIL,))

@@ -36,6 +36,8 @@ from clinic_app.services.notifications.views import Recipient
 
 #: A temporary password is dead after so many wrong tries (ASVS 5.0 6.4.1 asks for short-lived first secrets).
 TEMPORARY_TRIES = 10
+#: So many wrong tries are worth a message to the owner, once they have shut somebody out.
+TELL_FROM = 3
 STAFF_DOOR, PATIENT_DOOR = "staff", "patient"
 #: The second step waits so long for a code, and takes so many wrong ones.
 SECOND_STEP = dt.timedelta(minutes=5)
@@ -99,6 +101,8 @@ def _note_verdict(
 def _warn_owner(session: Session, account: Account) -> None:
     """Tell a patient that somebody is guessing; not again within a day, since strangers can cause it."""
     if account.role != Role.PATIENT or not account.is_active:
+        return
+    if account.failed_tries < TELL_FROM:  # shut out for what they tried elsewhere
         return
     if not outbox.told_lately(session, account.id or 0, Kind.WRONG_PASSWORDS):
         outbox.tell(session, Recipient(account.id or 0, account.username, account.phone), Kind.WRONG_PASSWORDS)

@@ -80,10 +80,10 @@ def _why_not(message: Row[Any], about: Row[Any], link: Row[Any] | None) -> _Ende
     now = clock.now()
     if message.expires_at <= now:
         return _Ended(MessageState.FAILED, message.reason or "EXPIRED")
-    if link is not None and (link.ended_at is not None or link.expires_at <= now):
-        return _Ended(MessageState.DROPPED, "LINK_OVER")
     if link is not None and not about.is_active:
         return _Ended(MessageState.DROPPED, "ACCESS_OFF")
+    if link is not None and (link.ended_at is not None or link.expires_at <= now):
+        return _Ended(MessageState.DROPPED, "LINK_OVER")
     allowed = about.email_allowed if message.channel == Channel.EMAIL else about.sms_allowed
     if message.kind in WITH_CONSENT and not allowed:
         return _Ended(MessageState.HELD, outbox.NOT_ALLOWED)
@@ -115,6 +115,9 @@ def _prepare(message: Row[Any]) -> transports.Email | transports.TextMessage | _
     about, link = _read(message)
     if (ended := _why_not(message, about, link)) is not None:
         return ended
+    allowed = about.email_allowed if message.channel == Channel.EMAIL else about.sms_allowed
+    if message.kind == Kind.PASSWORD_RESET and not allowed:  # since it was written: the notice goes, the link does not
+        link = None
     code = ""
     if link is not None:
         code = links.code_of(link.seed)

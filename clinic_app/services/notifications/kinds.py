@@ -30,8 +30,8 @@ class Channel(StrEnum):
     SMS = "sms"
 
 
-#: What lets somebody in who could not get in without it: whoever misses one needs the desk.
-OPENING = frozenset({Kind.INVITATION, Kind.REMINDER, Kind.PASSWORD_RESET, Kind.FORGOT_PASSWORD})
+#: What the desk sends to let somebody in: whoever misses one needs the desk. Not what strangers can ask for.
+OPENING = frozenset({Kind.INVITATION, Kind.REMINDER, Kind.PASSWORD_RESET})
 #: What the patient may forbid. All others are asked for by, or warn, the account's own owner.
 WITH_CONSENT = frozenset({Kind.INVITATION, Kind.REMINDER})
 

@@ -249,8 +249,8 @@ def _wrong_passwords(known: Known, _: dt.datetime | None) -> Letter:
         subject="Wrong passwords for your sign-in",
         heading="Somebody typed wrong passwords",
         body=(
-            f"Somebody typed wrong passwords for your sign-in at the clinic, last {_then(known.at)}. It is locked for "
-            "a while. Where you have signed in before, you still can.",
+            f"Somebody typed wrong passwords for your sign-in at the clinic, last {_then(known.at)}. Whoever did "
+            "has to wait now. Where you have signed in before, you still can.",
             "If that was you, wait a few minutes, or ask for a link to choose a new password.",
         ),
         after=(_call("It was not you?"),),
@@ -346,6 +346,9 @@ def text_message(kind: Kind, known: Known) -> str:
     if kind == Kind.PASSWORD_RESET:
         given = f"the reception gave you a new temporary password {_then(known.at, ' ')}."
         works = f" It works until {until}." if until else ""
+        if known.code:
+            made = f"new temporary password {_then(known.at, ' ')}. Or set your own by {until}: {link}"
+            return _fits(settings.name, f"{made} Not you? Call {phone}", f"{made} Help: {phone}", made)
         return _fits(settings.name, f"{given}{works} Not you? Call {phone}.", f"{given} Not you? Call {phone}.")
     happened = {
         Kind.USERNAME_CHANGED: f"the email you sign in with was changed {_then(known.at, ' ')}.",

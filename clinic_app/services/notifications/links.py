@@ -30,6 +30,7 @@ _COST = 10
 _READ = 64
 #: What asks for another password: of these an account has one at a time.
 PASSWORD = (LinkPurpose.ACTIVATE, LinkPurpose.FORGOT)
+EVERY = tuple(LinkPurpose)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,12 @@ def _write(
     if rows:
         session.execute(insert(OUTBOX_MESSAGES), rows)
         db.changed(session)  # the worker looks, and so do pages that show how far messages have come
-    return tuple(Delivery(r["kind"], r["channel"], r["address"], r["state"], r["reason"] or "", now) for r in rows)
+    return tuple(
+        Delivery(
+            r["kind"], r["channel"], r["address"], r["state"], r["reason"] or "", now, linked=r["link_id"] is not None
+        )
+        for r in rows
+    )
 
 
 def invite(
@@ -206,6 +211,7 @@ def _delivery(row: Any) -> Delivery:
         row.ended_at or row.created_at,
         row.tries,
         row.due_at if row.state == MessageState.QUEUED and row.tries else None,
+        row.link_id is not None,
     )
 
 

@@ -30,7 +30,7 @@ class Reach:
 class Delivery:
     """How far one message has come. Instants UTC; ``state`` and ``reason`` as in the outbox.
 
-    ``next_at`` is when it is tried next, where it waits and was tried before.
+    ``next_at`` is when it is tried next, where it waits and was tried before. ``linked``: it has a one-time link.
     """
 
     kind: str
@@ -41,3 +41,4 @@ class Delivery:
     at: dt.datetime
     tries: int = 0
     next_at: dt.datetime | None = None
+    linked: bool = False

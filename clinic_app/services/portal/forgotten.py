@@ -21,8 +21,8 @@ from clinic_app.services.notifications.kinds import Channel, Kind, open_channels
 from clinic_app.services.notifications.views import Recipient
 from clinic_app.services.patients import fields
 
-#: Links for one account within an hour: more would only fill a mailbox, and strangers can ask for them.
-AT_MOST, WITHIN = 3, dt.timedelta(hours=1)
+#: Links for one account within an hour and a day: more would only fill a mailbox, and strangers can ask for them.
+AT_MOST = {dt.timedelta(hours=1): 3, dt.timedelta(hours=24): 6}
 #: How long such a link lives.
 LIFE = outbox.FORGOT_LIFE
 
@@ -46,8 +46,9 @@ def username_of(typed: str) -> str:
 def _send(session: Session, account: Account) -> bool:
     """Write the message, unless there were enough. The account's row is locked: nobody else counts meanwhile."""
     account_id = account.id or 0
-    if outbox.asked_within(session, account_id, Kind.FORGOT_PASSWORD, WITHIN) >= AT_MOST:
-        return False
+    for span, most in AT_MOST.items():
+        if outbox.asked_within(session, account_id, Kind.FORGOT_PASSWORD, span) >= most:
+            return False
     to = Recipient(account_id, account.username)
     return bool(outbox.send_link(session, to, Kind.FORGOT_PASSWORD, LinkPurpose.FORGOT, LIFE))
 
@@ -56,8 +57,9 @@ def ask_for_link(username: str) -> None:
     """Send a link that sets a new password to the owner of a portal account, if there is one of this username.
 
     For anybody. Says nothing of whether there is one, nor whether a link was sent: none is for an account that is
-    turned off, for staff, and after three within an hour. How long it takes says more, so whoever calls it answers
-    after the same time in every case. The link ends earlier ones of its kind, and none that the reception sent. Raises
+    turned off, for staff, and after three within an hour or six within a day. How long it takes says more, so whoever
+    calls it answers after the same time in every case. The link ends earlier ones of its kind, and none that the
+    reception sent. Raises
     ``TooManyAttempts``, for too many from one address or altogether, whoever is asked about.
     """
     with db.transaction() as session:

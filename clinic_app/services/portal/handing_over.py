@@ -7,6 +7,7 @@ import datetime as dt
 from clinic_app.core import clock
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts.signing_in import TEMPORARY_TRIES
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
@@ -41,12 +42,16 @@ def record_hand_over(actor: Actor, key: int | str, how: HandOver, drawn: str | N
         if not account.password_temporary:
             raise PasswordChosen
         now = clock.now()
-        if account.password_expires_at is None or account.password_expires_at <= now:
+        expires, dead = account.password_expires_at, account.temporary_failures >= TEMPORARY_TRIES
+        if dead or expires is None or expires <= now:
             raise PasswordOver
-        usual = dt.timedelta(hours=get_settings().temporary_password_hours)
-        if how is HandOver.POST or account.handed_over == HandOver.POST:
-            account.password_expires_at = account.password_changed_at + (BY_POST if how is HandOver.POST else usual)
+        usual = account.password_changed_at + dt.timedelta(hours=get_settings().temporary_password_hours)
+        if how is HandOver.POST:
+            expires = account.password_changed_at + BY_POST
+        elif account.handed_over == HandOver.POST and usual > now:  # else what is handed over would be dead already
+            expires = usual
+        account.password_expires_at = expires
         account.handed_over, account.handed_over_at, account.handed_over_by_id = how, now, actor.account_id
         account.updated_at = now
         provisioning.note_change(session, actor, Action.PORTAL_HANDED_OVER, patient, account, details={"how": str(how)})
-    return HandedOver(how, account.password_expires_at, provisioning.stamp_of(account))
+    return HandedOver(how, expires, provisioning.stamp_of(account))

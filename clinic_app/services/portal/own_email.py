@@ -142,10 +142,12 @@ def _put(actor: Actor, given: _Try, found: FoundLink, account: Account) -> None:
     """The email, in one transaction with the link that is used up: of several at once one does it."""
     with transaction(actor) as session:
         sign_in_throttle.forgive(session, given.budget)
+        patient = repository.find(
+            session, actor.patient_id or 0, Seen.CHANGED, lock=True
+        )  # before the link, as others do
         if not links.redeem(session, found.id):
             again = session.execute(select(ONE_TIME_LINKS).where(ONE_TIME_LINKS.c.id == found.id)).one()
             raise EmailLinkOver(again.end_reason or "expired")
-        patient = repository.find(session, actor.patient_id or 0, Seen.CHANGED, lock=True)
         before = patient.email
         change_details(session, actor, patient, PatientUpdate({"email": found.email}))
         if found.email == account.username:

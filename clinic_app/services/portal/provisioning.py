@@ -31,7 +31,7 @@ from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, note_failure, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import links, outbox
 from clinic_app.services.notifications.kinds import Kind
 from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import repository
@@ -381,6 +381,7 @@ def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool, why: Turn
                 sessions.end_sessions(session, account.id or 0, "turned off")
                 known_devices.forget(session, account.id or 0)
                 passkey_ceremonies.forget(session, account.id or 0)
+                links.end_links(session, account.id or 0, links.EVERY)
             action = Action.PORTAL_TURNED_ON if on else Action.PORTAL_TURNED_OFF
             note_change(session, actor, action, patient, account, details={"reason": why.reason} if why.reason else {})
     return shown(patient)
