@@ -75,7 +75,8 @@ def _data_dir(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_waits() -> None:
-    """What a process counts, or has yet to record, is not another test's."""
+    """What a process counts, has yet to record, or was set to, is not another test's."""
+    get_settings.cache_clear()
     for kept in (refusals._counts, refusals._own, typed_searches._standing, typed_searches._due):
         kept.clear()
     work_list.forget_numbers()

@@ -144,7 +144,7 @@ def test_the_whole_first_visit_goes_by_keyboard_alone(open_page, clinic):
     page.keyboard.type(GOOD)
     tab_to(page, "Save password")
     page.keyboard.press("Space")
-    expect(page.get_by_role("heading", name="My record")).to_be_visible()
+    expect(page.get_by_role("heading", name="My record", level=1)).to_be_visible()
 
 
 # --- where one is signed in ---------------------------------------------------------------------

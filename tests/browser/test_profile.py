@@ -214,7 +214,7 @@ def test_a_patient_signed_in_elsewhere_is_out_once_access_is_turned_off(open_pag
     done = clinic.with_own_password("thrown.out@example.org")
     patient = open_page()
     patient_sign_in(patient, "thrown.out@example.org", factories.OWN_PASSWORD)
-    expect(patient.get_by_role("heading", name="My record")).to_be_visible()
+    expect(patient.get_by_role("heading", name="My record", level=1)).to_be_visible()
     page = _profile(open_page, done)
     page.get_by_role("button", name="Turn off portal access").click()
     page.get_by_role("dialog").get_by_label("The patient asked for it").check()
