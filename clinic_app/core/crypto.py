@@ -85,9 +85,9 @@ class _Room:
 
 
 #: Hashes leave a core to whoever serves pages, where there are several.
-_THREADS = max(1, (os.cpu_count() or 1) - 1)
+HASH_THREADS = max(1, (os.cpu_count() or 1) - 1)
 #: Strangers' wait by themselves: whoever guesses keeps nobody waiting whom the clinic knows.
-_known, _strangers = _Room("hash", _THREADS), _Room("hash-strangers", _THREADS)
+_known, _strangers = _Room("hash", HASH_THREADS), _Room("hash-strangers", HASH_THREADS)
 #: So many hashes are made or wait in both rooms together, each with the thread that asked for it.
 HASHES_AT_ONCE = _known.at_once + _strangers.at_once
 

@@ -33,6 +33,7 @@ READERS = {
     "patients/repository.py": "one patient, by the reason the caller gives (looks.Seen)",
     "patients/search.py": "PATIENT_LISTED, PATIENT_SEARCHED",
     "patients/verification.py": "PATIENT_LISTED, and one patient by the repository",
+    "portal/bulk_runs.py": "PATIENT_LISTED, and one patient by the repository",
     "portal/provisioning.py": "names the type alone",
     "portal/reminders.py": "what the patient allows: not shown",
     "portal/work_list.py": "PATIENT_LISTED",
@@ -106,6 +107,7 @@ def test_every_look_at_one_patient_gives_its_reason():
         "patients/activity.py all_activity",  # shown where the trail says that the record is open
         "patients/profile.py reread_patient",  # likewise
         "portal/bulk.py _request",  # named by PORTAL_BULK_RUN
+        "portal/bulk_runs.py _one",  # PORTAL_ACCOUNT_CREATED, or the failure of it
         "portal/provisioning.py _account_of",
         "portal/provisioning.py _clash",
         "portal/provisioning.py _create",
