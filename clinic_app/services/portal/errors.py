@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from clinic_app.core.errors import AlreadyExists, Conflict, InvalidInput
+from clinic_app.core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 
 
 class EmailRequired(InvalidInput):
@@ -144,3 +144,27 @@ class CannotSend(Conflict):
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
+
+
+class RunUnderWay(Conflict):
+    """Another run is running: one at a time."""
+
+    code = "run_under_way"
+    title = "A run is under way"
+    detail = "Another run creates portal accounts just now. Wait until it is over, or stop it."
+
+
+class NobodyEligible(Conflict):
+    """None of those who were chosen can get an account."""
+
+    code = "nobody_eligible"
+    title = "Nobody is eligible"
+    detail = "None of the chosen patients can get a portal account."
+
+
+class NoSuchRun(NotFound):
+    """There is no such run, or it does not stand as it must for what was asked."""
+
+    code = "no_such_run"
+    title = "No such run"
+    detail = "There is no such run, or it has changed meanwhile."
