@@ -18,6 +18,7 @@ from clinic_app.services.patients import typed_searches
 from clinic_app.services.portal import bulk_runs, reminders
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
+from clinic_app.ui.bulk import page as bulk
 from clinic_app.ui.confirm import page as confirm
 from clinic_app.ui.dead_ends import page as dead_ends
 from clinic_app.ui.frame.state import ShellState
@@ -172,6 +173,7 @@ SCREENS = (
     profile,
     audit_trail,
     staff_accounts,
+    bulk,
     account,
     confirm,
     own_record,

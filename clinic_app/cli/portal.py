@@ -109,12 +109,13 @@ def _tell_preview(found: Any, as_json: bool) -> None:
 def _tell_report(found: Any, as_json: bool) -> bool:
     """Print it; whether some could not be created."""
     if as_json:
-        data = asdict(found) | {"reasons": dict(found.reasons), "started_at": found.started_at.isoformat()}
+        reasons = {one.patient_id: one.reason for one in found.reasons}
+        data = asdict(found) | {"reasons": reasons, "started_at": found.started_at.isoformat()}
         typer.echo(json.dumps(data | {"ended_at": found.ended_at.isoformat() if found.ended_at else None}))
     else:
         typer.echo(
             f"{found.state.capitalize()}: {found.created:,} created, {found.refused:,} not, {found.waiting:,} left."
         )
-        for patient_id, code in found.reasons:
-            typer.echo(f"{patient_id}: {code.replace('_', ' ')}")
+        for one in found.reasons:
+            typer.echo(f"{one.patient_id}: {one.reason.replace('_', ' ')}")
     return bool(found.refused)

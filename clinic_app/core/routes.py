@@ -35,6 +35,7 @@ FORGOT = "/patient-portal/forgot"
 CONFIRM_EMAIL = "/patient-portal/contact/confirm"
 AUDIT_TRAIL = "/admin/audit"
 STAFF_ACCOUNTS = "/admin/staff"
+PORTAL_BULK = "/admin/portal"
 ACCOUNT = "/account"
 CONFIRM = "/account/confirm"
 
@@ -81,6 +82,7 @@ _STAFF_PAGES = frozenset(
         ACCOUNT,
         STAFF_ACCOUNTS,
         AUDIT_TRAIL,
+        PORTAL_BULK,
     }
 )
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")

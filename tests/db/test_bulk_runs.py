@@ -22,7 +22,7 @@ from clinic_app.services.portal.bulk_runs import (
     stop_run,
     work_on,
 )
-from clinic_app.services.portal.errors import NobodyEligible, NoSuchRun, RunUnderWay
+from clinic_app.services.portal.errors import NobodyEligible, NoSuchRun, PreviewChanged, RunUnderWay
 from clinic_app.services.portal.forms import PortalAccountRequest
 from tests import factories
 from tests.db import tools
@@ -135,8 +135,9 @@ def test_whoever_got_an_account_or_lost_the_email_meanwhile_is_told_with_the_rea
     work_on(run)
     done = report_run(admin, run)
     assert (done.created, done.refused) == (1, 2)
-    assert done.reasons == ((first, "portal_account_exists"), (second, "portal_email_required"))
-    assert third not in dict(done.reasons)
+    told = {one.patient_id: one.reason for one in done.reasons}
+    assert told == {first: "portal_account_exists", second: "portal_email_required"}
+    assert third not in told
     assert tools.trail("PATIENT_LISTED")[-1]["metadata"] == {"kind": "bulk report", "page": 1, "count": 2}
 
 
@@ -173,7 +174,7 @@ def test_what_is_made_and_what_is_noted_are_one(admin, monkeypatch):
         patched.setattr("clinic_app.services.portal.provisioning.record", broken)
         work_on(run)
     assert _accounts() == []
-    assert [reason for _, reason in report_run(admin, run).reasons] == ["unexpected"]
+    assert [one.reason for one in report_run(admin, run).reasons] == ["unexpected"]
     work_on(start_run(admin, EVERYBODY))
     assert _accounts() == ["bulk0@example.org"]
 
@@ -203,6 +204,55 @@ def test_the_end_of_a_session_does_not_end_the_run(admin):
     tools.write("UPDATE login_sessions SET ended_at = created_at, end_reason = 'idle'")
     work_on(run)
     assert report_run(admin, run).state == "DONE"
+
+
+def test_a_run_begins_for_those_alone_who_were_previewed(admin):
+    _patients(admin, 2)
+    with pytest.raises(PreviewChanged):
+        start_run(admin, EVERYBODY, 1)
+    assert tools.number("SELECT count(*) FROM portal_runs") == 0
+    assert start_run(admin, EVERYBODY, preview_run(admin, EVERYBODY).eligible)
+
+
+def test_the_report_names_those_refused_a_page_at_a_time_and_leaves_an_event_for_each_look(admin, monkeypatch):
+    monkeypatch.setattr(bulk_runs, "PAGE_SIZE", 2)
+    keys = _patients(admin, 4, last_name="Atieno")
+    run = start_run(admin, EVERYBODY)
+    tools.write("UPDATE patients SET email = NULL WHERE patient_id <> :one", one=keys[0])
+    work_on(run)
+    first, second, beyond = (report_run(admin, page=page) for page in (1, 2, 99))
+    assert (first.created, first.refused, first.started_by) == (1, 3, "Daniel Otieno")
+    assert [one.patient_id for one in (*first.reasons, *second.reasons)] == keys[1:]
+    assert {one.name.split()[-1] for one in first.reasons} == {"Atieno"}
+    assert beyond == second
+    seen = [event["metadata"] for event in tools.trail("PATIENT_LISTED")[-3:]]
+    assert seen == [{"kind": "bulk report", "page": page, "count": count} for page, count in ((1, 2), (2, 1), (2, 1))]
+    after = tools.last_seq()
+    report_run(admin, page=1, again=[one.id for one in first.reasons])
+    assert tools.trail("PATIENT_LISTED", after=after) == []
+    report_run(admin, page=1, again=[first.reasons[0].id])
+    assert len(tools.trail("PATIENT_LISTED", after=after)) == 1
+
+
+def test_the_report_says_how_far_the_invitations_are_and_how_long_it_takes(admin, settings, clock):
+    settings.setenv("CLINIC_SMTP_HOST", "mail.example.org")
+    _patients(admin, 5)
+    run = start_run(admin, EVERYBODY)
+    assert report_run(admin, run).seconds_left is None
+
+    def stop(_: int) -> None:
+        clock.shift(dt.timedelta(seconds=10))
+        if report_run(admin, run).created == 4:
+            stop_run(admin, run)
+
+    work_on(run, done=stop)
+    sql = "UPDATE outbox_messages SET state = :state WHERE address = :to"
+    tools.write(sql, state="SENT", to="bulk0@example.org")
+    tools.write(sql, state="FAILED", to="bulk1@example.org")
+    found = report_run(admin, run)
+    assert (found.sent, found.queued, found.failed, found.seconds_left) == (1, 2, 1, None)
+    continue_run(admin, run)
+    assert report_run(admin, run).seconds_left == 10
 
 
 def test_a_run_invites_as_a_desk_does(admin, settings):

@@ -12,7 +12,7 @@ import datetime as dt
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from sqlmodel import Session
 from clinic_app.core import clock, context, crypto, db, periodic
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, InvalidInput, PermissionDenied, Unavailable
 from clinic_app.models.accounts import ACCOUNTS, Account
+from clinic_app.models.notifications import OUTBOX_MESSAGES, MessageState
 from clinic_app.models.patients import PATIENTS
 from clinic_app.models.portal_runs import PORTAL_RUN_ITEMS, PORTAL_RUNS, ItemState, RunState
 from clinic_app.services.access import SYSTEM, Actor, Permission
@@ -34,12 +35,14 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.audit.together import record_alone
+from clinic_app.services.notifications.kinds import Kind
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.looks import Seen
-from clinic_app.services.portal.errors import NobodyEligible, NoSuchRun, RunUnderWay
+from clinic_app.services.patients.wording import full_name
+from clinic_app.services.portal.errors import NobodyEligible, NoSuchRun, PreviewChanged, RunUnderWay
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.provisioning import give_account
-from clinic_app.services.rates import rates
+from clinic_app.services.rates import LISTS, rates
 
 #: A worker looks so often whether there is something to go on with, in seconds.
 EVERY = 5.0
@@ -47,6 +50,10 @@ EVERY = 5.0
 LEASE = dt.timedelta(seconds=60)
 #: Something gives way for a moment: the run goes on after it.
 _PAUSE = 1.0
+#: So many of those not created are on one page of the report.
+PAGE_SIZE = 25
+#: How fast a run is, by what it did in these last seconds.
+_LATELY = dt.timedelta(seconds=60)
 AGES = ("", "ADULT", "CHILD")
 _ADULT = 18
 NO_MESSAGES = "no_messages"
@@ -102,8 +109,22 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCreated:
+    """Somebody who could not be given an account. ``reason`` is the code of an error."""
+
+    id: int
+    patient_id: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """How a run stands: numbers, and of those refused the patient ID and the reason, the code of an error."""
+    """How a run stands: numbers, and those refused, all or one ``page`` of them.
+
+    ``sent``, ``queued`` and ``failed``: how many of the new accounts an invitation has reached, will be tried for, or
+    has failed for. ``started_by`` is empty for the command line; ``seconds_left`` None where that is not known.
+    """
 
     id: int
     state: str
@@ -112,7 +133,13 @@ class Report:
     created: int
     refused: int
     waiting: int
-    reasons: tuple[tuple[str, str], ...] = ()
+    reasons: tuple[NotCreated, ...] = ()
+    page: int = 1
+    started_by: str = ""
+    sent: int = 0
+    queued: int = 0
+    failed: int = 0
+    seconds_left: int | None = None
 
     @property
     def total(self) -> int:
@@ -157,8 +184,9 @@ def _why_not() -> ColumnElement[str]:
 
 
 def preview_run(actor: Actor, chosen: Chosen) -> Preview:
-    """Who would get an account, in numbers. For administrators; raises ``PermissionDenied``."""
+    """Who would get an account, in numbers. For administrators; raises ``PermissionDenied``, ``TooManyLists``."""
     demand(actor, Permission.PORTAL_BULK)
+    rates().spend(actor, LISTS)
     with db.reading() as session:
         rows = session.execute(
             select(_why_not().label("why"), func.count().label("number")).where(*_where(chosen)).group_by("why")
@@ -170,11 +198,11 @@ def preview_run(actor: Actor, chosen: Chosen) -> Preview:
 # --- beginning, stopping, going on --------------------------------------------------------------------
 
 
-def start_run(actor: Actor, chosen: Chosen) -> int:
+def start_run(actor: Actor, chosen: Chosen, drawn: int | None = None) -> int:
     """Begin a run for those who are eligible now; returns its number. A worker goes on with it.
 
-    For administrators. Raises ``RunUnderWay`` where another one is running, ``NobodyEligible``, ``PermissionDenied``,
-    ``TooManyRequests``.
+    For administrators. ``drawn`` is how many a preview said; None where nobody looked at one. Raises ``RunUnderWay``
+    where another one is running, ``NobodyEligible``, ``PreviewChanged``, ``PermissionDenied``, ``TooManyRequests``.
     """
     demand(actor, Permission.PORTAL_BULK, resource_type="patient")
     rates().spend(actor, "bulk")
@@ -191,6 +219,8 @@ def start_run(actor: Actor, chosen: Chosen) -> int:
             added = session.execute(of).scalar_one()
             if not added:
                 raise NobodyEligible
+            if drawn is not None and drawn != added:
+                raise PreviewChanged
             _note(session, actor, {"run": run_id, "chosen": added})
     except IntegrityError as error:
         raise (RunUnderWay() if db.violated(error) == "uq_portal_runs_state" else error) from None
@@ -239,10 +269,14 @@ def continue_run(actor: Actor, run_id: int) -> None:
     )
 
 
-def report_run(actor: Actor, run_id: int | None = None) -> Report:
+def report_run(
+    actor: Actor, run_id: int | None = None, *, page: int | None = None, again: Collection[int] | None = None
+) -> Report:
     """How a run stands, the latest where none is named. For administrators; raises ``NoSuchRun``, ``PermissionDenied``.
 
-    That patients are named, those who could not be given an account, is recorded before.
+    That patients are named, those who could not be given an account, is recorded before: all of them, or one ``page``.
+    ``again`` has the ids of who is on the screen, where that is drawn again by itself: it leaves nothing unless
+    somebody else comes there.
     """
     demand(actor, Permission.PORTAL_BULK, resource_type="patient")
     with db.reading() as session:
@@ -250,22 +284,85 @@ def report_run(actor: Actor, run_id: int | None = None) -> Report:
         run = session.execute(which if run_id is None else which.where(_RUNS.id == run_id)).one_or_none()
         if run is None:
             raise NoSuchRun
-        of = _ITEMS.run_id == run.id
-        rows = session.execute(select(_ITEMS.state, func.count().label("number")).where(of).group_by(_ITEMS.state))
-        numbers = Counter({row.state: row.number for row in rows})
-        refused = session.execute(
-            select(PATIENTS.c.patient_id, _ITEMS.reason)
-            .join(PATIENTS, PATIENTS.c.id == _ITEMS.patient_id)
-            .where(of, _ITEMS.state == ItemState.REFUSED)
-            .order_by(_ITEMS.patient_id)
+        numbers, messages = _numbers(session, run.id), _invitations(session, run.id)
+        waiting, refused = numbers[ItemState.WAITING], numbers[ItemState.REFUSED]
+        if page is not None:
+            page = min(max(page, 1), max(1, -(-refused // PAGE_SIZE)))
+        by = session.execute(select(ACCOUNTS.c.full_name).where(ACCOUNTS.c.id == run.started_by_id)).scalar()
+        found = Report(
+            run.id,
+            run.state,
+            run.started_at,
+            run.ended_at,
+            numbers[ItemState.CREATED],
+            refused,
+            waiting,
+            _not_created(session, run.id, page) if refused else (),
+            page or 1,
+            by or "",
+            messages[_SENT],
+            messages[_QUEUED],
+            messages[_FAILED],
+            _seconds_left(session, run.id, waiting) if run.state == RunState.RUNNING else None,
         )
-        reasons = tuple((row.patient_id, row.reason or "") for row in refused)
-    if reasons:
-        details = {"kind": "bulk report", "page": 1, "count": len(reasons)}
+    if any(again is None or one.id not in again for one in found.reasons):
+        details = {"kind": "bulk report", "page": found.page, "count": len(found.reasons)}
         record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
-    waiting = numbers[ItemState.WAITING]
-    created, not_created = numbers[ItemState.CREATED], numbers[ItemState.REFUSED]
-    return Report(run.id, run.state, run.started_at, run.ended_at, created, not_created, waiting, reasons)
+    return found
+
+
+def _numbers(session: Session, run_id: int) -> Counter[str]:
+    """How many of its patients stand how."""
+    rows = session.execute(
+        select(_ITEMS.state, func.count().label("number")).where(_ITEMS.run_id == run_id).group_by(_ITEMS.state)
+    )
+    return Counter({row.state: row.number for row in rows})
+
+
+_SENT, _QUEUED, _FAILED = 3, 2, 1
+
+
+def _invitations(session: Session, run_id: int) -> Counter[int]:
+    """How many of the new accounts an invitation has reached, by whichever way got furthest."""
+    messages = OUTBOX_MESSAGES.c
+    ways = {MessageState.SENT: _SENT, MessageState.QUEUED: _QUEUED, MessageState.FAILED: _FAILED}
+    furthest = func.max(case(*[(messages.state == str(state), way) for state, way in ways.items()], else_=0))
+    each = (
+        select(furthest.label("furthest"))
+        .join(PORTAL_RUN_ITEMS, _ITEMS.account_id == messages.account_id)
+        .where(_ITEMS.run_id == run_id, messages.kind == str(Kind.INVITATION))
+        .group_by(messages.account_id)
+        .subquery()
+    )
+    rows = session.execute(select(each.c.furthest, func.count().label("number")).group_by(each.c.furthest))
+    return Counter({row.furthest: row.number for row in rows})
+
+
+def _not_created(session: Session, run_id: int, page: int | None) -> tuple[NotCreated, ...]:
+    patients = PATIENTS.c
+    rows = (
+        select(patients.id, patients.patient_id, patients.first_name, patients.last_name, _ITEMS.reason)
+        .join(PATIENTS, patients.id == _ITEMS.patient_id)
+        .where(_ITEMS.run_id == run_id, _ITEMS.state == ItemState.REFUSED)
+        .order_by(_ITEMS.patient_id)
+    )
+    if page is not None:
+        rows = rows.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)
+    return tuple(
+        NotCreated(row.id, row.patient_id, full_name(row.first_name, row.last_name), row.reason or "")
+        for row in session.execute(rows)
+    )
+
+
+def _seconds_left(session: Session, run_id: int, waiting: int) -> int | None:
+    """By how fast it was lately; None where it did nothing lately."""
+    now = clock.now()
+    lately = session.execute(
+        select(func.count().label("number"), func.min(_ITEMS.done_at).label("since")).where(
+            _ITEMS.run_id == run_id, _ITEMS.done_at > now - _LATELY
+        )
+    ).one()
+    return round(waiting * (now - lately.since).total_seconds() / lately.number) if lately.number > 1 else None
 
 
 # --- the work -----------------------------------------------------------------------------------------
@@ -353,10 +450,7 @@ def _end(held: _Held, state: RunState) -> None:
     with transaction(SYSTEM) as session:
         if session.execute(update(PORTAL_RUNS).where(*mine).values(over).returning(_RUNS.id)).one_or_none() is None:
             return
-        rows = session.execute(
-            select(_ITEMS.state, func.count().label("number")).where(_ITEMS.run_id == held.id).group_by(_ITEMS.state)
-        )
-        numbers = Counter({row.state: row.number for row in rows})
+        numbers = _numbers(session, held.id)
         counts = {"created": numbers[ItemState.CREATED], "failed": numbers[ItemState.REFUSED]}
         _note(session, SYSTEM, {"run": held.id, "state": str(state), **counts})
 

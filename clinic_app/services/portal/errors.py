@@ -154,6 +154,14 @@ class RunUnderWay(Conflict):
     detail = "Another run creates portal accounts just now. Wait until it is over, or stop it."
 
 
+class PreviewChanged(Conflict):
+    """Others are eligible than those who were previewed."""
+
+    code = "preview_changed"
+    title = "The preview has changed"
+    detail = "Who can get a portal account has changed meanwhile. Nothing was created. Look at the preview again."
+
+
 class NobodyEligible(Conflict):
     """None of those who were chosen can get an account."""
 
