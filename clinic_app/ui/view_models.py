@@ -124,6 +124,15 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class SlipChoice:
+    """For whom slips can be printed."""
+
+    key: str = ""
+    words: str = ""
+    first: bool = False
+
+
+@dataclass(frozen=True)
 class NotCreatedRow:
     """A patient who got no portal account in a run, and why."""
 

@@ -23,6 +23,7 @@ from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
 from clinic_app.services.accounts.errors import LinkOver
 from clinic_app.services.patients.profile import view_patient
+from clinic_app.services.portal.bulk_runs import Chosen, start_run
 from clinic_app.web import activating, dead_ends, pages
 from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
@@ -486,6 +487,26 @@ def bulk_report(open_page, clinic):
     page = _heading(open_page("admin", "/admin/portal"), "Portal accounts in bulk")
     expect(page.get_by_role("button", name="Continue the run")).to_be_visible()
     return page
+
+
+@scene
+def bulk_report_with_slips(open_page, clinic):
+    _bulk_run(clinic, "DONE")
+    names = {"first_name": "Konstantinos", "last_name": "Papadopoulos-Wanyama", "preferred_language": "fr"}
+    for _ in range(2):
+        factories.make_patient(clinic.desk, email=f"konstantinos.slip{next(_numbers)}@example.org", **names)
+    start_run(clinic.actor("admin"), Chosen(language="fr"))
+    page = _heading(open_page("admin", "/admin/portal"), "Portal accounts in bulk")
+    expect(page.get_by_role("button", name="Print slips")).to_be_visible(timeout=30_000)
+    return page
+
+
+@scene
+def bulk_slips(open_page, clinic):
+    page = bulk_report_with_slips(open_page, clinic)
+    page.get_by_role("button", name="Print slips").click()
+    expect(page.get_by_role("article", name="Credential slip").first).to_be_visible()
+    return _heading(page, "Credential slips")
 
 
 @scene

@@ -37,9 +37,9 @@ from clinic_app.services.patients.profile import kept_patient, reread_patient, u
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
-from clinic_app.services.portal import bulk_runs, invitations, provisioning
+from clinic_app.services.portal import bulk_runs, invitations, provisioning, slips
 from clinic_app.services.portal.bulk import create_portal_accounts
-from clinic_app.services.portal.errors import CannotSend, NoEmailWaits
+from clinic_app.services.portal.errors import CannotSend, NoEmailWaits, NoSlips
 from clinic_app.services.portal.forms import (
     AddressCorrection,
     ChangePortalUsername,
@@ -80,10 +80,10 @@ def _email() -> str:
     return f"somebody{next(_numbers)}@example.org"
 
 
-def _refused(error: type[Exception], use_case: Callable[..., Any], *args: Any) -> None:
+def _refused(error: type[Exception], use_case: Callable[..., Any], *args: Any, **how: Any) -> None:
     """Let in, and refused for another reason."""
     with pytest.raises(error):
-        use_case(*args)
+        use_case(*args, **how)
 
 
 def _nothing_to_issue_anew(reissue: Callable[[Actor, str], Any], actor: Actor) -> None:
@@ -170,6 +170,7 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
             ("stop_run", lambda a, w: bulk_runs.stop_run(a, _run(a))),
             ("continue_run", lambda a, w: bulk_runs.continue_run(a, _run(a, stopped=True))),
             ("report_run", lambda a, w: bulk_runs.report_run(a, _run(a))),
+            ("make_slips", lambda a, w: _refused(NoSlips, slips.make_slips, a, 0, undelivered=False)),
         )
     },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),

@@ -42,6 +42,7 @@ from clinic_app.services.patients.wording import full_name
 from clinic_app.services.portal.errors import NobodyEligible, NoSuchRun, PreviewChanged, RunUnderWay
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.provisioning import give_account
+from clinic_app.services.portal.slips import unseen
 from clinic_app.services.rates import LISTS, rates
 
 #: A worker looks so often whether there is something to go on with, in seconds.
@@ -123,7 +124,9 @@ class Report:
     """How a run stands: numbers, and those refused, all or one ``page`` of them.
 
     ``sent``, ``queued`` and ``failed``: how many of the new accounts an invitation has reached, will be tried for, or
-    has failed for. ``started_by`` is empty for the command line; ``seconds_left`` None where that is not known.
+    has failed for. ``started_by`` is empty for the command line; ``seconds_left`` None where that is not known. Of a
+    run that is over: ``unseen``, how many of its passwords nobody has seen, and of how many of those no invitation is
+    on its way (``undelivered``).
     """
 
     id: int
@@ -140,6 +143,8 @@ class Report:
     queued: int = 0
     failed: int = 0
     seconds_left: int | None = None
+    unseen: int = 0
+    undelivered: int = 0
 
     @property
     def total(self) -> int:
@@ -289,6 +294,8 @@ def report_run(
         if page is not None:
             page = min(max(page, 1), max(1, -(-refused // PAGE_SIZE)))
         by = session.execute(select(ACCOUNTS.c.full_name).where(ACCOUNTS.c.id == run.started_by_id)).scalar()
+        over = run.state != RunState.RUNNING
+        slips = unseen(session, run.id) if over else ()
         found = Report(
             run.id,
             run.state,
@@ -303,7 +310,9 @@ def report_run(
             messages[_SENT],
             messages[_QUEUED],
             messages[_FAILED],
-            _seconds_left(session, run.id, waiting) if run.state == RunState.RUNNING else None,
+            None if over else _seconds_left(session, run.id, waiting),
+            len(slips),
+            sum(not one.reached for one in slips),
         )
     if any(again is None or one.id not in again for one in found.reasons):
         details = {"kind": "bulk report", "page": found.page, "count": len(found.reasons)}

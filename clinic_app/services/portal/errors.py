@@ -162,6 +162,14 @@ class PreviewChanged(Conflict):
     detail = "Who can get a portal account has changed meanwhile. Nothing was created. Look at the preview again."
 
 
+class NoSlips(Conflict):
+    """There is no account of the run whose password nobody has seen."""
+
+    code = "no_slips"
+    title = "No slip to print"
+    detail = "Nobody is left to print a slip for. Whose slip was lost gets a new password from the profile."
+
+
 class NobodyEligible(Conflict):
     """None of those who were chosen can get an account."""
 

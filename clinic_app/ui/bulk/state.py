@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Collection
 from typing import Any
 
@@ -31,7 +32,7 @@ from clinic_app.ui.session import guard, identity, live_updates, presses
 from clinic_app.ui.session.drawn import keeps_a_page
 from clinic_app.ui.session.handler import Asking, fields, handler
 from clinic_app.ui.session.presses import press_of
-from clinic_app.ui.view_models import NotCreatedRow, Problem, Tally
+from clinic_app.ui.view_models import NotCreatedRow, Problem, SlipChoice, Tally
 
 FIELDS = ("registered_from", "registered_until", "age", "language")
 _NOTHING = dict.fromkeys(FIELDS, "")
@@ -56,6 +57,8 @@ class BulkState(Asking, rx.State):
     progress: str = ""
     left: str = ""
     numbers: list[Tally] = []
+    slips: list[SlipChoice] = []  # for whom slips can be printed
+    slip_intent: str = ""  # of the press that would
     ended: str = ""  # why it is over too early: then it can go on
     rows: list[NotCreatedRow] = []
     page: int = 1
@@ -103,7 +106,8 @@ class BulkState(Asking, rx.State):
         self.run_id, self.title, self.ended = run.id, words.title(run), words.ended(run)
         self.done, self.total = run.created + run.refused, run.total
         self.progress, self.left = f"{self.done:,} of {self.total:,}", words.left(run)
-        self.numbers = words.numbers(run)
+        self.numbers, self.slips = words.numbers(run), words.slips(run)
+        self.slip_intent = secrets.token_hex(16)
         self.rows = [words.not_created(one) for one in run.reasons]
         self._ids = tuple(one.id for one in run.reasons)
         self.page, self.pages = run.page, max(1, -(-run.refused // PAGE_SIZE))

@@ -6,7 +6,10 @@ from typing import Any
 
 import reflex as rx
 
+from clinic_app.core import routes
+from clinic_app.core.settings import get_settings
 from clinic_app.services.patients.languages import clinic_languages
+from clinic_app.services.portal.slips import AT_ONCE
 from clinic_app.ui.bulk.state import FIELDS
 from clinic_app.ui.bulk.state import BulkState as State
 from clinic_app.ui.frame.page import staff_page
@@ -14,15 +17,15 @@ from clinic_app.ui.kit import forms
 from clinic_app.ui.kit.base import apart, each, icon, link, page_head, pick, row, stack, when
 from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note
 from clinic_app.ui.kit.pager import pager
-from clinic_app.ui.view_models import NotCreatedRow, Tally
+from clinic_app.ui.view_models import NotCreatedRow, SlipChoice, Tally
 
 LEAD = "Chosen by filter, previewed, then created in one run. Invitations go out; passwords are shown nowhere."
 _AGES = (("", "Any age"), ("ADULT", "18 and older"), ("CHILD", "Under 18"))
 
 
 def _figure(one: Tally) -> rx.Component:
-    more = when(one.href, link(one.more, href=one.href), apart(one.more))
-    return rx.el.div(rx.el.dt(one.words), rx.el.dd(apart(one.number)), when(one.more, rx.el.dd(more)))
+    more = when(one.href, link(apart(one.more), href=one.href), apart(one.more))
+    return rx.el.div(rx.el.dt(apart(one.words)), rx.el.dd(apart(one.number)), when(one.more, rx.el.dd(more)))
 
 
 def _tally(figures: list[Tally]) -> rx.Component:
@@ -74,7 +77,7 @@ def _create() -> rx.Component:
     """*Create n portal accounts*: carries what was previewed."""
     hidden = [rx.el.input(type="hidden", name=name, value=State.asked[name]) for name in FIELDS]
     button = rx.button(
-        "Create ", State.eligible_words, type="submit", size="3", disabled=State.busy, class_name="primary"
+        "Create ", apart(State.eligible_words), type="submit", size="3", disabled=State.busy, class_name="primary"
     )
     form = forms.press_form(
         "bulk",
@@ -85,7 +88,7 @@ def _create() -> rx.Component:
         on_submit=State.start,
         key=State.eligible_words,
     )
-    words = rx.el.p(State.invited_words, class_name="muted grow")
+    words = rx.el.p(apart(State.invited_words), class_name="muted grow")
     return rx.el.div(form, words, class_name="section-foot actions fill")
 
 
@@ -155,6 +158,42 @@ def _running() -> rx.Component:
     )
 
 
+def _choice(one: SlipChoice) -> rx.Component:
+    box = rx.el.input(type="radio", name="which", value=one.key, default_checked=one.first)
+    return rx.el.label(box, rx.el.span(apart(one.words), class_name="v"), class_name="choice", key=one.words)
+
+
+def _slips() -> rx.Component:
+    """*Print slips*: posted by the browser itself, and answered by a page of its own: no password is page state."""
+    attrs = {"formAction": routes.PORTAL_SLIPS, "formMethod": "post"}
+    hours = get_settings().temporary_password_hours
+    fresh = note(
+        "warn",
+        rx.el.p(
+            "Printing makes ",
+            rx.el.b("fresh temporary passwords"),
+            f" in this moment, {AT_ONCE} at a time, and keeps them nowhere. They are good for {hours} hours. "
+            "Links already sent stay good until one of the two is used.",
+        ),
+    )
+    form = rx.el.form(
+        rx.el.input(type="hidden", name="run_id", value=State.run_id.to_string()),
+        rx.el.input(type="hidden", name="intent", value=State.slip_intent),
+        rx.el.fieldset(
+            rx.el.legend("Print slips for", class_name="sr"), each(State.slips, _choice), class_name="choices"
+        ),
+        fresh,
+        rx.el.div(
+            rx.button(icon("printer"), "Print slips", type="submit", size="3", custom_attrs=attrs),
+            class_name="actions fill",
+        ),
+        class_name="stack g4",
+        aria_label="Print slips",
+        on_submit=None,
+    )
+    return when(State.slips.length() > 0, _section("Print slips for", form))
+
+
 def _report() -> rx.Component:
     go_on = forms.press_button(
         "Continue the run",
@@ -166,6 +205,7 @@ def _report() -> rx.Component:
     early = note("warn", rx.el.p(apart(State.ended)), role="status")
     return rx.fragment(
         _section(State.title, stack(when(State.ended, early), _tally(State.numbers), gap=4), ident="bulk"),
+        _slips(),
         _not_created(),
         rx.el.div(when(State.ended, go_on), new, class_name="section-foot actions fill"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clinic_app.core import clock, routes
 from clinic_app.services.notifications.kinds import Channel, open_channels
 from clinic_app.services.portal.bulk_runs import NotCreated, Preview, Report
-from clinic_app.ui.view_models import NotCreatedRow, Tally
+from clinic_app.ui.view_models import NotCreatedRow, SlipChoice, Tally
 
 #: Why not, by the code → below its number in the preview.
 _WHY_NOT = {
@@ -82,6 +82,16 @@ def numbers(run: Report) -> list[Tally]:
     if run.failed:
         found.append(Tally(f"{run.failed:,}", "invitations failed", "Portal work list", routes.PORTAL_WORK_LIST))
     return found
+
+
+def slips(run: Report) -> list[SlipChoice]:
+    """For whom slips can be printed; nothing where nobody is left."""
+    choices = {
+        "undelivered": (run.undelivered, f"The {run.undelivered:,} whose invitation was not delivered"),
+        "all": (run.unseen, f"All {run.unseen:,} whose password nobody has seen"),
+    }
+    found = [(key, words) for key, (number, words) in choices.items() if number]
+    return [SlipChoice(key, words, key == found[0][0]) for key, words in found]
 
 
 def ended(run: Report) -> str:
