@@ -15,9 +15,10 @@ from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.services.notifications import delivery
 from clinic_app.services.patients import typed_searches
-from clinic_app.services.portal import reminders
+from clinic_app.services.portal import bulk_runs, reminders
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
+from clinic_app.ui.bulk import page as bulk
 from clinic_app.ui.confirm import page as confirm
 from clinic_app.ui.dead_ends import page as dead_ends
 from clinic_app.ui.frame.state import ShellState
@@ -121,6 +122,13 @@ async def remind_people():
 
 
 @contextlib.asynccontextmanager
+async def create_in_bulk():
+    """A run of portal accounts goes on, whoever started it and wherever."""
+    async with bulk_runs.working():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def watch_tabs():
     """What runs for a tab, and what is kept of it, ends with it."""
     async with tabs.watching(app):
@@ -154,6 +162,7 @@ app.register_lifespan_task(record_searches)
 app.register_lifespan_task(record_refusals)
 app.register_lifespan_task(send_messages)
 app.register_lifespan_task(remind_people)
+app.register_lifespan_task(create_in_bulk)
 app.register_lifespan_task(watch_tabs)
 
 SCREENS = (
@@ -164,6 +173,7 @@ SCREENS = (
     profile,
     audit_trail,
     staff_accounts,
+    bulk,
     account,
     confirm,
     own_record,

@@ -60,17 +60,17 @@ def temporary_password() -> str:
 # --- password hashes ----------------------------------------------------------------------------
 
 
-def _give_way() -> None:
+def _give_way(niceness: int) -> None:
     """Hashes give way to whoever serves pages (Linux: niceness is per thread)."""
     with contextlib.suppress(AttributeError, OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 class _Room:
     """Threads for hashes, and places for those that wait for one."""
 
-    def __init__(self, name: str, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, name, _give_way)
+    def __init__(self, name: str, threads: int, niceness: int = 10) -> None:
+        self._pool = ThreadPoolExecutor(threads, name, _give_way, (niceness,))
         self.threads, self.at_once = threads, threads + _WAITING_AT_MOST
         self._places = threading.BoundedSemaphore(self.at_once)
 
@@ -85,10 +85,12 @@ class _Room:
 
 
 #: Hashes leave a core to whoever serves pages, where there are several.
-_THREADS = max(1, (os.cpu_count() or 1) - 1)
+HASH_THREADS = max(1, (os.cpu_count() or 1) - 1)
 #: Strangers' wait by themselves: whoever guesses keeps nobody waiting whom the clinic knows.
-_known, _strangers = _Room("hash", _THREADS), _Room("hash-strangers", _THREADS)
-#: So many hashes are made or wait in both rooms together, each with the thread that asked for it.
+_known, _strangers = _Room("hash", HASH_THREADS), _Room("hash-strangers", HASH_THREADS)
+#: So do those of a run for many patients, with what processors the others leave: nobody at a desk waits behind one.
+_bulk = _Room("hash-bulk", HASH_THREADS, 19)
+#: So many hashes are made or wait for people in both rooms together, each with the thread that asked for it.
 HASHES_AT_ONCE = _known.at_once + _strangers.at_once
 
 
@@ -107,17 +109,18 @@ def _prehash(password: str) -> bytes:
     return base64.b64encode(hmac.new(keys.key("pepper"), normal, hashlib.sha384).digest())
 
 
-def hash_password(password: str, *, cost: int | None = None) -> str:
+def hash_password(password: str, *, cost: int | None = None, in_bulk: bool = False) -> str:
     """The hash to keep: scheme, key id, bcrypt. Blanks at both ends of the password do not count.
 
     Takes about a quarter of a second; never call it in a transaction.
 
-    ``cost``, at most the configured one, is for random secrets, which need less. Raises ``Unavailable`` when too
-    many hashes are already waiting.
+    ``cost``, at most the configured one, is for random secrets, which need less. ``in_bulk``: nobody waits for it, and
+    it keeps nobody waiting. Raises ``Unavailable`` when too many hashes are already waiting.
     """
     configured = get_settings().bcrypt_cost
     salt = bcrypt.gensalt(min(cost or configured, configured))
-    return _SCHEME + _known.work(bcrypt.hashpw, _prehash(trimmed(password, _LONGEST)), salt).decode()
+    room = _bulk if in_bulk else _known
+    return _SCHEME + room.work(bcrypt.hashpw, _prehash(trimmed(password, _LONGEST)), salt).decode()
 
 
 @functools.lru_cache(maxsize=4)

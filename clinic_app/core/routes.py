@@ -35,6 +35,7 @@ FORGOT = "/patient-portal/forgot"
 CONFIRM_EMAIL = "/patient-portal/contact/confirm"
 AUDIT_TRAIL = "/admin/audit"
 STAFF_ACCOUNTS = "/admin/staff"
+PORTAL_BULK = "/admin/portal"
 ACCOUNT = "/account"
 CONFIRM = "/account/confirm"
 
@@ -44,6 +45,7 @@ LINK_STRENGTH = "/auth/link-password-strength"
 SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
 AUDIT_EXPORT = "/auth/audit-export"
+PORTAL_SLIPS = "/auth/portal-slips"
 REAUTHENTICATE = "/auth/reauthenticate"
 CHANGE_PASSWORD = "/auth/change-password"  # noqa: S105  an address
 SIGN_OUT_EVERYWHERE = "/auth/everywhere"
@@ -81,6 +83,7 @@ _STAFF_PAGES = frozenset(
         ACCOUNT,
         STAFF_ACCOUNTS,
         AUDIT_TRAIL,
+        PORTAL_BULK,
     }
 )
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")

@@ -21,6 +21,7 @@ from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
 from clinic_app.models.intents import Intent
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
+from clinic_app.models.portal_runs import PortalRun, PortalRunItem
 
 __all__ = [
     "Account",
@@ -43,6 +44,8 @@ __all__ = [
     "PasskeyChallenge",
     "Patient",
     "PendingSignIn",
+    "PortalRun",
+    "PortalRunItem",
     "RecoveryCode",
     "RefreshToken",
     "RefusalCount",

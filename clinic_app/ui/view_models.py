@@ -114,6 +114,35 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """A number, what it counts, and perhaps a word more, which may lead somewhere."""
+
+    number: str = ""
+    words: str = ""
+    more: str = ""
+    href: str = ""
+
+
+@dataclass(frozen=True)
+class SlipChoice:
+    """For whom slips can be printed."""
+
+    key: str = ""
+    words: str = ""
+    first: bool = False
+
+
+@dataclass(frozen=True)
+class NotCreatedRow:
+    """A patient who got no portal account in a run, and why."""
+
+    patient_id: str = ""
+    name: str = ""
+    href: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Fact:
     """A label and what is known; ``value`` empty reads "Not recorded"."""
 

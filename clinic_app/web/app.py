@@ -19,6 +19,7 @@ from clinic_app.web import (
     patient_card,
     session_routes,
     signing_in,
+    slips,
     two_factor,
 )
 from clinic_app.web.requests import Route, changes
@@ -33,6 +34,7 @@ ROUTERS = (
     two_factor.router,
     passkeys.router,
     downloads.router,
+    slips.router,
     patient_card.router,
     own_record.router,
     own_contact.router,

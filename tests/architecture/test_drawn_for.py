@@ -11,8 +11,9 @@ from tests.security.handlers import Registry, registry
 NOT_ABOUT_ONE = {
     "reads what the address, the filters or the session name": """
         AccountState.load AuditTrailState.load AuditTrailState.apply AuditTrailState.clear AuditTrailState.turn
-        ConfirmState.load OwnRecordState.load OwnSessionsState.load
-        OwnSessionsState.watch PatientListState.carry_over PatientListState.clear PatientListState.load
+        BulkState.load BulkState.look BulkState.turn BulkState.watch ConfirmState.load
+        OwnRecordState.load OwnSessionsState.load OwnSessionsState.watch
+        PatientListState.carry_over PatientListState.clear PatientListState.load
         PatientListState.search PatientListState.sort_by PatientListState.turn PatientListState.watch ProfileState.load
         ProfileState.watch ReceptionState.load ReceptionState.watch SearchState.enter_box SearchState.search
         SearchState.list_all SearchState.register_term
@@ -32,13 +33,13 @@ NOT_ABOUT_ONE = {
     "begins or drops something new, which is nobody's yet": """
         RegistrationState.another RegistrationState.cancel RegistrationState.submit
         RegistrationState.go_on RegistrationState.start_empty
-        StaffAccountsState.begin StaffAccountsState.cancel StaffAccountsState.create
+        BulkState.begin BulkState.start StaffAccountsState.begin StaffAccountsState.cancel StaffAccountsState.create
     """,
     "shows what one's own press did, whatever that was about": "ResumeState.resume",
 }
 WITHOUT = {name for names in NOT_ABOUT_ONE.values() for name in names.split()}
 #: What a handler about one thing takes first.
-IDS = frozenset({"patient_id", "account_id", "session_id", "seq"})
+IDS = frozenset({"patient_id", "account_id", "session_id", "seq", "run_id"})
 
 
 def faults(known: Registry) -> list[str]:

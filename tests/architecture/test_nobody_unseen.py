@@ -34,6 +34,7 @@ READERS = {
     "patients/repository.py": "one patient, by the reason the caller gives (looks.Seen)",
     "patients/search.py": "PATIENT_LISTED, PATIENT_SEARCHED",
     "patients/verification.py": "PATIENT_LISTED, and one patient by the repository",
+    "portal/bulk_runs.py": "PATIENT_LISTED, and one patient by the repository",
     "portal/provisioning.py": "names the type alone",
     "portal/reminders.py": "what the patient allows: not shown",
     "portal/work_list.py": "PATIENT_LISTED",
@@ -109,6 +110,7 @@ def test_every_look_at_one_patient_gives_its_reason():
         "portal/bulk.py _request",  # named by PORTAL_BULK_RUN
         "portal/invitations.py _new_credentials",
         "portal/provisioning.py account_of",
+        "portal/bulk_runs.py _one",  # PORTAL_ACCOUNT_CREATED, or the failure of it
         "portal/provisioning.py _clash",
         "portal/provisioning.py _create",
         "portal/provisioning.py _rename",

@@ -16,6 +16,8 @@ HARMLESS = {
     "staff.list_staff": "reads",
     "intents.mark_seen": "about a press itself",
     "intents.outcome": "about a press itself",
+    "preview_run": "reads",
+    "report_run": "a look, recorded each time",
     "count_stuck": "reads",
     "list_stuck": "a look, recorded each time",
     "opened_last": "a look, recorded each time",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import re
 from collections.abc import Callable
@@ -13,13 +14,16 @@ import pyotp
 import pytest
 from fastapi import Response
 from playwright.sync_api import Page, expect
+from sqlalchemy import delete, insert, update
 
-from clinic_app.core import clock, crypto
+from clinic_app.core import clock, crypto, db
 from clinic_app.core.settings import get_settings
+from clinic_app.models.portal_runs import PORTAL_RUN_ITEMS, PORTAL_RUNS
 from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
 from clinic_app.services.accounts.errors import LinkOver
 from clinic_app.services.patients.profile import view_patient
+from clinic_app.services.portal.bulk_runs import Chosen, start_run
 from clinic_app.web import activating, dead_ends, pages
 from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
@@ -433,6 +437,76 @@ def work_list_loading(open_page, clinic):
     page.goto("/patients/portal")
     expect(page.get_by_text("Loading the work list")).to_be_attached()
     return page
+
+
+def _bulk_run(clinic, state: str) -> None:
+    """A run that no server takes, some of its patients done; two could not be given an account."""
+    now = clock.now()
+    with db.transaction() as session:
+        session.execute(delete(PORTAL_RUN_ITEMS))
+        session.execute(delete(PORTAL_RUNS))
+        values = {"chosen": {}, "state": state, "started_at": now - dt.timedelta(seconds=61), "started_by_id": None}
+        held = {"lease": "x", "leased_until": now + dt.timedelta(days=1)}
+        run = session.execute(insert(PORTAL_RUNS).values(**values, **held).returning(PORTAL_RUNS.c.id)).scalar_one()
+    for number in range(12):
+        names = {"first_name": "Konstantinos", "last_name": "Papadopoulos-Wanyama" if number % 2 else "Otieno"}
+        patient = factories.make_patient(clinic.desk, **names).patient.id
+        done = "REFUSED" if number < 2 else "CREATED" if number < 7 else "WAITING"
+        item = {"run_id": run, "patient_id": patient, "state": done}
+        item |= {"reason": "email_in_use" if number else "portal_account_exists"} if done == "REFUSED" else {}
+        with db.transaction() as session:
+            session.execute(insert(PORTAL_RUN_ITEMS).values(item | {"done_at": now} if done != "WAITING" else item))
+    with db.transaction() as session:
+        ended = {"ended_at": now} if state != "RUNNING" else {}
+        session.execute(update(PORTAL_RUNS).values(state=state, **ended))
+        db.changed(session)
+
+
+@scene
+def bulk_preview(open_page, clinic):
+    _bulk_run(clinic, "DONE")
+    factories.make_patient(clinic.desk, email=f"bulk{next(_numbers)}@example.org")
+    page = _heading(open_page("admin", "/admin/portal"), "Portal accounts in bulk")
+    page.get_by_role("button", name="New run").click()
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("button", name=re.compile("Create [0-9]+ portal account"))).to_be_visible()
+    return page
+
+
+@scene
+def bulk_running(open_page, clinic):
+    _bulk_run(clinic, "RUNNING")
+    page = _heading(open_page("admin", "/admin/portal"), "Portal accounts in bulk")
+    expect(page.get_by_role("progressbar", name="Creating portal accounts")).to_be_visible()
+    return page
+
+
+@scene
+def bulk_report(open_page, clinic):
+    _bulk_run(clinic, "STOPPED")
+    page = _heading(open_page("admin", "/admin/portal"), "Portal accounts in bulk")
+    expect(page.get_by_role("button", name="Continue the run")).to_be_visible()
+    return page
+
+
+@scene
+def bulk_report_with_slips(open_page, clinic):
+    _bulk_run(clinic, "DONE")
+    names = {"first_name": "Konstantinos", "last_name": "Papadopoulos-Wanyama", "preferred_language": "fr"}
+    for _ in range(2):
+        factories.make_patient(clinic.desk, email=f"konstantinos.slip{next(_numbers)}@example.org", **names)
+    start_run(clinic.actor("admin"), Chosen(language="fr"))
+    page = _heading(open_page("admin", "/admin/portal"), "Portal accounts in bulk")
+    expect(page.get_by_role("button", name="Print slips")).to_be_visible(timeout=30_000)
+    return page
+
+
+@scene
+def bulk_slips(open_page, clinic):
+    page = bulk_report_with_slips(open_page, clinic)
+    page.get_by_role("button", name="Print slips").click()
+    expect(page.get_by_role("article", name="Credential slip").first).to_be_visible()
+    return _heading(page, "Credential slips")
 
 
 @scene

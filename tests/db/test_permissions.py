@@ -37,9 +37,9 @@ from clinic_app.services.patients.profile import kept_patient, reread_patient, u
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
-from clinic_app.services.portal import invitations, provisioning
+from clinic_app.services.portal import bulk_runs, invitations, provisioning, slips
 from clinic_app.services.portal.bulk import create_portal_accounts
-from clinic_app.services.portal.errors import CannotSend, NoEmailWaits
+from clinic_app.services.portal.errors import CannotSend, NoEmailWaits, NoSlips
 from clinic_app.services.portal.forms import (
     AddressCorrection,
     ChangePortalUsername,
@@ -80,10 +80,10 @@ def _email() -> str:
     return f"somebody{next(_numbers)}@example.org"
 
 
-def _refused(error: type[Exception], use_case: Callable[..., Any], *args: Any) -> None:
+def _refused(error: type[Exception], use_case: Callable[..., Any], *args: Any, **how: Any) -> None:
     """Let in, and refused for another reason."""
     with pytest.raises(error):
-        use_case(*args)
+        use_case(*args, **how)
 
 
 def _nothing_to_issue_anew(reissue: Callable[[Actor, str], Any], actor: Actor) -> None:
@@ -113,7 +113,26 @@ STAFF_ACCOUNTS: dict[str, Callable[[Actor, World], Any]] = {
     "unlock_account": lambda a, w: staff.unlock_account(a, w.staff),
     "note_staff_printed": lambda a, w: staff.note_staff_printed(a, w.staff),
 }
+
+
 #: Use case → (how it is called, who may, what the others are told, the permission in the trail).
+def _eligible(actor: Actor) -> bulk_runs.Chosen:
+    """Where the actor may, there is somebody to give an account to."""
+    if actor.can(access.Permission.PORTAL_BULK):
+        factories.make_patient(access.SYSTEM, email=_email())
+    return bulk_runs.Chosen()
+
+
+def _run(actor: Actor, *, stopped: bool = False) -> int:
+    """A run, where the actor may do something with it."""
+    if not actor.can(access.Permission.PORTAL_BULK):
+        return 1
+    run = bulk_runs.start_run(access.SYSTEM, _eligible(actor))
+    if stopped:
+        bulk_runs.stop_run(access.SYSTEM, run)
+    return run
+
+
 MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "register_patient": (
         lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration())),
@@ -141,6 +160,17 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         for name, call in (
             ("count_stuck", lambda a, w: count_stuck(a)),
             ("list_stuck", lambda a, w: list_stuck(a)),
+        )
+    },
+    **{
+        name: (call, {"ADMIN"}, "Only administrators can create portal accounts in bulk.", "portal:bulk")
+        for name, call in (
+            ("preview_run", lambda a, w: bulk_runs.preview_run(a, bulk_runs.Chosen())),
+            ("start_run", lambda a, w: bulk_runs.start_run(a, _eligible(a))),
+            ("stop_run", lambda a, w: bulk_runs.stop_run(a, _run(a))),
+            ("continue_run", lambda a, w: bulk_runs.continue_run(a, _run(a, stopped=True))),
+            ("report_run", lambda a, w: bulk_runs.report_run(a, _run(a))),
+            ("make_slips", lambda a, w: _refused(NoSlips, slips.make_slips, a, 0, undelivered=False)),
         )
     },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),

@@ -28,6 +28,7 @@ STAY = {
     "refusal_counts": "when its minute is over a row becomes an event: see test_refusal_counts.py",
     "counters": "one row for each counter",
     "alembic_version": "one row",
+    "portal_run_items": "go with their run",
 }
 #: The search index of SQLite keeps nothing of its own.
 INDEX = "patients_search"
@@ -64,6 +65,7 @@ def _rows(account_id: int, at: dt.datetime, mark: str) -> dict[str, dict[str, An
         "idempotency_keys": {"key": mark, "request": "x", "started_at": at, "expires_at": at + dt.timedelta(hours=24)},
         "pending_sign_ins": {"token_hash": mark, "account_id": account_id, "replaces": "", "tries": 0,
                              "password_changed_at": at, "expires_at": at + dt.timedelta(minutes=5)},
+        "portal_runs": {"chosen": {}, "state": "DONE", "started_at": at, "ended_at": at},
         "outbox_messages": {"kind": "INVITATION", "channel": "email", "account_id": account_id, "address": "a@b.c",
                             "facts": {}, "message_id": mark, "state": "SENT", "created_at": at, "expires_at": at,
                             "due_at": at, "tries": 1, "ended_at": at},

@@ -26,6 +26,7 @@ from clinic_app.models.accounts import (
 from clinic_app.models.api import IDEMPOTENCY_KEYS
 from clinic_app.models.intents import INTENTS
 from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES
+from clinic_app.models.portal_runs import PORTAL_RUNS
 from clinic_app.services import intents
 from clinic_app.services.accounts import drafts, known_devices, sign_in_throttle
 
@@ -44,6 +45,10 @@ def _sessions(now: dt.datetime) -> ColumnElement[bool]:
 def _tokens(now: dt.datetime) -> ColumnElement[bool]:
     of_those = select(LOGIN_SESSIONS.c.id).where(_sessions(now))
     return or_(REFRESH_TOKENS.c.expires_at <= now, REFRESH_TOKENS.c.session_id.in_(of_those))
+
+
+def _runs(now: dt.datetime) -> ColumnElement[bool]:
+    return PORTAL_RUNS.c.ended_at <= now - KEEP_MESSAGES
 
 
 def _messages(now: dt.datetime) -> ColumnElement[bool]:
@@ -66,6 +71,7 @@ PAST: dict[Table, Callable[[dt.datetime], ColumnElement[bool]]] = {
     IDEMPOTENCY_KEYS: lambda now: IDEMPOTENCY_KEYS.c.expires_at <= now,
     PENDING_SIGN_INS: lambda now: PENDING_SIGN_INS.c.expires_at <= now,
     PASSKEY_CHALLENGES: lambda now: PASSKEY_CHALLENGES.c.expires_at <= now,
+    PORTAL_RUNS: _runs,
     OUTBOX_MESSAGES: _messages,
     ONE_TIME_LINKS: _links,
     REFRESH_TOKENS: _tokens,

@@ -18,11 +18,14 @@ from clinic_app.services.notifications import links
 from clinic_app.services.notifications.views import Recipient
 
 
-def prepare_credentials(username: str) -> tuple[Credentials, str]:
-    """New credentials for ``username`` and the hash to keep. Slow (one hash): call it before the transaction."""
+def prepare_credentials(username: str, *, in_bulk: bool = False) -> tuple[Credentials, str]:
+    """New credentials for ``username`` and the hash to keep. Slow (one hash): call it before the transaction.
+
+    ``in_bulk``: one of many that nobody at a desk waits for.
+    """
     password = crypto.temporary_password()
     expires = clock.now() + dt.timedelta(hours=get_settings().temporary_password_hours)
-    return Credentials(username, password, expires), crypto.hash_password(password)
+    return Credentials(username, password, expires), crypto.hash_password(password, in_bulk=in_bulk)
 
 
 def add_portal_account(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from clinic_app.core.errors import AlreadyExists, Conflict, InvalidInput
+from clinic_app.core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 
 
 class EmailRequired(InvalidInput):
@@ -144,3 +144,43 @@ class CannotSend(Conflict):
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
+
+
+class RunUnderWay(Conflict):
+    """Another run is running: one at a time."""
+
+    code = "run_under_way"
+    title = "A run is under way"
+    detail = "Another run creates portal accounts just now. Wait until it is over, or stop it."
+
+
+class PreviewChanged(Conflict):
+    """Others are eligible than those who were previewed."""
+
+    code = "preview_changed"
+    title = "The preview has changed"
+    detail = "Who can get a portal account has changed meanwhile. Nothing was created. Look at the preview again."
+
+
+class NoSlips(Conflict):
+    """There is no account of the run whose password nobody has seen."""
+
+    code = "no_slips"
+    title = "No slip to print"
+    detail = "Nobody is left to print a slip for. Whose slip was lost gets a new password from the profile."
+
+
+class NobodyEligible(Conflict):
+    """None of those who were chosen can get an account."""
+
+    code = "nobody_eligible"
+    title = "Nobody is eligible"
+    detail = "None of the chosen patients can get a portal account."
+
+
+class NoSuchRun(NotFound):
+    """There is no such run, or it does not stand as it must for what was asked."""
+
+    code = "no_such_run"
+    title = "No such run"
+    detail = "There is no such run, or it has changed meanwhile."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
@@ -90,13 +90,18 @@ def _refuse_if_taken(session: Session, patient: Patient, username: str) -> None:
         raise EmailInUse
 
 
-def _create(actor: Actor, key: int | str, form: PortalAccountRequest, attempt: Attempt) -> PortalCreated:
+Also = Callable[[Session, Account], None]
+
+
+def _create(
+    actor: Actor, key: int | str, form: PortalAccountRequest, attempt: Attempt, also: Also | None
+) -> PortalCreated:
     username = normal_username(form.email)
     with db.reading() as session:
         patient = repository.find(session, key, Seen.UNSHOWN)
         attempt.resource_id = patient.id
         _refuse_if_taken(session, patient, username)
-    credentials, hashed = prepare_credentials(username)
+    credentials, hashed = prepare_credentials(username, in_bulk=also is not None)
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         _refuse_if_taken(session, patient, username)
@@ -113,6 +118,8 @@ def _create(actor: Actor, key: int | str, form: PortalAccountRequest, attempt: A
         repository.keys_for_finding(patient, [username])
         session.flush()
         deliveries = outbox.invite(session, recipient(account, patient), credentials.expires_at, first=True)
+        if also is not None:
+            also(session, account)
         record(
             session,
             actor,
@@ -148,11 +155,16 @@ def create_portal_account(actor: Actor, key: int | str, form: PortalAccountReque
     return give_account(actor, key, form)
 
 
-def give_account(actor: Actor, key: int | str, form: PortalAccountRequest) -> PortalCreated:
-    """Building block: ``create_portal_account``, for a use case that has asked whether and how often it may."""
+def give_account(
+    actor: Actor, key: int | str, form: PortalAccountRequest, *, also: Also | None = None
+) -> PortalCreated:
+    """Building block: ``create_portal_account``, for a use case that has asked whether and how often it may.
+
+    ``also`` is done in the same transaction, for one of many: its hash keeps nobody at a desk waiting.
+    """
     with recorded_failure(actor, Action.PORTAL_ACCOUNT_CREATE_FAILED, FAILED, resource_type="patient") as attempt:
         try:
-            return _create(actor, key, form, attempt)
+            return _create(actor, key, form, attempt, also)
         except IntegrityError as error:
             raise (_clash(key, normal_username(form.email)) or error) from None
 

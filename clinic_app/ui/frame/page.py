@@ -26,6 +26,7 @@ PLACES = (
 ADMIN = (
     Place("Staff accounts", routes.STAFF_ACCOUNTS, "key-round"),
     Place("Audit trail", routes.AUDIT_TRAIL, "scroll-text"),
+    Place("Portal accounts in bulk", routes.PORTAL_BULK, "layers"),
 )
 
 

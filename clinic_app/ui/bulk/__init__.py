@@ -1,0 +1,1 @@
+"""*Portal accounts in bulk*."""
