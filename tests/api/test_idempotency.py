@@ -203,7 +203,7 @@ async def test_busy_is_no_answer_to_keep(api, desk, monkeypatch, people):
     patient = factories.make_patient(people.receptionist).patient
     path, body = f"{P}{patient.id}/create-portal/", {"email": "k@example.org"}
 
-    def busy(*_):
+    def busy(*_, **__):
         raise Unavailable
 
     with monkeypatch.context() as patch:

@@ -172,7 +172,7 @@ def test_whatever_step_fails_the_patient_stays_without_access(desk, monkeypatch,
 
 
 def test_a_hash_that_cannot_be_made_leaves_the_patient_as_it_was(desk, monkeypatch):
-    def busy(_):
+    def busy(*_, **__):
         raise Unavailable
 
     patient = factories.make_patient(desk).patient

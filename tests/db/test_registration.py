@@ -312,7 +312,7 @@ def test_an_interruption_leaves_nothing(desk, monkeypatch):
 
 
 def test_a_hash_that_cannot_be_made_leaves_nothing(desk, monkeypatch):
-    def busy(_):
+    def busy(*_, **__):
         raise Unavailable
 
     before = tools.dump()

@@ -136,6 +136,16 @@ VALUES = {
     },
     "patient_card/card.html": {name: name + BAD for name in ("name", "patient_id", "born", "picture")},
     "patient_card/problem.html": {"detail": "detail" + BAD},
+    "slips/problem.html": {"detail": "detail" + BAD},
+    "slips/sheet.html": {
+        "slips": (
+            {
+                "long": True,
+                "groups": ("group" + BAD,),
+                **{name: name + BAD for name in ("name", "username", "picture", "address", "until")},
+            },
+        )
+    },
     "two_factor/begin.html": {},
     "two_factor/codes.html": {"codes": ("codes" + BAD, "codes" + BAD), "lead": "lead" + BAD},
     "two_factor/problem.html": {"detail": "detail" + BAD},

@@ -75,7 +75,7 @@ def test_the_dark_set_without_scripts_is_the_one_that_scripts_choose() -> None:
     assert by_script.split() == tokens.dark_stylesheet().partition(":root {")[2].partition("}")[0].split()
 
 
-@pytest.mark.parametrize("name", ["look.css", "plain.css", "shell.css", "print.css"])
+@pytest.mark.parametrize("name", ["look.css", "desk.css", "plain.css", "shell.css", "print.css"])
 def test_the_look_uses_only_tokens_that_exist(name: str) -> None:
     known = set(tokens.names())
     used = tokens.used_names((ASSETS / name).read_text(encoding="utf-8"))

@@ -177,7 +177,7 @@ def confirm_email(code: str, *, waited: float = math.inf) -> int:
         raise InvalidInput({"code": NOT_RIGHT})
     try:
         if found.ended or not account.is_active:
-            raise EmailLinkOver(found.ended or "off")
+            raise EmailLinkOver(found.ended if account.is_active else "off")
         _put(sessions.actor_of(account, None), given, found, account)
     except EmailLinkOver as over:
         _note_refused(given, over.why)

@@ -8,7 +8,7 @@ import reflex as rx
 
 from clinic_app.ui.kit import tokens
 
-STYLESHEETS = ["/tokens.css", "/look.css", "/shell.css", "/print.css"]
+STYLESHEETS = ["/tokens.css", "/look.css", "/desk.css", "/shell.css", "/print.css"]
 FONT_FILE = "/fonts/atkinson-next-latin.woff2"
 #: Before Reflex's own: it has to be there when those open a connection.
 FIRST_SCRIPT = "/connection.js"
