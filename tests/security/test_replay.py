@@ -37,7 +37,10 @@ DESK_PAGES = (
     routes.CONFIRM, routes.PATIENTS,
 )  # fmt: skip
 PATIENT_PAGES = (routes.PORTAL,)
-DOORS = {routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.ACTIVATE, routes.FORGOT, routes.LINK_STRENGTH}
+DOORS = {
+    routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN, routes.ACTIVATE, routes.FORGOT, routes.LINK_STRENGTH,
+    routes.PASSKEY_CHALLENGE,
+}  # fmt: skip
 SIGN_INS = {routes.STAFF_SIGN_IN, routes.PORTAL_SIGN_IN}
 PATIENCE = 10.0  # seconds; what is expected takes far less, but a busy machine is no failure
 _numbers = itertools.count(1)
