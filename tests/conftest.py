@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import logging
 import os
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from _pytest.runner import runtestprotocol
 from alembic.config import Config
 
@@ -29,7 +31,7 @@ os.environ.update(CLINIC_PEPPER="p" * 40, CLINIC_AUDIT_KEY="a" * 40)
 for name in ("CLINIC_DATABASE_URL", "CLINIC_REDIS_URL", "CLINIC_PUBLIC_URL", "CLINIC_PORT", "CLINIC_NAME"):
     os.environ.pop(name, None)
 
-from clinic_app.core import context, db, keys  # noqa: E402
+from clinic_app.core import context, db, keys, logs  # noqa: E402
 from clinic_app.core.settings import get_settings  # noqa: E402
 from clinic_app.services.accounts import guessability  # noqa: E402
 from clinic_app.services.audit import refusals  # noqa: E402
@@ -73,13 +75,27 @@ def _data_dir(tmp_path_factory: pytest.TempPathFactory) -> None:
     keys.key.cache_clear()
 
 
+def _clinics_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("CLINIC_")}
+
+
 @pytest.fixture(autouse=True)
-def _nothing_waits() -> None:
+def _nothing_waits() -> Iterator[None]:
     """What a process counts, has yet to record, or was set to, is not another test's."""
     get_settings.cache_clear()
+    logs._ration = logs._new_ration()
+    before, root = _clinics_environment(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     for kept in (refusals._counts, refusals._own, typed_searches._standing, typed_searches._due):
         kept.clear()
     work_list.forget_numbers()
+    yield
+    for name in _clinics_environment().keys() - before.keys():  # ``serve`` leaves its port to the program that follows
+        del os.environ[name]
+    os.environ.update(before)
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -20,12 +20,6 @@ def _forget():
 @pytest.fixture
 def clinic(tmp_path, monkeypatch):
     """A clinic whose data directory does not exist yet; ``clinic("migrate", …)`` runs a command."""
-    import logging
-
-    import structlog
-
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     monkeypatch.setenv("CLINIC_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("CLINIC_MODE", "test")
     _forget()
@@ -38,6 +32,3 @@ def clinic(tmp_path, monkeypatch):
     yield run
     monkeypatch.undo()
     _forget()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
