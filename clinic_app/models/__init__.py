@@ -19,6 +19,7 @@ from clinic_app.models.accounts import (
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
 from clinic_app.models.intents import Intent
+from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
@@ -38,6 +39,8 @@ __all__ = [
     "LinkPurpose",
     "LoginSession",
     "MessageState",
+    "NamePart",
+    "NamePartChange",
     "OneTimeLink",
     "OutboxMessage",
     "Passkey",

@@ -27,6 +27,7 @@ READERS = {
     "demo.py": "invents them",
     "notifications/delivery.py": "the first name and what the patient allows, for a message to its owner: MESSAGE_SENT",
     "patients/birth_search.py": "conditions of a search",
+    "patients/name_parts.py": "counts parts of names: nobody is shown",
     "patients/opened_last.py": "PATIENT_LISTED",
     "patients/overview.py": "PATIENT_LISTED",
     "patients/profile.py": "names the type alone",
