@@ -80,12 +80,16 @@ def _credentials(form: PatientRegistration) -> tuple[Credentials, str] | None:
     return prepare_credentials(normal_username(form.portal_email))
 
 
-def _refuse_taken(session: Session, form: PatientRegistration) -> None:
-    """Say of a value that must be unique that it is taken. Constraints decide; this look only comes before others."""
+def _refuse_taken_username(session: Session, form: PatientRegistration) -> None:
+    """The constraint decides; this look saves a hash."""
     if form.create_portal_account and form.portal_email is not None:
         username = normal_username(form.portal_email)
         if session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username)).first():
             raise PortalEmailTaken
+
+
+def _refuse_taken(session: Session, form: PatientRegistration) -> None:
+    """Say of a value that must be unique that it is taken, before anything else is said. Constraints decide."""
     for column, value, taken in (
         (PATIENTS.c.national_id_key, national_ids.key(form.national_id), NationalIdTaken),
         (PATIENTS.c.external_id, form.external_id, ExternalIdTaken),
@@ -120,8 +124,7 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
 def _look(actor: Actor, form: PatientRegistration, despite: Despite) -> Looked:
     """Who may be the same person. Raises ``PossibleDuplicate``, and before that what is said of taken values."""
     with db.reading() as session:
-        if form.create_portal_account:  # a look saves a hash
-            _refuse_taken(session, form)
+        _refuse_taken_username(session, form)
         looked = holding.look(session, form)
         if not looked.holds(despite):
             return looked
