@@ -130,7 +130,9 @@ def _orders(one: Comparable, other: Comparable) -> list[_Pair]:
     straight = (names(one.first, other.first), names(one.last, other.last), Order.STRAIGHT)
     if straight[0] in _NEARLY and straight[1] in _NEARLY:
         return [straight]
-    if len(one.first) + len(one.last) == len(other.first) + len(other.last) and sorted((*one.first, *one.last)) == sorted((*other.first, *other.last)):
+    if len(one.first) + len(one.last) == len(other.first) + len(other.last) and sorted(
+        (*one.first, *one.last)
+    ) == sorted((*other.first, *other.last)):
         swapped = one.first == other.last
         return [(Name.SAME, Name.SAME, Order.SWAPPED if swapped else Order.SHIFTED)]
     swapped = (names(one.first, other.last), names(one.last, other.first), Order.SWAPPED)

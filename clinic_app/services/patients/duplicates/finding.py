@@ -45,9 +45,7 @@ def _asking(count: int) -> Prepared:
     )
     found = union_all(*under, number).subquery()
     shared = func.sum(found.c.worth)
-    most = (
-        select(found.c.patient_id).group_by(found.c.patient_id).order_by(shared.desc()).limit(_COMPARED).subquery()
-    )
+    most = select(found.c.patient_id).group_by(found.c.patient_id).order_by(shared.desc()).limit(_COMPARED).subquery()
     return Prepared(select(*_FIELDS).join(most, most.c.patient_id == PATIENTS.c.id).where(PATIENTS.c.is_active))
 
 
