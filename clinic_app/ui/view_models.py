@@ -248,6 +248,9 @@ class Access:
     turned_off_reason: str = ""
     temporary: bool = False
     handed_over: str = ""  # In person, by Grace Wanjiru. Yesterday, 16:45.
+    worn_out: bool = False  # the temporary password, by wrong tries
+    link_until: str = ""  # Thu 18 Jun, 16:40: a link that was sent works so long, the temporary password does not
+    emails_to: str = ""  # where emails go, if not to the username
     kept_back: str = ""  # why no invitation can be sent, in a sentence
     stamp: str = ""  # of what is shown: actions carry it
 

@@ -11,7 +11,12 @@ from clinic_app.core import clock, db
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import end_waiting_email, follow_phone, rename_portal_account
+from clinic_app.services.accounts.portal_accounts import (
+    end_waiting_email,
+    follow_email,
+    follow_phone,
+    rename_portal_account,
+)
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
@@ -114,7 +119,7 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
     if not changed:
         return changed
-    phone = patient.phone
+    phone, email = patient.phone, patient.email
     for name in changed:
         repository.put(patient, name, form.changes[name])
     if not patient.last_name and not patient.single_name:
@@ -128,6 +133,7 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     if "phone" in changed:
         follow_phone(session, patient.id or 0, phone, patient.phone)
     if "email" in changed:
+        follow_email(session, patient.id or 0, email, patient.email)
         end_waiting_email(session, patient.id or 0)
     if not {"first_name", "last_name"}.isdisjoint(changed):
         rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))

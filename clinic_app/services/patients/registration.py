@@ -15,14 +15,14 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.patients import COUNTERS, PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials, recipient
+from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import national_ids, portal_standing, repository
 from clinic_app.services.patients.errors import (
@@ -124,7 +124,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
                 password_hash=made[1],
                 created_by_id=actor.account_id,
             )
-            deliveries = outbox.invite(session, recipient(account, patient), made[0].expires_at, first=True)
+            deliveries = outbox.invite(session, recipients.recipient(account, patient), made[0].expires_at, first=True)
             details["portal_username"] = made[0].username
         record(
             session,
@@ -148,6 +148,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
             password_since=account.password_changed_at,
             temporary=True,
             due=due,
+            goes_to=recipients.mark(None, account.phone),
         )
     view = repository.as_profile(patient, access, registered_by=actor.name, portal=status)
     return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials, deliveries)

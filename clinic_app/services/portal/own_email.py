@@ -13,18 +13,17 @@ from sqlmodel import Session
 from clinic_app.core import clock, context, db
 from clinic_app.core.errors import InvalidInput, TooManyAttempts
 from clinic_app.core.text_rules import trimmed
-from clinic_app.models.accounts import Account
+from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.models.notifications import ONE_TIME_LINKS, LinkPurpose
 from clinic_app.services.access import ANONYMOUS, Actor, Permission
 from clinic_app.services.accounts import sessions, sign_in_throttle
-from clinic_app.services.accounts.portal_accounts import recipient
 from clinic_app.services.accounts.sign_in_throttle import Budget
 from clinic_app.services.accounts.signing_in import compared
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, note_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import links, outbox
+from clinic_app.services.notifications import links, outbox, recipients
 from clinic_app.services.notifications.kinds import Channel, Kind, open_channels
 from clinic_app.services.notifications.links import FoundLink
 from clinic_app.services.patients import repository
@@ -67,7 +66,7 @@ def ask(session: Session, actor: Actor, patient: Any, email: str) -> None:
     """
     account = session.get(Account, actor.account_id or 0)
     assert account is not None  # noqa: S101  whoever acts has one
-    to = recipient(account, patient)
+    to = recipients.recipient(account, patient)
     if not outbox.send_link(session, to, Kind.CONFIRM_EMAIL, LinkPurpose.EMAIL, outbox.CONFIRM_LIFE, email=email):
         raise EmailNotSendable
     record(session, actor, Action.OWN_EMAIL_ASKED, resource_type="patient", resource_id=patient.id)
@@ -155,7 +154,8 @@ def _put(actor: Actor, given: _Try, found: FoundLink, account: Account) -> None:
         if found.email != before:
             both = [email for email in (before, found.email) if email]
             facts = {"before": before, "after": found.email}
-            outbox.tell(session, recipient(account, patient), Kind.EMAIL_CHANGED, facts, also=both)
+            now = session.execute(select(Account).where(ACCOUNTS.c.id == account.id)).scalar_one()  # may have followed
+            outbox.tell(session, recipients.recipient(now, patient), Kind.EMAIL_CHANGED, facts, also=both)
 
 
 def confirm_email(code: str, *, waited: float = math.inf) -> int:
