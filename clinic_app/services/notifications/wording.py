@@ -33,9 +33,9 @@ KINDS = {
     "PASSKEY_ADDED": "Notice of a new passkey",
     "PASSKEY_REMOVED": "Notice of a removed passkey",
 }
-_STATES = {"QUEUED": "Queued", "SENT": "Sent", "FAILED": "Failed", "HELD": "Not sent", "DROPPED": "Not needed"}
+STATES = {"QUEUED": "Queued", "SENT": "Sent", "FAILED": "Failed", "HELD": "Not sent", "DROPPED": "Not needed"}
 
 
 def state_words(state: str, reason: str) -> str:
     """How far a message has come, in a word or two."""
-    return "Not sent" if reason == ACCESS_OFF else _STATES.get(state, "")
+    return "Not sent" if reason == ACCESS_OFF else STATES.get(state, "")

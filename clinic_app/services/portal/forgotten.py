@@ -21,7 +21,8 @@ from clinic_app.services.notifications.kinds import Channel, Kind, open_channels
 from clinic_app.services.patients import fields
 
 #: Links for one account within an hour and a day: more would only fill a mailbox, and strangers can ask for them.
-AT_MOST = {dt.timedelta(hours=1): 3, dt.timedelta(hours=24): 6}
+HOURLY = 3
+AT_MOST = {dt.timedelta(hours=1): HOURLY, dt.timedelta(hours=24): 6}
 #: How long such a link lives.
 LIFE = outbox.FORGOT_LIFE
 
