@@ -76,6 +76,28 @@ class PatientRow:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """A reason why two people may be one; ``near`` where it is not quite the same."""
+
+    words: str = ""
+    near: bool = False
+
+
+@dataclass(frozen=True)
+class MatchRow:
+    """A patient who may be the one in the form."""
+
+    id: int = 0
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""
+    href: str = ""
+    strong: bool = False
+    chips: list[Chip] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class WorkRow:
     """Somebody in the portal work list. ``why`` is a sentence in three parts, the middle one being what matters."""
 
