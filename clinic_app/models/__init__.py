@@ -18,6 +18,7 @@ from clinic_app.models.accounts import (
 )
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
+from clinic_app.models.imports import ImportRow, PatientImport
 from clinic_app.models.intents import Intent
 from clinic_app.models.match_keys import MatchKey
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
@@ -34,6 +35,7 @@ __all__ = [
     "FormerUsername",
     "Gender",
     "IdempotencyKey",
+    "ImportRow",
     "Intent",
     "KnownDevice",
     "LinkPurpose",
@@ -45,6 +47,7 @@ __all__ = [
     "Passkey",
     "PasskeyChallenge",
     "Patient",
+    "PatientImport",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",
