@@ -19,6 +19,7 @@ from clinic_app.services.accounts.passwords import choose_password
 from clinic_app.services.accounts.sign_in_throttle import account_key
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.notifications import links
+from clinic_app.services.patients.duplicates.holding import ANYBODY
 from clinic_app.services.patients.forms import PatientRegistration
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.views import Registered
@@ -66,7 +67,7 @@ def make_patient(actor: Actor, **changes: Any) -> Registered:
     data = registration(**changes)
     if "portal_email" in changes:
         data["create_portal_account"] = True
-    return register_patient(actor, PatientRegistration.parse(data))
+    return register_patient(actor, PatientRegistration.parse(data), despite=ANYBODY)
 
 
 def own_password(done: Registered) -> Actor:

@@ -18,7 +18,7 @@ from clinic_app.models.imports import RowOutcome
 from clinic_app.models.patients import PATIENTS, BirthPrecision
 from clinic_app.services.patients import duplicates, national_ids
 from clinic_app.services.patients.birth_dates import BirthDate
-from clinic_app.services.patients.duplicates import Comparable, Grade, keys
+from clinic_app.services.patients.duplicates import Comparable, Grade, finding, keys
 from clinic_app.services.patients.duplicates.scoring import Register
 from clinic_app.services.patients.forms import PatientDetails
 from clinic_app.services.patients.importing import screening
@@ -142,7 +142,7 @@ class Earlier:
         if not shared:
             return []
         found = [self._compared(who, row, register) for row, _ in shared.most_common(_COMPARED)]
-        return sorted(found, key=lambda one: -one.score)[:LIMIT]
+        return sorted((one for one in found if one.grade.strong or one.score >= finding.LEAST), key=_best_first)[:LIMIT]
 
     def _compared(self, who: Comparable, row: int, register: Register) -> Match:
         external_id, details = self._db.execute(
@@ -152,6 +152,10 @@ class Earlier:
         born = BirthDate(dt.date.fromisoformat(other[6]), BirthPrecision(other[7])) if other[6] else None
         found = duplicates.compare(0, who, Comparable(other[0], other[1], born, *other[2:6]), register)
         return Match(0, row, found.score, found.grade, found.reasons, external_id=external_id)
+
+
+def _best_first(one: Match) -> tuple[bool, float, int]:
+    return not one.grade.strong, -one.score, one.id
 
 
 def _ones(form: PatientDetails) -> list[str]:
@@ -190,15 +194,15 @@ def judge(
     for each row those who may be the same are named, also where no match is strong.
     """
     people = [None if read.form is None else Comparable.of(read.form) for read in reads]
-    ask = [whole] * len(reads) if whole else screening.perhaps_strong(session, people)
-    register = screening.register(session)
+    register = screening.register(session, people)
+    ask = [whole] * len(reads) if whole else screening.perhaps_strong(session, people, register)
     taken = _taken(session, (read.form for read in reads if read.form is not None))
     found: list[Judged] = []
     for read, who, asked in zip(reads, people, ask, strict=True):
         if read.form is None or who is None:
             one = Judged(read, RowOutcome.INVALID, read.errors)
         else:
-            known = duplicates.likely_matches(session, who, limit=LIMIT) if asked else []
+            known = finding.find(session, who, register, limit=LIMIT) if asked else []
             like = [Match(each.id, 0, each.score, each.grade, tuple(each.reasons)) for each in known]
             one = _judged(read, read.form, [*like, *earlier.matches(who, register)], taken, earlier)
             if goes_in(one):
@@ -231,7 +235,7 @@ def _judged(read: ReadRow, form: PatientDetails, like: list[Match], taken: _Take
         certain = name == "external_id"
         score, grade = (1.0, Grade.CERTAIN) if certain or not one.grade.strong else (one.score, one.grade)
         found[which] = replace(one, score=score, grade=grade, reasons=reasons)
-    matches = tuple(sorted(found.values(), key=lambda one: -one.score)[:LIMIT])
+    matches = tuple(sorted(found.values(), key=_best_first)[:LIMIT])
     strong = any(one.grade.strong for one in matches)
     outcome = RowOutcome.POSSIBLE_DUPLICATE if strong or clashes else RowOutcome.NEW
     return Judged(read, outcome, {}, matches, clashes)

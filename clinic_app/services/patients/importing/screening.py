@@ -16,8 +16,9 @@ from clinic_app.core import db
 from clinic_app.core.prepared import Prepared
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
+from clinic_app.services.patients import name_parts
 from clinic_app.services.patients.duplicates import Comparable, keys
-from clinic_app.services.patients.duplicates.scoring import Candidate, Register, compare
+from clinic_app.services.patients.duplicates.scoring import Register, compare
 
 #: Who shares less than this of what keys are worth is no strong match: one popular key, or two weak ones.
 _LEAST = 5
@@ -33,18 +34,17 @@ _PEOPLE = select(*[PATIENTS.c[name] for name in _FIELDS]).where(
 )
 
 
-#: A rare name may say eight bits more than is counted here: who is below this by so much is asked about all the same.
-_NEARLY = 1 / (1 + 2**8)
 _GIVEN = Prepared(select(COUNTERS.c.value).where(COUNTERS.c.name == "patient_id"))
 
 
-def register(session: Session) -> Register:
-    """Building block: how many patients there are, which says how likely any of them is meant."""
+def register(session: Session, people: Sequence[Comparable | None]) -> Register:
+    """Building block: how many patients there are, and how common the names of these people are among them."""
     given = _GIVEN.one_or_none(session)
-    return Register(given.value if given else 0)
+    parts = {part for person in people if person for part in person.parts}
+    return Register(given.value if given else 0, name_parts.frequencies(session, parts))
 
 
-def perhaps_strong(session: Session, people: Sequence[Comparable | None]) -> list[bool]:
+def perhaps_strong(session: Session, people: Sequence[Comparable | None], among: Register) -> list[bool]:
     """Building block: for each of ``people`` whether the matcher may find somebody strongly like them."""
     asked = [
         {key: worth for key, worth in keys.keys_to_ask(person).items() if worth >= _LEAST_KEY} if person else {}
@@ -64,15 +64,10 @@ def perhaps_strong(session: Session, people: Sequence[Comparable | None]) -> lis
     for start in range(0, len(ids), _AT_ONCE):
         for row in run(_PEOPLE, {"ids": ids[start : start + _AT_ONCE]}):
             there[row.id] = Comparable.of(row)
-    among = register(session)
     return [
         person is not None and any(_nearly(compare(one, person, there[one], among)) for one in found if one in there)
         for person, found in zip(people, shared, strict=True)
     ]
-
-
-def _nearly(found: Candidate) -> bool:
-    return found.grade.strong or found.score >= _NEARLY
 
 
 def _sharing(asked: dict[int, int], under: dict[int, list[int]]) -> list[int]:

@@ -16,7 +16,7 @@ from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.access import Actor
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record_many
-from clinic_app.services.patients import repository
+from clinic_app.services.patients import name_parts, repository
 from clinic_app.services.patients.duplicates import index
 from clinic_app.services.patients.forms import PatientDetails, PatientUpdate
 from clinic_app.services.patients.looks import Seen
@@ -52,6 +52,9 @@ def add_patients(session: Session, actor: Actor, forms: Sequence[PatientDetails]
     ids = run(_ADD, [vars(patient) for patient in patients]).scalars().all()
     for patient, ident in zip(patients, ids, strict=True):
         patient.id = ident
+    name_parts.add_many(
+        session, (name_parts.parts_of(patient.first_name, patient.last_name) for patient in patients)
+    )
     run(_ADD_KEYS, [row for patient in patients for row in index.rows_of(patient)])
     about = [
         (patient.id, {"patient_id": patient.patient_id, "portal_account_created": False, "import": run_id})
