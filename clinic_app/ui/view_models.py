@@ -177,6 +177,54 @@ class NotCreatedRow:
 
 
 @dataclass(frozen=True)
+class AlikeRow:
+    """Somebody who may be the same as a row of a file: a patient, or another row (then ``href`` is empty)."""
+
+    key: str = ""  # of the row and of this one
+    row: int = 0
+    patient: int = 0
+    words: str = ""  # Amina Odhiambo, LMC004817; or row 12 of this file
+    href: str = ""
+    reasons: str = ""
+    chosen: bool = False  # decided to be the same person
+
+
+@dataclass(frozen=True)
+class FileRowShown:
+    """A row of a file: what it is, why, and what was decided about it."""
+
+    row: int = 0
+    number: str = ""
+    name: str = ""
+    born: str = ""
+    outcome: str = ""  # in words
+    tone: str = ""  # good, warn or bad
+    why: str = ""
+    alike: list[AlikeRow] = field(default_factory=list)
+    waits: bool = False  # for a decision
+    decision: str = ""  # as the services have it
+
+
+@dataclass(frozen=True)
+class OutcomeFilter:
+    """A filter of the rows of a file."""
+
+    key: str = ""
+    words: str = ""
+    count: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class EarlierFile:
+    """An import that is over, in a line."""
+
+    id: int = 0
+    name: str = ""
+    line: str = ""
+
+
+@dataclass(frozen=True)
 class Fact:
     """A label and what is known; ``value`` empty reads "Not recorded"."""
 

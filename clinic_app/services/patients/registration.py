@@ -98,14 +98,18 @@ def _refuse_taken(session: Session, form: PatientRegistration) -> None:
             raise taken
 
 
-def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
-    """The row to be, as plain values: a table object would cost as much as saving it."""
+def row_of(actor: Actor, form: PatientDetails, patient_id: str) -> SimpleNamespace:
+    """Building block: the row to be of a new patient, as plain values: a table object would cost as much as saving it.
+
+    What it is found by has yet to be set, by ``repository.keys_for_finding``.
+    """
     now = clock.now()
-    patient = SimpleNamespace(
+    return SimpleNamespace(
         **{name: getattr(form, name) for name in PatientDetails.model_fields if name != "date_of_birth"},
         **repository.birth_columns(form.date_of_birth),
-        patient_id=_next_patient_id(session),
-        portal_enabled=form.create_portal_account,
+        patient_id=patient_id,
+        national_id_key=national_ids.key(form.national_id),
+        portal_enabled=False,
         is_active=True,
         verification_status=VerificationStatus.VERIFIED,
         version=1,
@@ -113,10 +117,14 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
         updated_at=now,
         registered_by_id=actor.account_id,
     )
+
+
+def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    patient = row_of(actor, form, _next_patient_id(session))
     if form.create_portal_account:
+        patient.portal_enabled = True
         patient.email = patient.email or form.portal_email
         patient.phone = patient.phone or form.portal_phone
-    patient.national_id_key = national_ids.key(patient.national_id)
     repository.keys_for_finding(patient, [normal_username(form.portal_email)] if form.portal_email else [])
     return patient
 
