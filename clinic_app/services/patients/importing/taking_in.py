@@ -52,9 +52,7 @@ def add_patients(session: Session, actor: Actor, forms: Sequence[PatientDetails]
     ids = run(_ADD, [vars(patient) for patient in patients]).scalars().all()
     for patient, ident in zip(patients, ids, strict=True):
         patient.id = ident
-    name_parts.add_many(
-        session, (name_parts.parts_of(patient.first_name, patient.last_name) for patient in patients)
-    )
+    name_parts.add_many(session, (name_parts.parts_of(patient.first_name, patient.last_name) for patient in patients))
     run(_ADD_KEYS, [row for patient in patients for row in index.rows_of(patient)])
     about = [
         (patient.id, {"patient_id": patient.patient_id, "portal_account_created": False, "import": run_id})
