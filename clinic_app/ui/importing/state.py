@@ -180,11 +180,11 @@ class ImportPageState(Asking, rx.State):
         page = clamp(self.page + clamp(by, -1, 1, 0), 1, self.pages, 1)
         await self._look(self.number, only=self.only, page=page)
 
-    @handler(Permission.PATIENT_IMPORT, about="number")
-    async def open_report(self, number: int):
+    @handler(Permission.PATIENT_IMPORT, about="run_id")
+    async def open_report(self, run_id: int):
         """*Report* of an earlier import."""
         self.failure = ""
-        await self._look(number)
+        await self._look(run_id)
 
     @handler(Permission.PATIENT_IMPORT)
     async def another(self):
@@ -202,42 +202,42 @@ class ImportPageState(Asking, rx.State):
             raise
         await self._look(number, only=only, page=page, again=self._rows)
 
-    @handler(Permission.PATIENT_IMPORT, about="number", changes=True)
-    async def decide(self, number: int, row: int, decision: str, patient: int, press: str = ""):
+    @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
+    async def decide(self, run_id: int, row: int, decision: str, patient: int, press: str = ""):
         """*Same person*, *Import anyway* or *Leave out*, of one row."""
         ids = clamp(row, 0, 2**31 - 1, 0), clamp(patient, 0, 2**31 - 1, 0)
         what = decision if isinstance(decision, str) else ""
-        await self._did(decide_row, number, ids[0], what, ids[1], press=press_of(press))
+        await self._did(decide_row, run_id, ids[0], what, ids[1], press=press_of(press))
 
-    @handler(Permission.PATIENT_IMPORT, about="number", changes=True)
-    async def decide_all(self, number: int, import_them: bool, press: str = ""):
+    @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
+    async def decide_all(self, run_id: int, import_them: bool, press: str = ""):
         """What becomes of possible duplicates that nothing was said about."""
         self.failure = ""
         only, page = self.only, self.page
-        await self._ask(decide_rest, number, import_them=import_them is True, press=press_of(press))
-        await self._look(number, only=only, page=page, again=self._rows)
+        await self._ask(decide_rest, run_id, import_them=import_them is True, press=press_of(press))
+        await self._look(run_id, only=only, page=page, again=self._rows)
 
-    @handler(Permission.PATIENT_IMPORT, about="number", changes=True)
-    async def begin(self, number: int, press: str = ""):
+    @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
+    async def take_in(self, run_id: int, press: str = ""):
         """*Import n patients*, as they were decided."""
-        await self._did(start_import, number, press=press_of(press))
+        await self._did(start_import, run_id, press=press_of(press))
 
-    @handler(Permission.PATIENT_IMPORT, about="number", changes=True)
-    async def stop(self, number: int, press: str = ""):
+    @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
+    async def stop(self, run_id: int, press: str = ""):
         """*Stop the import*: what is in stays in."""
-        await self._did(stop_import, number, press=press_of(press))
+        await self._did(stop_import, run_id, press=press_of(press))
 
-    @handler(Permission.PATIENT_IMPORT, about="number", changes=True)
-    async def go_on(self, number: int, press: str = ""):
+    @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
+    async def go_on(self, run_id: int, press: str = ""):
         """*Continue the import*."""
-        await self._did(continue_import, number, press=press_of(press))
+        await self._did(continue_import, run_id, press=press_of(press))
 
-    @handler(Permission.PATIENT_IMPORT, about="number", changes=True)
-    async def drop(self, number: int, press: str = ""):
+    @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
+    async def drop(self, run_id: int, press: str = ""):
         """*Another file*: this one goes, of which nothing was taken in."""
         self.failure = ""
         try:
-            await self._ask(discard_import, number, press=press_of(press))
+            await self._ask(discard_import, run_id, press=press_of(press))
         except NoSuchImport:
             await self._look(await self._ask(latest_import))
             raise

@@ -247,9 +247,17 @@ def start_import(actor: Actor, import_id: int) -> None:
 
     For administrators. Raises ``NoSuchImport``, ``ImportUnderWay``, ``PermissionDenied``.
     """
-    begun = {"position": 0, "next_row": 2, "next_line": 0, "import_started_at": clock.now()}
-    own = {"started_by_id": actor.account_id}
-    _move(actor, import_id, (ImportState.CHECKED,), ImportState.IMPORTING, **begun, **own)
+    _move(
+        actor,
+        import_id,
+        (ImportState.CHECKED,),
+        ImportState.IMPORTING,
+        position=0,
+        next_row=2,
+        next_line=0,
+        import_started_at=clock.now(),
+        started_by_id=actor.account_id,
+    )
 
 
 def stop_import(actor: Actor, import_id: int) -> None:
@@ -262,9 +270,14 @@ def continue_import(actor: Actor, import_id: int) -> None:
 
     For administrators, of a file that was uploaded. Raises ``NoSuchImport``, ``ImportUnderWay``, ``PermissionDenied``.
     """
-    stopped = (ImportState.STOPPED, ImportState.ENDED)
-    own = {"ended_at": None, "started_by_id": actor.account_id}
-    _move(actor, import_id, stopped, ImportState.IMPORTING, **own)
+    _move(
+        actor,
+        import_id,
+        (ImportState.STOPPED, ImportState.ENDED),
+        ImportState.IMPORTING,
+        ended_at=None,
+        started_by_id=actor.account_id,
+    )
 
 
 # --- looking -----------------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ def perhaps_strong(session: Session, people: Sequence[Comparable | None], among:
         for row in run(_PEOPLE, {"ids": ids[start : start + _AT_ONCE]}):
             there[row.id] = Comparable.of(row)
     return [
-        person is not None and any(_nearly(compare(one, person, there[one], among)) for one in found if one in there)
+        person is not None
+        and any(compare(one, person, there[one], among).grade.strong for one in found if one in there)
         for person, found in zip(people, shared, strict=True)
     ]
 

@@ -149,42 +149,52 @@ def _breath(gentle: bool, since: float) -> None:
 # --- checking -----------------------------------------------------------------------------------------
 
 
-def _check(held: _Held, path: Path, gentle: bool) -> None:
-    """Say of each row what it is. Writes nothing but that."""
-    token = held.run.token
-    found = csv_file.survey(path)
-    stored.begin_rows(token)
-    with db.transaction() as session:
-        session.execute(delete(PATIENT_IMPORT_ROWS).where(_ROWS.import_id == held.run.id))
-        zero = {"position": 0, "rows": 0, "new": 0, "duplicates": 0, "invalid": 0}
-        _advance(session, held, digest=found.digest, left_out_columns=list(found.left_out), **zero)
-    counts = dict.fromkeys(RowOutcome, 0)
-    total, woken = 0, 0.0
-    with closing(Earlier()) as earlier:
-        for reads in in_batches(csv_file.rows(path, found)):
-            since = time.monotonic()
-            with db.reading() as session:
-                judged = judge(session, reads, earlier, lambda one: one.outcome == RowOutcome.NEW, whole=False)
-            stored.add_rows(token, ((one.read.start, one.read.row, one.outcome) for one in judged), after=total)
-            total += len(judged)
-            for one in judged:
-                counts[one.outcome] += 1
-            with db.transaction() as session:
-                _keep(session, held.run.id, judged, {})
-                _advance(
-                    session,
-                    held,
-                    position=reads[-1].end,
-                    rows=total,
-                    new=counts[RowOutcome.NEW],
-                    duplicates=counts[RowOutcome.POSSIBLE_DUPLICATE],
-                    invalid=counts[RowOutcome.INVALID],
-                )
-                woken = _wake(session, woken)
-            _breath(gentle, since)
-    if not total:
-        raise FileRefused("The file has no rows below its first line.")
-    _end(held, ImportState.CHECKED)
+class _Checking:
+    """One go through a file that says of each row what it is, and writes nothing but that."""
+
+    def __init__(self, held: _Held, found: Survey) -> None:
+        self.held, self.found, self.token = held, found, held.run.token
+        self.counts = dict.fromkeys(RowOutcome, 0)
+        self.total, self.woken = 0, 0.0
+
+    def all(self, path: Path, gentle: bool) -> None:
+        """Check every row. Raises ``FileRefused`` where there is none."""
+        self._begin()
+        with closing(Earlier()) as earlier:
+            for reads in in_batches(csv_file.rows(path, self.found)):
+                since = time.monotonic()
+                with db.reading() as session:
+                    judged = judge(session, reads, earlier, lambda one: one.outcome == RowOutcome.NEW, whole=False)
+                self._note(judged, reads[-1].end)
+                _breath(gentle, since)
+        if not self.total:
+            raise FileRefused("The file has no rows below its first line.")
+
+    def _begin(self) -> None:
+        stored.begin_rows(self.token)
+        with db.transaction() as session:
+            session.execute(delete(PATIENT_IMPORT_ROWS).where(_ROWS.import_id == self.held.run.id))
+            zero = {"position": 0, "rows": 0, "new": 0, "duplicates": 0, "invalid": 0}
+            left_out = list(self.found.left_out)
+            _advance(session, self.held, digest=self.found.digest, left_out_columns=left_out, **zero)
+
+    def _note(self, judged: list[Judged], end: int) -> None:
+        stored.add_rows(self.token, ((one.read.start, one.read.row, one.outcome) for one in judged), after=self.total)
+        self.total += len(judged)
+        for one in judged:
+            self.counts[one.outcome] += 1
+        with db.transaction() as session:
+            _keep(session, self.held.run.id, judged, {})
+            _advance(
+                session,
+                self.held,
+                position=end,
+                rows=self.total,
+                new=self.counts[RowOutcome.NEW],
+                duplicates=self.counts[RowOutcome.POSSIBLE_DUPLICATE],
+                invalid=self.counts[RowOutcome.INVALID],
+            )
+            self.woken = _wake(session, self.woken)
 
 
 def _wake(session: Session, woken: float) -> float:
@@ -382,7 +392,8 @@ def work_on(
             return True
         file = path or stored.file_of(held.run.token)
         if held.run.state == ImportState.CHECKING:
-            _check(held, file, gentle)
+            _Checking(held, csv_file.survey(file)).all(file, gentle)
+            _end(held, ImportState.CHECKED)
             return True
         _TakingIn(held, found or csv_file.survey(file), gentle).all(file, readers, done)
         _end(held, ImportState.DONE)
