@@ -18,6 +18,7 @@ from clinic_app.models.accounts import (
 )
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
+from clinic_app.models.imports import ImportRow, PatientImport
 from clinic_app.models.intents import Intent
 from clinic_app.models.match_keys import MatchKey
 from clinic_app.models.name_parts import NamePart, NamePartChange
@@ -35,6 +36,7 @@ __all__ = [
     "FormerUsername",
     "Gender",
     "IdempotencyKey",
+    "ImportRow",
     "Intent",
     "KnownDevice",
     "LinkPurpose",
@@ -48,6 +50,7 @@ __all__ = [
     "Passkey",
     "PasskeyChallenge",
     "Patient",
+    "PatientImport",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",
