@@ -30,7 +30,7 @@ COLUMNS = (
 
 def add(session: Session, patient: Any) -> None:
     """Building block: the keys of a patient who is new. One statement."""
-    db.connection(session).execute(insert(MATCH_KEYS).values(rows_of(patient)))
+    db.connection(session).execute(insert(MATCH_KEYS), rows_of(patient))  # put together once, not for each number
 
 
 def rows_of(patient: Any) -> list[dict[str, int]]:
@@ -45,7 +45,7 @@ def change(session: Session, before: Comparable, patient: Any) -> None:
     if gone := sorted(old - new):
         run(delete(MATCH_KEYS).where(MATCH_KEYS.c.patient_id == patient.id, MATCH_KEYS.c.key.in_(gone)))
     if fresh := sorted(new - old):
-        run(insert(MATCH_KEYS).values([{"key": key, "patient_id": patient.id} for key in fresh]))
+        run(insert(MATCH_KEYS), [{"key": key, "patient_id": patient.id} for key in fresh])
 
 
 def rebuild(session: Session) -> int:
