@@ -35,7 +35,7 @@ INTENDED = {
     "PressState": {},
     "ResumeState": {"own:session": "resume"},
     "ReceptionState": {"patient:see": "load watch"},
-    "RegistrationState": {"patient:register": "another answer_slip cancel check go_on load start_empty submit"},
+    "RegistrationState": {"patient:register": "another answer_slip cancel check go_on load start_empty submit typing"},
     "SearchState": {"patient:see": "enter_box search list_all", "patient:register": "register_term"},
     "Misdirected": {},
     "Refusal": {},
