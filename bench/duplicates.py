@@ -191,7 +191,8 @@ def measure(asked: argparse.Namespace) -> None:
         p50, p95, p99 = (times[int(len(times) * part)] for part in (0.5, 0.95, 0.99))
         n = len(group) / 100
         print(
-            f"{title}: {len(group):,} looks, p50 {p50:.2f} ms, p95 {p95:.2f} ms, p99 {p99:.2f} ms, CPU {worked:.2f} ms; "
+            f"{title}: {len(group):,} looks, p50 {p50:.2f} ms, p95 {p95:.2f} ms, p99 {p99:.2f} ms, "
+            f"CPU {worked:.2f} ms; "
             f"first {first / n:.1f} %, among five {five / n:.1f} %, strong {strong / n:.1f} %, "
             f"held by somebody else {held / n:.2f} %",
             flush=True,
