@@ -48,7 +48,7 @@
     const field = document.createElement("input");
     Object.assign(form, { method: "post", action: address, hidden: true });
     Object.assign(field, { type: "hidden", name: "passkey", value: passkey });
-    form.append(field);
+    form.append(field, ...document.querySelectorAll("#sign-in [name=kept]")); // what was typed before the session ended
     document.body.append(form);
     form.submit();
   }
