@@ -46,6 +46,7 @@ SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
 AUDIT_EXPORT = "/auth/audit-export"
 PORTAL_SLIPS = "/auth/portal-slips"
+PORTAL_REPORT = "/auth/portal-report"
 REAUTHENTICATE = "/auth/reauthenticate"
 CHANGE_PASSWORD = "/auth/change-password"  # noqa: S105  an address
 SIGN_OUT_EVERYWHERE = "/auth/everywhere"

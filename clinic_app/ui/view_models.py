@@ -133,6 +133,18 @@ class SlipChoice:
 
 
 @dataclass(frozen=True)
+class ChosenRow:
+    """A patient chosen for a run: eligible, or why not."""
+
+    patient_id: str = ""
+    name: str = ""
+    href: str = ""
+    email: str = ""
+    eligible: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class NotCreatedRow:
     """A patient who got no portal account in a run, and why."""
 

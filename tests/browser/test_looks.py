@@ -23,7 +23,8 @@ from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
 from clinic_app.services.accounts.errors import LinkOver
 from clinic_app.services.patients.profile import view_patient
-from clinic_app.services.portal.bulk_runs import Chosen, start_run
+from clinic_app.services.portal.bulk_choice import Chosen
+from clinic_app.services.portal.bulk_runs import start_run
 from clinic_app.web import activating, dead_ends, pages
 from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in

@@ -37,7 +37,7 @@ from clinic_app.services.patients.profile import kept_patient, reread_patient, u
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
-from clinic_app.services.portal import bulk_runs, invitations, provisioning, slips
+from clinic_app.services.portal import bulk_choice, bulk_export, bulk_runs, invitations, provisioning, slips
 from clinic_app.services.portal.bulk import create_portal_accounts
 from clinic_app.services.portal.errors import CannotSend, NoEmailWaits, NoSlips
 from clinic_app.services.portal.forms import (
@@ -116,11 +116,11 @@ STAFF_ACCOUNTS: dict[str, Callable[[Actor, World], Any]] = {
 
 
 #: Use case → (how it is called, who may, what the others are told, the permission in the trail).
-def _eligible(actor: Actor) -> bulk_runs.Chosen:
+def _eligible(actor: Actor) -> bulk_choice.Chosen:
     """Where the actor may, there is somebody to give an account to."""
     if actor.can(access.Permission.PORTAL_BULK):
         factories.make_patient(access.SYSTEM, email=_email())
-    return bulk_runs.Chosen()
+    return bulk_choice.Chosen()
 
 
 def _run(actor: Actor, *, stopped: bool = False) -> int:
@@ -165,11 +165,12 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     **{
         name: (call, {"ADMIN"}, "Only administrators can create portal accounts in bulk.", "portal:bulk")
         for name, call in (
-            ("preview_run", lambda a, w: bulk_runs.preview_run(a, bulk_runs.Chosen())),
+            ("preview_run", lambda a, w: bulk_choice.preview_run(a, bulk_choice.Chosen())),
             ("start_run", lambda a, w: bulk_runs.start_run(a, _eligible(a))),
             ("stop_run", lambda a, w: bulk_runs.stop_run(a, _run(a))),
             ("continue_run", lambda a, w: bulk_runs.continue_run(a, _run(a, stopped=True))),
             ("report_run", lambda a, w: bulk_runs.report_run(a, _run(a))),
+            ("export_run", lambda a, w: bulk_export.export_run(a, _run(a))),
             ("make_slips", lambda a, w: _refused(NoSlips, slips.make_slips, a, 0, undelivered=False)),
         )
     },

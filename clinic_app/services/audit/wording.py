@@ -49,6 +49,7 @@ _BETTER = {
     "CONFIRMED": "Identity confirmed",
     "CONFIRM_FAILED": "Identity not confirmed",
     "PORTAL_BULK_RUN": "Portal accounts created in bulk",
+    "PORTAL_BULK_REPORT_EXPORTED": "Bulk portal report exported",
     "AUDIT_READ": "Audit trail read",
     "AUDIT_EXPORTED": "Audit trail exported",
     "AUDIT_RESTORED": "Backup restored",

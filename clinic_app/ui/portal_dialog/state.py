@@ -25,7 +25,7 @@ from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts.errors import CredentialsSeen
 from clinic_app.services.accounts.staff import note_staff_printed
-from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.accounts.views import SHOWN_MINUTES, Credentials
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.intents import AlreadyDone, Done
 from clinic_app.services.notifications.views import Delivery
@@ -51,8 +51,6 @@ from clinic_app.ui.view_models import Sent
 
 Answer = TypeVar("Answer")
 
-#: After so many minutes the credentials go, even if nobody closes the dialog.
-SHOWN_MINUTES = 10
 CREATED = "Portal Account Created!"
 RESET = "Temporary password reset"
 RENAMED = "Username changed"
