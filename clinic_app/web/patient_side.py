@@ -8,13 +8,12 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from clinic_app.core import cookies, crypto, routes
+from clinic_app.core import cookies, crypto
 from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import flash, places, sessions
-from clinic_app.web import dead_ends, way_back
-from clinic_app.web.answers import failure_status, keep, see_other
-from clinic_app.web.requests import look_up, token_hash
+from clinic_app.services.accounts import flash, places
+from clinic_app.web import dead_ends
+from clinic_app.web.answers import failure_status, keep, see_other, sign_in_first
 
 
 async def answered(request: Request, actor: Actor, work: Callable[[], Response], *, refuses: bool = False) -> Response:
@@ -25,14 +24,14 @@ async def answered(request: Request, actor: Actor, work: Callable[[], Response],
     """
     path = request.url.path
     if actor.kind != "account":
-        return await _sign_in_first(request, path)
+        return await sign_in_first(request, path)
     if actor.held_back or (actor.patient_id is None and not refuses):
         return see_other(places.start(actor))
     try:
         return await asyncio.to_thread(work)
     except ClinicError as error:
         if error.kind == ErrorKind.UNAUTHENTICATED:
-            return await _sign_in_first(request, path)
+            return await sign_in_first(request, path)
         if error.kind == ErrorKind.FORBIDDEN:
             return dead_ends.no_rights(path)
         if error.kind == ErrorKind.NOT_FOUND:
@@ -41,12 +40,6 @@ async def answered(request: Request, actor: Actor, work: Callable[[], Response],
         page = dead_ends.refused(path, status, error.title, error.detail)
         page.headers.update(headers)
         return page
-
-
-async def _sign_in_first(request: Request, path: str) -> Response:
-    token = token_hash(request)
-    owner = await look_up(sessions.owner_of, token) if token else 0
-    return way_back.remember(see_other(routes.PORTAL_SIGN_IN), path, owner or way_back.parted(request))
 
 
 def noted(answer: Response, **note: Any) -> Response:
