@@ -1,6 +1,7 @@
-// Passkeys: signing in with one ([data-passkey-sign-in]), confirming with one that it is you ([data-passkey-confirm]), and adding one (form[data-passkey-new]). What has [data-passkey]
-// is shown only where the browser can: it knows passkeys, the address is safe (https, or this machine), and it is the
-// one they are made for. The server says what to ask the device for; a form that is posted brings the answer.
+// Passkeys: signing in with one ([data-passkey-sign-in]), confirming with one that it is you ([data-passkey-confirm]), and
+// adding one (form[data-passkey-new]), where the browser can: [data-passkey] is shown then, here what is drawn later than
+// show.js looks, and [data-no-passkey] goes. The server says what to ask the device for; a form that is posted brings the
+// answer.
 "use strict";
 (() => {
   const NONE = "No passkey was used. Try again, or sign in with your password.";
@@ -9,7 +10,6 @@
   const STOPPED = "Your device stopped it, or it took too long. Nothing has changed; you can try again.";
   const THERE_ALREADY = "This device has a passkey for you already.";
 
-  const able = (part) => isSecureContext && !!window.PublicKeyCredential && location.hostname === part.dataset.passkey;
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
@@ -116,6 +116,8 @@
     }
   }
 
+  const able = (part) => isSecureContext && !!window.PublicKeyCredential && location.hostname === part.dataset.passkey;
+
   function show() {
     const parts = [...document.querySelectorAll("[data-passkey]")];
     for (const part of parts) part.hidden = !able(part);
@@ -123,7 +125,7 @@
   }
 
   show();
-  new MutationObserver(show).observe(document.body, { childList: true, subtree: true }); // what is drawn later
+  new MutationObserver(show).observe(document.body, { childList: true, subtree: true });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-passkey-sign-in], [data-passkey-confirm]");
     if (button) use(button);

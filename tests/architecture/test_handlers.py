@@ -14,6 +14,9 @@ INTENDED = {
     "AuditTrailState": {"audit:see": "apply clear close load open turn"},
     "BulkState": {"portal:bulk": "begin go_on load look start stop turn turn_chosen watch"},
     "ConfirmState": {"own:session": "load"},
+    "ImportPageState": {
+        "patient:import": "another choose decide decide_all drop go_on load open_report stop take_in turn watch"
+    },
     "OwnRecordState": {"own:record": "load"},
     "OwnSessionsState": {"own:session": "end load watch"},
     "PatientListState": {"patient:see": "clear load search sort_by turn watch", "patient:register": "carry_over"},

@@ -29,6 +29,9 @@ from clinic_app.services.audit.browsing import AuditQuery, browse_audit
 from clinic_app.services.audit.exporting import export_audit
 from clinic_app.services.patients.activity import all_activity
 from clinic_app.services.patients.card import patient_card
+from clinic_app.services.patients.duplicates import Comparable
+from clinic_app.services.patients.duplicates.holding import ANYBODY
+from clinic_app.services.patients.duplicates.showing import possible_duplicates
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.household import household_of
 from clinic_app.services.patients.opened_last import opened_last
@@ -135,7 +138,7 @@ def _run(actor: Actor, *, stopped: bool = False) -> int:
 
 MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "register_patient": (
-        lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration())),
+        lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration()), despite=ANYBODY),
         DESK,
         "Only receptionists and administrators can register patients.",
         "patient:register",
@@ -144,7 +147,14 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         lambda a, w: register_patient(
             a,
             PatientRegistration.parse(factories.registration(create_portal_account=True, portal_email=_email())),
+            despite=ANYBODY,
         ),
+        DESK,
+        "Only receptionists and administrators can register patients.",
+        "patient:register",
+    ),
+    "possible_duplicates": (
+        lambda a, w: possible_duplicates(a, Comparable("Amina", "Odhiambo")),
         DESK,
         "Only receptionists and administrators can register patients.",
         "patient:register",
@@ -372,6 +382,7 @@ ELSEWHERE = {
     "happened",  # what became of one's own press
     "transaction",
     "record_alone",
+    "record_shown",
     "counted",
     "note",
     "note_repeated",
