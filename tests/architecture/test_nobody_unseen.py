@@ -12,6 +12,8 @@ ON_NOBODYS_BEHALF = {
     "audit/authorization.py note_failure": "what was refused is recorded of whoever it was",
     "intents.py mark_seen": "about one's own press, which nobody else can name",
     "accounts/reauthentication.py check_own_password": "a try is counted whoever makes it",
+    "accounts/passkey_confirmation.py _count": "a try is counted whoever makes it",
+    "accounts/passkey_confirmation.py confirm_with_passkey": "looks at the account and the session itself, locked",
     "accounts/reauthentication.py _look_at_code": "a try is counted whoever makes it",
     "accounts/reauthentication.py reauthenticate": "looks at the account and the session itself, locked",
     "accounts/tokens.py end_tokens": "ends its own session, which may be over",

@@ -18,8 +18,8 @@ from clinic_app.core import clock
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.services import access
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import drafts, own_sessions, passkeys, staff, two_factor
-from clinic_app.services.accounts.errors import CredentialsSeen, PasskeyNotAdded, PasskeyNotFound
+from clinic_app.services.accounts import drafts, own_sessions, passkey_confirmation, passkeys, staff, two_factor
+from clinic_app.services.accounts.errors import CredentialsSeen, PasskeyNotAdded, PasskeyNotConfirmed, PasskeyNotFound
 from clinic_app.services.accounts.passphrase import suggest_passphrase
 from clinic_app.services.accounts.passwords import assess_password, choose_password
 from clinic_app.services.accounts.reauthentication import check_fresh
@@ -327,6 +327,16 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
                 lambda a, w: _refused(PasskeyNotAdded, passkeys.finish_adding_passkey, a, "P", ""),
             ),
             ("remove_passkey", lambda a, w: _refused(PasskeyNotFound, passkeys.remove_passkey, a, 0)),
+            (
+                "begin_confirming_with_passkey",
+                lambda a, w: _refused(PasskeyNotFound, passkey_confirmation.begin_confirming_with_passkey, a),
+            ),
+            (
+                "confirm_with_passkey",
+                lambda a, w: _refused(
+                    PasskeyNotConfirmed, passkey_confirmation.confirm_with_passkey, a, "", session_token_hash=""
+                ),
+            ),
         )
     },
     **{

@@ -44,6 +44,7 @@ TWICE = {
     routes.TWO_FACTOR_OFF: "tested below",
     routes.PASSKEY_CHALLENGE: "another challenge, which lasts five minutes",
     routes.PASSKEY_NEW: "another challenge in place of the first",
+    routes.PASSKEY_CONFIRM: "another challenge in place of the first",
     routes.PORTAL_PASSKEY_ADD: "test_passkeys.py: the same key is added once, and the list says so",
     routes.PASSKEY_ADD: "the same",
     routes.PORTAL_PASSKEY_REMOVE: "test_passkeys.py: the list says that it has been removed",
