@@ -577,7 +577,7 @@ def _like_somebody(open_page, clinic, name: str) -> Page:
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_label("Phone", exact=True).blur()
     expect(page.get_by_text("Is it one of these people?")).to_be_visible()
-    expect(page.get_by_text("Last name, one letter off")).to_be_visible()
+    expect(page.get_by_text("Last name, one letter off").first).to_be_visible()
     return page
 
 
