@@ -47,6 +47,7 @@ SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
 AUDIT_EXPORT = "/auth/audit-export"
 PORTAL_SLIPS = "/auth/portal-slips"
+PORTAL_REPORT = "/auth/portal-report"
 #: A file is announced, and comes in parts; ``number`` is its import's, ``at`` the byte a part begins at.
 IMPORT_FILE = "/auth/import"
 IMPORT_PART = "/auth/import/{number}/{at}"

@@ -76,6 +76,28 @@ class PatientRow:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """A reason why two people may be one; ``near`` where it is not quite the same."""
+
+    words: str = ""
+    near: bool = False
+
+
+@dataclass(frozen=True)
+class MatchRow:
+    """A patient who may be the one in the form."""
+
+    id: int = 0
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""
+    href: str = ""
+    strong: bool = False
+    chips: list[Chip] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class WorkRow:
     """Somebody in the portal work list. ``why`` is a sentence in three parts, the middle one being what matters."""
 
@@ -130,6 +152,18 @@ class SlipChoice:
     key: str = ""
     words: str = ""
     first: bool = False
+
+
+@dataclass(frozen=True)
+class ChosenRow:
+    """A patient chosen for a run: eligible, or why not."""
+
+    patient_id: str = ""
+    name: str = ""
+    href: str = ""
+    email: str = ""
+    eligible: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -296,6 +330,9 @@ class Access:
     turned_off_reason: str = ""
     temporary: bool = False
     handed_over: str = ""  # In person, by Grace Wanjiru. Yesterday, 16:45.
+    worn_out: bool = False  # the temporary password, by wrong tries
+    link_until: str = ""  # Thu 18 Jun, 16:40: a link that was sent works so long, the temporary password does not
+    emails_to: str = ""  # where emails go, if not to the username
     kept_back: str = ""  # why no invitation can be sent, in a sentence
     stamp: str = ""  # of what is shown: actions carry it
 

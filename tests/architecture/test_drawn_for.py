@@ -11,7 +11,7 @@ from tests.security.handlers import Registry, registry
 NOT_ABOUT_ONE = {
     "reads what the address, the filters or the session name": """
         AccountState.load AuditTrailState.load AuditTrailState.apply AuditTrailState.clear AuditTrailState.turn
-        BulkState.load BulkState.look BulkState.turn BulkState.watch ConfirmState.load
+        BulkState.load BulkState.look BulkState.turn BulkState.turn_chosen BulkState.watch ConfirmState.load
         ImportPageState.another ImportPageState.choose ImportPageState.load ImportPageState.turn ImportPageState.watch
         OwnRecordState.load OwnSessionsState.load OwnSessionsState.watch
         PatientListState.carry_over PatientListState.clear PatientListState.load

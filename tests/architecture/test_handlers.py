@@ -12,7 +12,7 @@ from tests.security.handlers import Registry, registry
 INTENDED = {
     "AccountState": {"own:session": "load"},
     "AuditTrailState": {"audit:see": "apply clear close load open turn"},
-    "BulkState": {"portal:bulk": "begin go_on load look start stop turn watch"},
+    "BulkState": {"portal:bulk": "begin go_on load look start stop turn turn_chosen watch"},
     "ConfirmState": {"own:session": "load"},
     "ImportPageState": {
         "patient:import": "another choose decide decide_all drop go_on load open_report stop take_in turn watch"

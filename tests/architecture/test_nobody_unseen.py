@@ -44,6 +44,8 @@ READERS = {
     "patients/repository.py": "one patient, by the reason the caller gives (looks.Seen)",
     "patients/search.py": "PATIENT_LISTED, PATIENT_SEARCHED",
     "patients/verification.py": "PATIENT_LISTED, and one patient by the repository",
+    "portal/bulk_choice.py": "PATIENT_LISTED",
+    "portal/bulk_export.py": "PORTAL_BULK_REPORT_EXPORTED",
     "portal/bulk_runs.py": "PATIENT_LISTED, and one patient by the repository",
     "portal/provisioning.py": "names the type alone",
     "portal/reminders.py": "what the patient allows: not shown",

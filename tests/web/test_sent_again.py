@@ -54,6 +54,7 @@ TWICE = {
     routes.IMPORT_REPORT: "the same file again, and each is recorded",
     routes.PATIENTS_EXPORT: "the same file again, and each is recorded",
     routes.PATIENT_EXPORT: "the same file again, and each is recorded",
+    routes.PORTAL_REPORT: "the same file again, and each is recorded",
     routes.PORTAL_SLIPS: "test_slips.py: made and shown once, and the second answer says so",
     routes.PASSPHRASE: "kept nowhere",
     routes.PASSWORD_STRENGTH: "kept nowhere",

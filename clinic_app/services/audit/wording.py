@@ -49,6 +49,7 @@ _BETTER = {
     "CONFIRMED": "Identity confirmed",
     "CONFIRM_FAILED": "Identity not confirmed",
     "PORTAL_BULK_RUN": "Portal accounts created in bulk",
+    "PORTAL_BULK_REPORT_EXPORTED": "Bulk portal report exported",
     "PATIENT_IMPORT_RUN": "Patients imported from a file",
     "PATIENTS_EXPORTED": "Patients exported",
     "PATIENT_EXPORTED": "Patient record exported",

@@ -11,7 +11,12 @@ from clinic_app.core import clock, db
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import Patient
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import end_waiting_email, follow_phone, rename_portal_account
+from clinic_app.services.accounts.portal_accounts import (
+    end_waiting_email,
+    follow_email,
+    follow_phone,
+    rename_portal_account,
+)
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
@@ -115,7 +120,8 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
     if not changed:
         return changed
-    phone, before = patient.phone, Comparable.of(patient)
+    phone, email = patient.phone, patient.email
+    before = Comparable.of(patient)
     names = name_parts.parts_of(patient.first_name, patient.last_name)
     for name in changed:
         repository.put(patient, name, form.changes[name])
@@ -131,6 +137,7 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     if "phone" in changed:
         follow_phone(session, patient.id or 0, phone, patient.phone)
     if "email" in changed:
+        follow_email(session, patient.id or 0, email, patient.email)
         end_waiting_email(session, patient.id or 0)
     if not {"first_name", "last_name"}.isdisjoint(changed):
         name_parts.change(session, names, name_parts.parts_of(patient.first_name, patient.last_name))

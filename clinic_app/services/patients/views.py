@@ -21,8 +21,11 @@ class PortalStanding:
     has not reached them), ``expired``, ``soon`` (the temporary password expires within a day) and ``never`` (its owner
     has not signed in yet); empty where there is nothing. ``reissue``: a new temporary password would help.
     ``temporary``: no password of its owner's own opens it. ``handed_over``: how the temporary password was, one of
-    ``portal.forms.HandOver``. Instants UTC; ``locked_until`` is empty where the lock does not end by itself. Why access
-    was turned off, who handed it over and where messages can go is there where one patient is read, not in lists.
+    ``portal.forms.HandOver``. ``goes_to`` stands for the addresses that messages go to, and names none;
+    ``invited_again`` is how often an invitation was sent again. ``worn_out``: after too many wrong tries the temporary
+    password opens nothing. Instants UTC; ``locked_until`` is empty where the lock does not end by itself. Why access
+    was turned off, who handed it over, where messages can go and how long a link still sets a password that was sent to
+    somebody whose temporary password opens nothing (``link_until``) is there where one patient is read, not in lists.
     """
 
     status: str = "none"
@@ -38,6 +41,10 @@ class PortalStanding:
     due: str = ""
     reissue: bool = False
     handed_over: str = ""
+    goes_to: str = ""
+    invited_again: int = 0
+    worn_out: bool = False
+    link_until: dt.datetime | None = None
     turned_off_reason: str = ""  # as ``portal.forms.TurnOff`` keeps it
     handed_over_at: dt.datetime | None = None
     handed_over_by: str = ""
@@ -45,17 +52,20 @@ class PortalStanding:
 
     @property
     def stamp(self) -> str:
-        """Which account this is, whether it is on, since when its password is what it is and how that was handed over.
-
-        It is what a page is drawn for.
+        """What a page is drawn for: the account, whether it is on, its password, its hand-over, where messages go.
 
         Another stamp means that somebody has changed access. What time alone changes, such as the end of a lock or of
-        a temporary password, leaves it: what was drawn before is still meant. Holds no secret and nothing about the
-        person.
+        a temporary password, leaves it: what was drawn before is still meant. So it is after an invitation was sent
+        again, but for sending it again: ``decided`` leaves that out. Holds no secret and nothing about the person.
         """
         since = f"{self.password_since:%Y%m%d%H%M%S%f}" if self.password_since else ""
         turned = self.status if self.status in {"none", "off"} else "on"
-        return f"{self.account_id}-{turned}-{since}-{self.handed_over}"
+        return f"{self.account_id}-{turned}-{since}-{self.handed_over}-{self.goes_to}-{self.invited_again}"
+
+
+def decided(stamp: str) -> str:
+    """Of the stamp of some access what everything but sending an invitation again must agree with."""
+    return stamp.rpartition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)

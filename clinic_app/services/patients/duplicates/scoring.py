@@ -95,8 +95,8 @@ _BORN_ALIKE = (Birth.SAME, Birth.SWAPPED, Birth.EDIT, Birth.TWO_OF_THREE, Birth.
 def _grade(score: float, found: Agreement) -> Grade:
     """Whatever the figures say: names and birth date alone are never certain, and names alone never likely.
 
-    Twins share birth date, surname, address and phone: whose first name differs is possible at most, unless the national
-    ID is the same.
+    Twins share birth date, surname, address and phone: whose first name differs is possible at most, unless the
+    national ID is the same. Two national IDs are two people, unless names and birth date are the same, or nearly.
     """
     same_id = found.national_id is Value.SAME
     contact = Value.SAME in (found.phone, found.email)
@@ -105,6 +105,10 @@ def _grade(score: float, found: Agreement) -> Grade:
     if same_id:
         return Grade.CERTAIN if score >= CERTAIN_FROM else Grade.LIKELY
     if found.first not in _ALIKE or not (contact or found.born in _BORN_ALIKE):
+        return Grade.POSSIBLE
+    if found.national_id is Value.OTHER and not (
+        found.born is Birth.SAME and {found.first, found.last} <= {Name.SAME, Name.SLIP, Name.CLOSE}
+    ):
         return Grade.POSSIBLE
     if score >= CERTAIN_FROM and contact and found.born in _BORN_ALIKE and found.last in _ALIKE:
         return Grade.CERTAIN

@@ -41,9 +41,7 @@ def record_shown(actor: Actor, matches: Collection[Match], kind: str) -> None:
         record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
 
 
-def possible_duplicates(
-    actor: Actor, person: Comparable, *, again: Collection[int] | None = None
-) -> tuple[Match, ...]:
+def possible_duplicates(actor: Actor, person: Comparable, *, again: Collection[int] | None = None) -> tuple[Match, ...]:
     """The patients who may be ``person``, who is being registered, best first, five at most.
 
     For receptionists and administrators. Recorded before they are shown, unless all of them are on the screen already:
