@@ -8,6 +8,7 @@ import itertools
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -32,8 +33,13 @@ from clinic_app.services.patients.card import patient_card
 from clinic_app.services.patients.duplicates import Comparable
 from clinic_app.services.patients.duplicates.holding import ANYBODY
 from clinic_app.services.patients.duplicates.showing import possible_duplicates
+from clinic_app.services.patients.exporting import export_patients, export_record, exportable
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.household import household_of
+from clinic_app.services.patients.importing import runs as imports
+from clinic_app.services.patients.importing.csv_file import Survey
+from clinic_app.services.patients.importing.dry_run import check_file
+from clinic_app.services.patients.importing.errors import NoSuchImport
 from clinic_app.services.patients.opened_last import opened_last
 from clinic_app.services.patients.overview import overview
 from clinic_app.services.patients.profile import kept_patient, reread_patient, update_patient, view_patient
@@ -136,6 +142,8 @@ def _run(actor: Actor, *, stopped: bool = False) -> int:
     return run
 
 
+_SURVEY = Survey(1, "d" * 64, ",", ("first_name", "last_name"), (), 0, 1)
+
 MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "register_patient": (
         lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration()), despite=ANYBODY),
@@ -182,6 +190,34 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
             ("report_run", lambda a, w: bulk_runs.report_run(a, _run(a))),
             ("export_run", lambda a, w: bulk_export.export_run(a, _run(a))),
             ("make_slips", lambda a, w: _refused(NoSlips, slips.make_slips, a, 0, undelivered=False)),
+        )
+    },
+    **{
+        name: (call, {"ADMIN"}, "Only administrators can import patients.", "patient:import")
+        for name, call in (
+            ("begin_upload", lambda a, w: imports.begin_upload(a, "x.csv", 1)),
+            ("receive_part", lambda a, w: _refused(NoSuchImport, imports.receive_part, a, 0, 0, b"x")),
+            ("begin_file", lambda a, w: imports.begin_file(a, "x.csv", _SURVEY)),
+            ("decide_row", lambda a, w: _refused(NoSuchImport, imports.decide_row, a, 0, 2, "LEAVE_OUT")),
+            ("decide_rest", lambda a, w: _refused(NoSuchImport, imports.decide_rest, a, 0, import_them=True)),
+            ("discard_import", lambda a, w: _refused(NoSuchImport, imports.discard_import, a, 0)),
+            ("start_import", lambda a, w: _refused(NoSuchImport, imports.start_import, a, 0)),
+            ("stop_import", lambda a, w: _refused(NoSuchImport, imports.stop_import, a, 0)),
+            ("continue_import", lambda a, w: _refused(NoSuchImport, imports.continue_import, a, 0)),
+            ("latest_import", lambda a, w: imports.latest_import(a)),
+            ("earlier_imports", lambda a, w: imports.earlier_imports(a)),
+            ("view_import", lambda a, w: _refused(NoSuchImport, imports.view_import, a, 0)),
+            ("export_report", lambda a, w: _refused(NoSuchImport, imports.export_report, a, 0)),
+            ("rows_left_out", lambda a, w: _refused(NoSuchImport, imports.rows_left_out, a, 0)),
+            ("check_file", lambda a, w: check_file(a, Path("x.csv"), _SURVEY)),
+        )
+    },
+    **{
+        name: (call, {"ADMIN"}, "Only administrators can export patients.", "patient:export")
+        for name, call in (
+            ("exportable", lambda a, w: exportable(a)),
+            ("export_patients", lambda a, w: export_patients(a)),
+            ("export_record", lambda a, w: export_record(a, w.plain)),
         )
     },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),

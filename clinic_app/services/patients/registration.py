@@ -98,7 +98,7 @@ def _refuse_taken(session: Session, form: PatientRegistration) -> None:
             raise taken
 
 
-def row_of(actor: Actor, form: PatientDetails, patient_id: str) -> SimpleNamespace:
+def row_of(form: PatientDetails, patient_id: str, actor: Actor) -> SimpleNamespace:
     """Building block: the row to be of a new patient, as plain values: a table object would cost as much as saving it.
 
     What it is found by has yet to be set, by ``repository.keys_for_finding``.
@@ -120,7 +120,7 @@ def row_of(actor: Actor, form: PatientDetails, patient_id: str) -> SimpleNamespa
 
 
 def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
-    patient = row_of(actor, form, _next_patient_id(session))
+    patient = row_of(form, _next_patient_id(session), actor)
     if form.create_portal_account:
         patient.portal_enabled = True
         patient.email = patient.email or form.portal_email
