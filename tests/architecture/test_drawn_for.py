@@ -12,7 +12,7 @@ NOT_ABOUT_ONE = {
     "reads what the address, the filters or the session name": """
         AccountState.load AuditTrailState.load AuditTrailState.apply AuditTrailState.clear AuditTrailState.turn
         BulkState.load BulkState.look BulkState.turn BulkState.watch ConfirmState.load
-        OwnRecordState.load OwnSessionsState.load OwnSessionsState.watch
+        PendingState.load PendingState.turn PendingState.watch OwnRecordState.load OwnSessionsState.load OwnSessionsState.watch
         PatientListState.carry_over PatientListState.clear PatientListState.load
         PatientListState.search PatientListState.sort_by PatientListState.turn PatientListState.watch ProfileState.load
         ProfileState.watch ReceptionState.load ReceptionState.watch SearchState.enter_box SearchState.search

@@ -106,13 +106,19 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
     return patient
 
 
+def add_patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    """Building block: a new patient with the next patient ID, in the caller's transaction, which records it."""
+    patient = _patient(session, actor, form)
+    patient.id = _ADD.one_or_none(session, **vars(patient)).id
+    index.add(session, patient)
+    return patient
+
+
 def _save(actor: Actor, form: PatientRegistration) -> Registered:
     made = _credentials(form)
     credentials = made[0] if made else None
     with transaction(actor) as session:
-        patient = _patient(session, actor, form)
-        patient.id = _ADD.one_or_none(session, **vars(patient)).id
-        index.add(session, patient)
+        patient = add_patient(session, actor, form)
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
         account = None
