@@ -39,7 +39,7 @@ NOT_ABOUT_ONE = {
 }
 WITHOUT = {name for names in NOT_ABOUT_ONE.values() for name in names.split()}
 #: What a handler about one thing takes first.
-IDS = frozenset({"patient_id", "account_id", "session_id", "seq", "run_id"})
+IDS = frozenset({"patient_id", "person", "account_id", "session_id", "seq", "run_id"})
 
 
 def faults(known: Registry) -> list[str]:
