@@ -14,7 +14,7 @@ from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.services.notifications import delivery
-from clinic_app.services.patients import typed_searches
+from clinic_app.services.patients import name_parts, typed_searches
 from clinic_app.services.portal import bulk_runs, reminders
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
@@ -102,6 +102,13 @@ async def record_searches():
 
 
 @contextlib.asynccontextmanager
+async def add_up_names():
+    """Names that were registered and changed are added to their counts."""
+    async with name_parts.adding_up():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def record_refusals():
     """Refusals that are counted go into the trail, a minute at a time."""
     async with refusals.recording():
@@ -160,6 +167,7 @@ app.register_lifespan_task(watch_sockets)
 app.register_lifespan_task(watch_connections)
 app.register_lifespan_task(watch_log)
 app.register_lifespan_task(record_searches)
+app.register_lifespan_task(add_up_names)
 app.register_lifespan_task(record_refusals)
 app.register_lifespan_task(send_messages)
 app.register_lifespan_task(remind_people)

@@ -20,6 +20,7 @@ from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
 from clinic_app.models.intents import Intent
 from clinic_app.models.match_keys import MatchKey
+from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
@@ -41,6 +42,8 @@ __all__ = [
     "LoginSession",
     "MatchKey",
     "MessageState",
+    "NamePart",
+    "NamePartChange",
     "OneTimeLink",
     "OutboxMessage",
     "Passkey",

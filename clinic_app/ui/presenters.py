@@ -20,18 +20,27 @@ from clinic_app.services.patients import national_ids, wording
 from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
 from clinic_app.services.patients.portal_standing import WAITED
 from clinic_app.services.patients.search import marked
-from clinic_app.services.patients.views import Overview, PatientProfile, PatientRecord, PatientSummary, PortalStanding
+from clinic_app.services.patients.views import (
+    Match,
+    Overview,
+    PatientProfile,
+    PatientRecord,
+    PatientSummary,
+    PortalStanding,
+)
 from clinic_app.services.portal import own_words
 from clinic_app.services.portal import wording as portal_wording
 from clinic_app.services.portal.views import OwnRecord, Viewing
 from clinic_app.ui import message_words
 from clinic_app.ui.view_models import (
     Access,
+    Chip,
     Choice,
     DayBar,
     Fact,
     Happening,
     Look,
+    MatchRow,
     PatientRow,
     Person,
     SessionRow,
@@ -135,6 +144,21 @@ def patient_row(patient: PatientSummary | PatientProfile, *, line: str = "", ter
         via_before=via[0],
         via_hit=via[1],
         via_after=via[2],
+    )
+
+
+def match_row(match: Match) -> MatchRow:
+    """A patient who may be the one in a form. What is not quite the same says how after a comma."""
+    patient = match.patient
+    return MatchRow(
+        id=patient.id,
+        patient_id=patient.patient_id,
+        name=patient.name,
+        initials=wording.initials(patient.first_name, patient.last_name),
+        born=wording.birth_words(patient.date_of_birth),
+        href=routes.profile(patient.patient_id),
+        strong=match.strong,
+        chips=[Chip(reason, ", " in reason) for reason in match.reasons],
     )
 
 

@@ -76,6 +76,28 @@ class PatientRow:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """A reason why two people may be one; ``near`` where it is not quite the same."""
+
+    words: str = ""
+    near: bool = False
+
+
+@dataclass(frozen=True)
+class MatchRow:
+    """A patient who may be the one in the form."""
+
+    id: int = 0
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""
+    href: str = ""
+    strong: bool = False
+    chips: list[Chip] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class TypedFact:
     """A label and what somebody typed; ``more`` is what is known of it besides."""
 
@@ -85,15 +107,7 @@ class TypedFact:
 
 
 @dataclass(frozen=True)
-class Chip:
-    """Why two people may be one: what is the same, or what comes near."""
-
-    words: str = ""
-    same: bool = False
-
-
-@dataclass(frozen=True)
-class MatchRow:
+class LinkRow:
     """A patient whom somebody who waits may be. ``version``: of the record shown, which actions carry."""
 
     key: str = ""
@@ -120,8 +134,9 @@ class WaitingRow:
     patient_id: str = ""
     href: str = ""
     version: int = 0
+    seen: list[int] = field(default_factory=list)  # the ids of whom they may be, as shown: actions carry them
     facts: list[TypedFact] = field(default_factory=list)
-    matches: list[MatchRow] = field(default_factory=list)
+    matches: list[LinkRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clinic_app.core.errors import AlreadyExists, Conflict, NotFound
+from clinic_app.services.patients.views import Match
 
 
 class PatientNotFound(NotFound):
@@ -87,6 +90,14 @@ class AlreadyDecided(Conflict):
     title = "Already decided"
 
 
+class SomebodyAlike(Conflict):
+    """A patient who is likely the same person has come to the register since the page was drawn."""
+
+    code = "somebody_alike"
+    title = "Somebody like this is registered now"
+    detail = "Somebody like this was registered meanwhile. Look at the likely matches again. Nothing was changed."
+
+
 class RecordNotInUse(Conflict):
     """The record that a registration should be linked to has been turned off or merged."""
 
@@ -101,3 +112,18 @@ class LinkNotUndone(Conflict):
     code = "link_not_undone"
     title = "The link cannot be undone"
     detail = "The link cannot be undone any more: it was undone before, or is older than a day. Nothing was changed."
+
+
+class PossibleDuplicate(Conflict):
+    """A patient who is there already is likely the person to be registered. ``matches`` are best first."""
+
+    code = "possible_duplicate"
+    title = "A patient with these details already exists."
+
+    def __init__(self, matches: tuple[Match, ...]) -> None:
+        self.matches = matches
+        best = matches[0]
+        super().__init__(f"{best.patient.patient_id} is {best.likelihood} the same person: {best.why}.")
+
+    def extra(self) -> dict[str, Any]:
+        return {"candidates": [match.as_candidate() for match in self.matches]}

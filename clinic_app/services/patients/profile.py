@@ -16,7 +16,7 @@ from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.patients import looks, national_ids, repository
+from clinic_app.services.patients import looks, name_parts, national_ids, repository
 from clinic_app.services.patients.duplicates import Comparable, index
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import PatientUpdate
@@ -116,6 +116,7 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     if not changed:
         return changed
     phone, before = patient.phone, Comparable.of(patient)
+    names = name_parts.parts_of(patient.first_name, patient.last_name)
     for name in changed:
         repository.put(patient, name, form.changes[name])
     if not patient.last_name and not patient.single_name:
@@ -132,6 +133,7 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     if "email" in changed:
         end_waiting_email(session, patient.id or 0)
     if not {"first_name", "last_name"}.isdisjoint(changed):
+        name_parts.change(session, names, name_parts.parts_of(patient.first_name, patient.last_name))
         rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
     return changed
 

@@ -24,14 +24,16 @@ from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.notifications import outbox
 from clinic_app.services.notifications.views import Delivery
-from clinic_app.services.patients import national_ids, portal_standing, repository
-from clinic_app.services.patients.duplicates import index
+from clinic_app.services.patients import name_parts, national_ids, portal_standing, repository
+from clinic_app.services.patients.duplicates import holding, index, showing
+from clinic_app.services.patients.duplicates.holding import Despite, Looked
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
     ExternalIdTaken,
     NationalIdTaken,
     PatientDetailsTaken,
     PortalEmailTaken,
+    PossibleDuplicate,
 )
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDetails, PatientRegistration
 from clinic_app.services.patients.views import PortalStanding, Registered
@@ -75,12 +77,21 @@ def _credentials(form: PatientRegistration) -> tuple[Credentials, str] | None:
         return None
     if form.portal_email is None:  # a form that was not parsed
         raise InvalidInput({"portal_email": PORTAL_EMAIL_REQUIRED})
-    username = normal_username(form.portal_email)
-    with db.reading() as session:
-        taken = session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username)).first()
-    if taken:
-        raise PortalEmailTaken
-    return prepare_credentials(username)
+    return prepare_credentials(normal_username(form.portal_email))
+
+
+def _refuse_taken(session: Session, form: PatientRegistration) -> None:
+    """Say of a value that must be unique that it is taken. Constraints decide; this look only comes before others."""
+    if form.create_portal_account and form.portal_email is not None:
+        username = normal_username(form.portal_email)
+        if session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username)).first():
+            raise PortalEmailTaken
+    for column, value, taken in (
+        (PATIENTS.c.national_id_key, national_ids.key(form.national_id), NationalIdTaken),
+        (PATIENTS.c.external_id, form.external_id, ExternalIdTaken),
+    ):
+        if value and session.execute(select(PATIENTS.c.id).where(column == value)).first():
+            raise taken
 
 
 def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
@@ -106,19 +117,56 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
     return patient
 
 
+def _put_in(session: Session, patient: SimpleNamespace) -> None:
+    """Save the row, and what others find it by."""
+    patient.id = _ADD.one_or_none(session, **vars(patient)).id
+    name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
+    index.add(session, patient)
+
+
 def add_patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
     """Building block: a new patient with the next patient ID, in the caller's transaction, which records it."""
     patient = _patient(session, actor, form)
-    patient.id = _ADD.one_or_none(session, **vars(patient)).id
-    index.add(session, patient)
+    _put_in(session, patient)
     return patient
 
 
-def _save(actor: Actor, form: PatientRegistration) -> Registered:
+def _look(actor: Actor, form: PatientRegistration, despite: Despite) -> Looked:
+    """Who may be the same person. Raises ``PossibleDuplicate``, and before that what is said of taken values."""
+    with db.reading() as session:
+        if form.create_portal_account:  # a look saves a hash
+            _refuse_taken(session, form)
+        looked = holding.look(session, form)
+        if not looked.holds(despite):
+            return looked
+        _refuse_taken(session, form)
+        matches = showing.matches_of(session, looked.candidates)
+    showing.record_shown(actor, matches, holding.KIND)
+    raise PossibleDuplicate(matches)
+
+
+def _save(actor: Actor, form: PatientRegistration, despite: Despite) -> Registered:
+    looked = _look(actor, form, despite)
     made = _credentials(form)
+    while True:
+        try:
+            return _saved(actor, form, made, looked, despite)
+        except holding.SomebodyNew:  # registered by somebody else since then, and likely the same person
+            looked = _look(actor, form, despite)
+
+
+def _saved(
+    actor: Actor,
+    form: PatientRegistration,
+    made: tuple[Credentials, str] | None,
+    looked: Looked,
+    despite: Despite,
+) -> Registered:
     credentials = made[0] if made else None
     with transaction(actor) as session:
-        patient = add_patient(session, actor, form)
+        patient = _patient(session, actor, form)
+        overruled = holding.decided(session, form, looked, patient.patient_id, despite)
+        _put_in(session, patient)
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
         account = None
@@ -134,6 +182,8 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
             )
             deliveries = outbox.invite(session, recipient(account, patient), made[0].expires_at, first=True)
             details["portal_username"] = made[0].username
+        if overruled:
+            details["registered_anyway"] = overruled
         record(
             session,
             actor,
@@ -161,14 +211,16 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
     return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials, deliveries)
 
 
-def register_patient(actor: Actor, form: PatientRegistration) -> Registered:
+def register_patient(actor: Actor, form: PatientRegistration, *, despite: Despite = ()) -> Registered:
     """Register a patient; with ``form.create_portal_account`` the account too. All of it is saved, or nothing.
 
-    For receptionists and administrators. The temporary password is in the answer and nowhere else.
+    For receptionists and administrators. The temporary password is in the answer and nowhere else. A patient who is
+    likely the same person holds it, unless ``despite`` has their id: somebody was asked, and it is another person.
+    ``ANYBODY`` is everybody. Whoever is overruled is recorded.
 
     Raises ``PermissionDenied``, ``PortalEmailTaken``, ``NationalIdTaken``, ``ExternalIdTaken``,
-    ``PatientDetailsTaken``, ``ConstraintViolated``, ``TooManyRequests``, or ``Unexpected`` with a reference under
-    which the fault was logged.
+    ``PatientDetailsTaken``, ``ConstraintViolated``, ``PossibleDuplicate``, ``TooManyRequests``, or ``Unexpected`` with
+    a reference under which the fault was logged.
     """
     demand(actor, Permission.PATIENT_REGISTER, resource_type="patient")
     if form.create_portal_account:
@@ -176,6 +228,6 @@ def register_patient(actor: Actor, form: PatientRegistration) -> Registered:
     rates().spend(actor, "register")
     with recorded_failure(actor, Action.PATIENT_CREATE_FAILED, FAILED, resource_type="patient"):
         try:
-            return _save(actor, form)
+            return _save(actor, form, despite)
         except IntegrityError as error:
             raise clash(error) from None

@@ -7,7 +7,7 @@ first, and the patient's, where there is one, after it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -28,12 +28,14 @@ from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.audit.together import record_alone
 from clinic_app.services.patients import national_ids, repository, waiting, wording
-from clinic_app.services.patients.duplicates import likely_matches
+from clinic_app.services.patients.duplicates import likely_matches, showing
+from clinic_app.services.patients.duplicates.holding import ANYBODY, Despite, held
 from clinic_app.services.patients.errors import (
     AlreadyDecided,
     LinkNotUndone,
     NobodyWaits,
     RecordNotInUse,
+    SomebodyAlike,
     StaleRecord,
 )
 from clinic_app.services.patients.forms import PATIENT_FIELDS, SECTIONS, Kind, PatientDetails, PatientUpdate
@@ -100,7 +102,7 @@ def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[Patie
         found = waiting.places(session, rows.skip, rows.size)
         known = _patients(session, [row for patient, row in found if patient])
         typed = _registrations(session, [row for patient, row in found if not patient])
-        shown = rows.page(known[row][0] if patient else typed[row].listed() for patient, row in found)
+        shown = rows.page(known[row] if patient else typed[row].listed() for patient, row in found)
     _record_list(actor, shown.number, len(shown.items))
     return shown
 
@@ -128,7 +130,7 @@ def list_waiting(actor: Actor, page: int = 1, *, again: Collection[int] | None =
 
 def everybody_on(page: Page[WaitingPerson]) -> set[int]:
     """The ids of all whose data a page shows."""
-    return {one.id for one in page.items} | {match.patient.id for one in page.items for match in one.matches}
+    return {one.id for one in page.items} | {found.match.patient.id for one in page.items for found in one.matches}
 
 
 def count_waiting(actor: Actor) -> int:
@@ -145,15 +147,11 @@ def _record_list(actor: Actor, page: int, count: int, matches: int | None = None
     record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
 
 
-def _patients(session: Session, ids: Collection[int]) -> dict[int, tuple[PatientSummary, int]]:
-    """These patients, each with the version of the record."""
+def _patients(session: Session, ids: Collection[int]) -> dict[int, PatientSummary]:
     if not ids:
         return {}
-    rows = session.execute(
-        repository.summaries().add_columns(PATIENTS.c.version).where(PATIENTS.c.id.in_(list(ids)))
-    ).all()
-    views = repository.summaries_of(session, rows)
-    return {view.id: (view, row.version) for row, view in zip(rows, views, strict=True)}
+    rows = session.execute(repository.summaries().where(PATIENTS.c.id.in_(list(ids)))).all()
+    return {view.id: view for view in repository.summaries_of(session, rows)}
 
 
 def _registrations(session: Session, ids: Collection[int]) -> dict[int, WaitingPerson]:
@@ -181,14 +179,12 @@ def _as_waiting(session: Session, ids: Collection[int]) -> dict[int, WaitingPers
 
 
 def _with_matches(session: Session, one: WaitingPerson) -> WaitingPerson:
-    candidates = likely_matches(session, one.details, leave_out=[one.id] if one.patient_id else [])
-    known = _patients(session, [candidate.id for candidate in candidates])
-    matches = tuple(
-        LikelyMatch(*known[candidate.id], str(candidate.grade), tuple(candidate.reasons))
-        for candidate in candidates
-        if candidate.id in known
-    )
-    return WaitingPerson(one.id, one.patient_id, one.details, one.since, one.email_confirmed, one.version, matches)
+    leave_out = [one.id] if one.patient_id else []
+    found = showing.matches_of(session, likely_matches(session, one.details, leave_out=leave_out))
+    version = PATIENTS.c.version
+    ids = [match.patient.id for match in found]
+    versions = dict(session.execute(select(PATIENTS.c.id, version).where(PATIENTS.c.id.in_(ids))).tuples())
+    return replace(one, matches=tuple(LikelyMatch(match, versions[match.patient.id]) for match in found))
 
 
 # --- what is decided ----------------------------------------------------------------------------------
@@ -233,14 +229,21 @@ def _decide(row: SelfRegistration, actor: Actor, state: RegistrationState) -> No
 
 
 def verify_patient(
-    actor: Actor, key: int | str, *, version: int | None = None, without_national_id: bool = False
+    actor: Actor,
+    key: int | str,
+    *,
+    version: int | None = None,
+    despite: Despite = ANYBODY,
+    without_national_id: bool = False,
 ) -> PatientProfile:
     """Say that the desk has seen this person. Doing it twice changes nothing.
 
     Whoever registered themselves becomes a patient now, with a patient ID; ``without_national_id`` leaves out the one
     they typed, which may be another patient's. For receptionists and administrators. ``key`` is the number of somebody
     who waits, or the id or patient ID of a patient; with ``version`` it is refused where that record has changed since.
-    Raises ``PatientNotFound``, ``AlreadyDecided``, ``NationalIdTaken``, ``StaleRecord``, ``PermissionDenied``.
+    ``despite`` are the ids of patients of whom is said that they are other people: whoever else is likely the same
+    holds it. Raises ``PatientNotFound``, ``AlreadyDecided``, ``SomebodyAlike``, ``NationalIdTaken``,
+    ``StaleRecord``, ``PermissionDenied``.
     """
     demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
     row_id = waiting.row_of(key)
@@ -252,15 +255,20 @@ def verify_patient(
             if row.state == RegistrationState.VERIFIED:
                 patient = repository.find(session, row.patient_id or 0, Seen.CHANGED)
                 return repository.profile_of(session, patient)
-            return _take_in(session, actor, _undecided(session, key), without_national_id)
+            return _take_in(session, actor, _undecided(session, key), despite, without_national_id)
     except IntegrityError as error:
         raise clash(error) from None
 
 
-def _take_in(session: Session, actor: Actor, row: SelfRegistration, without_national_id: bool) -> PatientProfile:
+def _take_in(
+    session: Session, actor: Actor, row: SelfRegistration, despite: Despite, without_national_id: bool
+) -> PatientProfile:
     form = waiting.opened(row)
     if form is None:
         raise NobodyWaits
+    strong = held(likely_matches(session, form), ())
+    if held(strong, despite):
+        raise SomebodyAlike
     if without_national_id:
         form = form.model_copy(update={"national_id": None})
     patient = add_patient(session, actor, form)
@@ -269,10 +277,17 @@ def _take_in(session: Session, actor: Actor, row: SelfRegistration, without_nati
     session.flush()
     about: dict[str, Any] = {"resource_type": "patient", "resource_id": patient.id}
     facts = {"patient_id": patient.patient_id, "registration": row.id}
+    if strong:
+        facts["not_the_same"] = list(_patient_ids(session, [one.id for one in strong]))
     record(session, actor, Action.PATIENT_VERIFIED, details=facts, **about)
     made = {**facts, "portal_account_created": False}
     record(session, actor, Action.PATIENT_CREATED, details=made, changes_lists=True, **about)
     return repository.profile_of(session, repository.find(session, patient.id, Seen.CHANGED))
+
+
+def _patient_ids(session: Session, ids: Collection[int]) -> Collection[str]:
+    asked = select(PATIENTS.c.patient_id).where(PATIENTS.c.id.in_(list(ids))).order_by(PATIENTS.c.id)
+    return session.execute(asked).scalars().all()
 
 
 def _verify_patient(actor: Actor, key: int | str, version: int | None) -> PatientProfile:

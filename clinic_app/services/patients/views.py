@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.reading import RecordedEvent
@@ -88,6 +89,40 @@ class PatientSummary:
     def name(self) -> str:
         """First and last name, as written, or the only one."""
         return full_name(self.first_name, self.last_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A patient who may be the person asked about: how likely, 0 to 1, of which grade, and why, in words."""
+
+    patient: PatientSummary
+    score: float
+    grade: str
+    reasons: tuple[str, ...]
+    strong: bool
+
+    @property
+    def likelihood(self) -> str:
+        """The grade, as it stands in a sentence."""
+        return {"certain": "certainly", "likely": "likely"}.get(self.grade, "possibly")
+
+    @property
+    def why(self) -> str:
+        """The reasons, in one line."""
+        return "; ".join(self.reasons).lower().replace("national id", "national ID")
+
+    def as_candidate(self) -> dict[str, Any]:
+        """What programs are told: enough to open the record, and to ask the person."""
+        born = self.patient.date_of_birth
+        return {
+            "id": self.patient.id,
+            "patient_id": self.patient.patient_id,
+            "name": self.patient.name,
+            "date_of_birth": born.iso if born else None,
+            "score": self.score,
+            "grade": self.grade,
+            "reasons": list(self.reasons),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from clinic_app.models.patients import PATIENTS, BirthPrecision, Gender, Verific
 from clinic_app.models.registrations import SELF_REGISTRATIONS, RegistrationState
 from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.forms import PatientDetails, PatientRegistration
-from clinic_app.services.patients.views import PatientSummary
+from clinic_app.services.patients.views import Match
 from clinic_app.services.patients.wording import full_name
 
 _PURPOSE = "self-registration"
@@ -142,12 +142,10 @@ class PendingPatient:
 
 @dataclass(frozen=True, slots=True)
 class LikelyMatch:
-    """A patient whom somebody who waits may be: how likely, why, and in which version the record was read."""
+    """A patient whom somebody who waits may be, and in which version the record was read."""
 
-    patient: PatientSummary
+    match: Match
     version: int
-    grade: str
-    reasons: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)

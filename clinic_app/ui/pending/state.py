@@ -157,11 +157,17 @@ class PendingState(Asking, rx.State):
         return found
 
     @handler(Permission.PATIENT_VERIFY, about="person", changes=True)
-    async def verify(self, person: int, version: int, without_id: bool, press: str = ""):
-        """*Verify as new patient*."""
+    async def verify(self, person: int, version: int, seen: list[int], without_id: bool, press: str = ""):
+        """*Verify as new patient*, although there are those whom the card showed."""
+        despite = [one for one in seen if type(one) is int] if isinstance(seen, list) else []
         version = version if type(version) is int and version > 0 else None
         patient = await self._decided(
-            person, verify_patient, version=version, without_national_id=without_id is True, press=press_of(press)
+            person,
+            verify_patient,
+            version=version,
+            despite=despite,
+            without_national_id=without_id is True,
+            press=press_of(press),
         )
         self._say(f"{patient.name} was verified.", f"The patient ID is {patient.patient_id}.", patient.patient_id)
         await self._look(self.page, again=True)

@@ -14,7 +14,7 @@ from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note
 from clinic_app.ui.kit.forms import error_text, field, press_button, press_form, submit_button
 from clinic_app.ui.kit.pager import pager
 from clinic_app.ui.pending.state import PendingState as State
-from clinic_app.ui.view_models import Chip, MatchRow, TypedFact, WaitingRow
+from clinic_app.ui.view_models import Chip, LinkRow, TypedFact, WaitingRow
 
 LEAD = "People who registered themselves. Ask for a document, then verify, link or reject. The oldest first."
 
@@ -27,15 +27,12 @@ def _fact(one: TypedFact) -> rx.Component:
     )
 
 
-def _chip(one: Chip) -> rx.Component:
-    same = rx.el.span(rx.el.span("Same: ", class_name="sr"), icon("check", 13), apart(one.words), class_name="chip")
-    near = rx.el.span(
-        rx.el.span("Near: ", class_name="sr"), icon("equal-approximately", 13), apart(one.words), class_name="chip near"
-    )
-    return when(one.same, same, near)
+def _chip(chip: Chip) -> rx.Component:
+    mark = when(chip.near, icon("equal-approximately", 12), icon("check", 12))
+    return rx.el.li(mark, apart(chip.words), class_name=when(chip.near, "chip near", "chip"))
 
 
-def _match(person: WaitingRow, one: MatchRow) -> rx.Component:
+def _match(person: WaitingRow, one: LinkRow) -> rx.Component:
     ident = "match-" + one.key
     dot = rx.el.span(" · ", class_name="sep")
     number, born, phone = (apart(words, class_name="num") for words in (one.patient_id, one.born, one.phone))
@@ -57,7 +54,12 @@ def _match(person: WaitingRow, one: MatchRow) -> rx.Component:
     head = rx.el.div(avatar(one.initials), who, class_name="person")
     return rx.el.li(
         row(head, when(person.patient_id == "", button), cls="between wrap"),
-        rx.el.div(grade, rx.foreach(one.chips, _chip), class_name="chips"),
+        rx.el.ul(
+            rx.el.li(grade),
+            rx.foreach(one.chips, _chip),
+            class_name="chips",
+            aria_label="Why it may be the same person",
+        ),
         class_name="cand",
         key=one.key,
     )
@@ -112,7 +114,7 @@ def _foot(one: WaitingRow) -> rx.Component:
             icon("user-check"),
             words,
             called=f"{called}-" + one.id.to_string(),
-            on_press=lambda press: State.verify(one.id, one.version, without_id, press),
+            on_press=lambda press: State.verify(one.id, one.version, one.seen, without_id, press),
             variant="outline",
             size="3",
             custom_attrs=about,

@@ -8,14 +8,14 @@ from clinic_app.core import routes
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, Kind
 from clinic_app.services.patients.verification import LikelyMatch, Linked, WaitingPerson
-from clinic_app.ui.view_models import Chip, MatchRow, TypedFact, WaitingRow
+from clinic_app.ui import presenters
+from clinic_app.ui.view_models import LinkRow, TypedFact, WaitingRow
 
 #: What stands there also where nothing was typed; of the rest only what was.
 _ALWAYS = ("date_of_birth", "gender", "phone", "email")
 _LABELS = {"date_of_birth": "Born", "preferred_language": "Language"}
 _ELSEWHERE = ("first_name", "last_name", "single_name")
 _TONES = {"certain": "bad", "likely": "warn"}
-_SAME = "Same "
 
 
 def _fact(one: WaitingPerson, name: str) -> TypedFact:
@@ -44,18 +44,10 @@ def _facts(one: WaitingPerson) -> list[TypedFact]:
     return shown
 
 
-def _chip(reason: str) -> Chip:
-    """A reason: what is the same by its name alone, what only comes near in its own words."""
-    if reason.startswith(_SAME):
-        what = reason.removeprefix(_SAME)
-        return Chip(what[:1].upper() + what[1:], True)
-    return Chip(reason, False)
-
-
-def _match(one: WaitingPerson, found: LikelyMatch) -> MatchRow:
-    patient = found.patient
+def _match(one: WaitingPerson, found: LikelyMatch) -> LinkRow:
+    match, patient = found.match, found.match.patient
     born = wording.birth_words(patient.date_of_birth)
-    return MatchRow(
+    return LinkRow(
         key=f"{one.id}-{patient.id}",
         patient_id=patient.patient_id,
         name=patient.name,
@@ -64,9 +56,9 @@ def _match(one: WaitingPerson, found: LikelyMatch) -> MatchRow:
         phone=wording.phone_words(patient.phone) or "no phone",
         href=routes.profile(patient.patient_id),
         version=found.version,
-        grade=found.grade.capitalize(),
-        tone=_TONES.get(found.grade, "idle"),
-        chips=[_chip(reason) for reason in found.reasons],
+        grade=match.grade.capitalize(),
+        tone=_TONES.get(match.grade, "idle"),
+        chips=presenters.match_row(match).chips,
     )
 
 
@@ -87,6 +79,7 @@ def row(one: WaitingPerson) -> WaitingRow:
         patient_id=one.patient_id,
         href=routes.profile(one.patient_id) if one.patient_id else "",
         version=one.version or 0,
+        seen=[found.match.patient.id for found in one.matches],
         facts=_facts(one),
         matches=[_match(one, found) for found in one.matches],
     )
