@@ -50,7 +50,7 @@ def _as_known(born: str, number: int) -> str:
 
 
 def patients(today: dt.date) -> list[DemoPatient]:
-    """68 invented patients, and three who registered themselves, the same every time but for their ages, which follow ``today``."""
+    """68 invented patients and three who registered themselves: the same every time, but for ages that follow ``today``."""
     dice = random.Random(20260616)  # noqa: S311  invented people, not secrets
     states = (
         ["none"] * 34

@@ -102,6 +102,11 @@ def on_portal(path: str) -> bool:
     return path == PORTAL or path.startswith(PORTAL + "/")
 
 
+def for_patients(path: str) -> bool:
+    """Whether whoever reads ``path`` is a patient, or about to become one."""
+    return on_portal(path) or path == SELF_REGISTRATION or path.startswith(SELF_REGISTRATION + "/")
+
+
 def profile(patient_id: str) -> str:
     """The page of the patient with this patient ID."""
     return f"/patients/{patient_id}"

@@ -181,9 +181,9 @@ def _as_waiting(session: Session, ids: Collection[int]) -> dict[int, WaitingPers
 def _with_matches(session: Session, one: WaitingPerson) -> WaitingPerson:
     leave_out = [one.id] if one.patient_id else []
     found = showing.matches_of(session, likely_matches(session, one.details, leave_out=leave_out))
-    version = PATIENTS.c.version
-    ids = [match.patient.id for match in found]
-    versions = dict(session.execute(select(PATIENTS.c.id, version).where(PATIENTS.c.id.in_(ids))).tuples())
+    wanted = [match.patient.id for match in found]
+    rows = session.execute(select(PATIENTS.c.id, PATIENTS.c.version).where(PATIENTS.c.id.in_(wanted)))
+    versions = {row.id: row.version for row in rows}
     return replace(one, matches=tuple(LikelyMatch(match, versions[match.patient.id]) for match in found))
 
 
