@@ -306,7 +306,7 @@ async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_
 @router.get(
     "/pending-verification/",
     operation_id="list_pending_verification",
-    response_model=schemas.Listing[schemas.PatientListed],
+    response_model=schemas.Listing[schemas.PatientWaiting],
     openapi_extra=takes(parameters=PAGING),
 )
 async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:

@@ -12,10 +12,16 @@ STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
+PENDING = "/patients/pending"
 PORTAL_WORK_LIST = "/patients/portal"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
+#: Plain pages for whoever is not known yet, where the clinic has switched them on.
+SELF_REGISTRATION = "/register"
+SELF_REGISTRATION_DONE = "/register/done"
+SELF_REGISTRATION_AGAIN = "/register/again"
+CONFIRM_REGISTRATION = "/register/confirm"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
@@ -99,7 +105,7 @@ _STAFF_PAGES = frozenset(
         PATIENTS,
         REGISTRATION,
         PORTAL_WORK_LIST,
-        "/patients/pending",
+        PENDING,
         ACCOUNT,
         STAFF_ACCOUNTS,
         AUDIT_TRAIL,
@@ -118,6 +124,11 @@ _PORTAL_PASSKEY_REMOVED = re.compile(PORTAL_PASSKEYS + "/[0-9]{1,18}/remove")
 def on_portal(path: str) -> bool:
     """Whether ``path`` is on the patients' side."""
     return path == PORTAL or path.startswith(PORTAL + "/")
+
+
+def for_patients(path: str) -> bool:
+    """Whether whoever reads ``path`` is a patient, or about to become one."""
+    return on_portal(path) or path == SELF_REGISTRATION or path.startswith(SELF_REGISTRATION + "/")
 
 
 def profile(patient_id: str) -> str:

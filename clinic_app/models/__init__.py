@@ -25,6 +25,7 @@ from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
+from clinic_app.models.registrations import RegistrationState, SelfRegistration, UsedChallenge
 
 __all__ = [
     "Account",
@@ -57,7 +58,10 @@ __all__ = [
     "RecoveryCode",
     "RefreshToken",
     "RefusalCount",
+    "RegistrationState",
     "Role",
+    "SelfRegistration",
     "SignInLimit",
+    "UsedChallenge",
     "VerificationStatus",
 ]

@@ -19,6 +19,8 @@ HARMLESS = {
     "preview_run": "reads",
     "report_run": "a look, recorded each time",
     "count_stuck": "reads",
+    "count_waiting": "reads",
+    "list_waiting": "a look, recorded each time",
     "list_stuck": "a look, recorded each time",
     "opened_last": "a look, recorded each time",
     "earlier_imports": "reads",

@@ -33,6 +33,7 @@ from clinic_app.services.patients.card import patient_card
 from clinic_app.services.patients.duplicates import Comparable
 from clinic_app.services.patients.duplicates.holding import ANYBODY
 from clinic_app.services.patients.duplicates.showing import possible_duplicates
+from clinic_app.services.patients.errors import NobodyWaits
 from clinic_app.services.patients.exporting import export_patients, export_record, exportable
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.household import household_of
@@ -45,7 +46,16 @@ from clinic_app.services.patients.overview import overview
 from clinic_app.services.patients.profile import kept_patient, reread_patient, update_patient, view_patient
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
-from clinic_app.services.patients.verification import list_pending, verify_patient
+from clinic_app.services.patients.verification import (
+    Rejection,
+    count_waiting,
+    link_registration,
+    list_pending,
+    list_waiting,
+    reject_registration,
+    undo_link,
+    verify_patient,
+)
 from clinic_app.services.portal import bulk_choice, bulk_export, bulk_runs, invitations, provisioning, slips
 from clinic_app.services.portal.bulk import create_portal_accounts
 from clinic_app.services.portal.errors import CannotSend, NoEmailWaits, NoSlips
@@ -297,6 +307,36 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "note_printed": (lambda a, w: provisioning.note_printed(a, w.with_portal), DESK, PORTAL_WORDS, "portal:manage"),
     "list_pending": (
         lambda a, w: list_pending(a),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "list_waiting": (
+        lambda a, w: list_waiting(a),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "count_waiting": (
+        lambda a, w: count_waiting(a),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "link_registration": (
+        lambda a, w: _refused(NobodyWaits, link_registration, a, 2**30 + 9999, w.plain),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "undo_link": (
+        lambda a, w: _refused(NobodyWaits, undo_link, a, 2**30 + 9999),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "reject_registration": (
+        lambda a, w: _refused(NobodyWaits, reject_registration, a, 2**30 + 9999, Rejection("OTHER")),
         DESK,
         "Only receptionists and administrators can verify patients.",
         "patient:verify",

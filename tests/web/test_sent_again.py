@@ -68,6 +68,9 @@ TWICE = {
     routes.LINK_STRENGTH: "kept nowhere",
     routes.ACTIVATE: "a code sets one password: the second answer says that it was used, and leads to signing in",
     routes.FORGOT: "another message, three an hour and six a day at most; the newest link works",
+    routes.SELF_REGISTRATION: "a solution counts once: the form comes back as it was typed",
+    routes.SELF_REGISTRATION_AGAIN: "the same link again, three an hour and six a day at most",
+    routes.CONFIRM_REGISTRATION: "says again that the reception has it",
     routes.SESSION_TOUCH: "says that somebody is there",
     routes.DRAFT: "keeps what is typed now",
 }

@@ -129,6 +129,20 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
     return patient
 
 
+def _put_in(session: Session, patient: SimpleNamespace) -> None:
+    """Save the row, and what others find it by."""
+    patient.id = _ADD.one_or_none(session, **vars(patient)).id
+    name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
+    index.add(session, patient)
+
+
+def add_patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    """Building block: a new patient with the next patient ID, in the caller's transaction, which records it."""
+    patient = _patient(session, actor, form)
+    _put_in(session, patient)
+    return patient
+
+
 def _look(actor: Actor, form: PatientRegistration, despite: Despite) -> Looked:
     """Who may be the same person. Raises ``PossibleDuplicate``, and before that what is said of taken values."""
     with db.reading() as session:
@@ -163,9 +177,7 @@ def _saved(
     with transaction(actor) as session:
         patient = _patient(session, actor, form)
         overruled = holding.decided(session, form, looked, patient.patient_id, despite)
-        patient.id = _ADD.one_or_none(session, **vars(patient)).id
-        name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
-        index.add(session, patient)
+        _put_in(session, patient)
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
         account = None
