@@ -18,6 +18,7 @@ from clinic_app.models.accounts import (
 )
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
+from clinic_app.models.duplicates import DuplicatePair, PatientMerge, WaitingComparison
 from clinic_app.models.intents import Intent
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
@@ -29,6 +30,7 @@ __all__ = [
     "AuditHead",
     "Counter",
     "Draft",
+    "DuplicatePair",
     "FlashNote",
     "FormerUsername",
     "Gender",
@@ -43,6 +45,7 @@ __all__ = [
     "Passkey",
     "PasskeyChallenge",
     "Patient",
+    "PatientMerge",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",
@@ -52,4 +55,5 @@ __all__ = [
     "Role",
     "SignInLimit",
     "VerificationStatus",
+    "WaitingComparison",
 ]

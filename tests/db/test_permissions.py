@@ -27,10 +27,13 @@ from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.accounts.staff import create_staff
 from clinic_app.services.audit.browsing import AuditQuery, browse_audit
 from clinic_app.services.audit.exporting import export_audit
+from clinic_app.services.patients import merging, pair_finding, pairs
 from clinic_app.services.patients.activity import all_activity
 from clinic_app.services.patients.card import patient_card
+from clinic_app.services.patients.errors import NotAPair, NotMerged
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.household import household_of
+from clinic_app.services.patients.merge_forms import MergeRequest
 from clinic_app.services.patients.opened_last import opened_last
 from clinic_app.services.patients.overview import overview
 from clinic_app.services.patients.profile import kept_patient, reread_patient, update_patient, view_patient
@@ -171,6 +174,28 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
             ("continue_run", lambda a, w: bulk_runs.continue_run(a, _run(a, stopped=True))),
             ("report_run", lambda a, w: bulk_runs.report_run(a, _run(a))),
             ("make_slips", lambda a, w: _refused(NoSlips, slips.make_slips, a, 0, undelivered=False)),
+        )
+    },
+    **{
+        name: (
+            call,
+            DESK,
+            "Only receptionists and administrators can see and merge possible duplicates.",
+            "patient:duplicates",
+        )
+        for name, call in (
+            ("count_pairs", lambda a, w: pairs.count_pairs(a)),
+            ("list_pairs", lambda a, w: pairs.list_pairs(a)),
+            ("duplicates_of", lambda a, w: pairs.duplicates_of(a, w.plain)),
+            ("say_not_duplicate", lambda a, w: pairs.say_not_duplicate(a, w.plain, w.with_portal)),
+            (
+                "take_back_not_duplicate",
+                lambda a, w: _refused(NotAPair, pairs.take_back_not_duplicate, a, w.plain, w.with_portal),
+            ),
+            ("compare_everybody", lambda a, w: pair_finding.compare_everybody(a)),
+            ("compare_records", lambda a, w: merging.compare_records(a, w.plain, w.with_portal)),
+            ("merge_patients", lambda a, w: merging.merge_patients(a, w.plain, MergeRequest(w.with_portal))),
+            ("undo_merge", lambda a, w: _refused(NotMerged, merging.undo_merge, a, w.plain)),
         )
     },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),

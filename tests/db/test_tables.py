@@ -29,6 +29,9 @@ STAY = {
     "counters": "one row for each counter",
     "alembic_version": "one row",
     "portal_run_items": "go with their run",
+    "duplicate_pairs": "at most a few a record; gone when the records are alike no more, or one is not in use any more",
+    "waiting_comparisons": "one a record at most; each goes when it has been compared",
+    "patient_merges": "one for each merge, by people who may, at a limited rate; what undoing needs goes when undone",
 }
 #: The search index of SQLite keeps nothing of its own.
 INDEX = "patients_search"

@@ -93,6 +93,7 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
         is_active=True,
         verification_status=VerificationStatus.VERIFIED,
         version=1,
+        merged_into_id=None,
         created_at=now,
         updated_at=now,
         registered_by_id=actor.account_id,
