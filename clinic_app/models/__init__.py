@@ -20,6 +20,7 @@ from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
 from clinic_app.models.duplicates import DuplicatePair, PatientMerge, WaitingComparison
 from clinic_app.models.intents import Intent
+from clinic_app.models.match_keys import MatchKey
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
@@ -39,6 +40,7 @@ __all__ = [
     "KnownDevice",
     "LinkPurpose",
     "LoginSession",
+    "MatchKey",
     "MessageState",
     "OneTimeLink",
     "OutboxMessage",

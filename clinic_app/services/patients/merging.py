@@ -24,6 +24,7 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import pairs, repository
+from clinic_app.services.patients.duplicates import Comparable, index
 from clinic_app.services.patients.errors import (
     LaterMergeFirst,
     MergeUnreadable,
@@ -192,6 +193,7 @@ def _carry_out(
     stays: Account | None,
 ) -> Merged:
     survivor_id, other_id = survivor.id or 0, other.id or 0
+    before = Comparable.of(survivor)
     kept = _take(survivor, other, names)
     logins = merged_accounts.keep_one(session, survivor_id, other_id, accounts, stays)
     kept = dataclasses.replace(kept, logins=logins)
@@ -211,6 +213,7 @@ def _carry_out(
     session.flush()
     rename_portal_account(session, survivor_id, full_name(survivor.first_name, survivor.last_name))
     repository.refresh_keys(session, survivor)
+    index.change(session, before, survivor)
     pairs.forget_record(session, other_id)
     session.flush()
     details: dict[str, Any] = {"patient_id": survivor.patient_id, "merged": other.patient_id, "fields": sorted(names)}
@@ -318,6 +321,7 @@ def _put_asunder(
     accounts: Mapping[int, Account],
 ) -> Unmerged:
     lost: list[str] = []
+    before = [(patient, Comparable.of(patient)) for patient in (survivor, other)]
     survivor_id, other_id = survivor.id or 0, other.id or 0
     if not merged_accounts.put_back(session, survivor_id, other_id, accounts, kept.logins):
         lost.append("portal_username")
@@ -331,7 +335,8 @@ def _put_asunder(
         patient.portal_enabled = bool(account and account.is_active)
     _touch(survivor, other)
     session.flush()
-    for patient in (survivor, other):
+    for patient, as_it_was in before:
+        index.change(session, as_it_was, patient)
         rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
         repository.refresh_keys(session, patient)
     session.flush()

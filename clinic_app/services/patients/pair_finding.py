@@ -25,10 +25,9 @@ from clinic_app.services.audit import recording
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.patients import pairs
-from clinic_app.services.patients.duplicates import Candidate, Comparable, likely_matches
+from clinic_app.services.patients.duplicates import Candidate
 
-#: Records at a time, and how many of the likeliest matches of each are kept.
-BATCH, MOST = 20, 25
+BATCH = 20  # records at a time
 EVERY = 5.0  # seconds between looks at what waits
 #: Open lists are told at most this often while many records are compared, in seconds.
 TELL_EVERY = 5.0
@@ -49,8 +48,7 @@ def _compare(session: Session, waiting: Any) -> _Compared:
     row = session.execute(select(PATIENTS).where(PATIENTS.c.id == waiting.patient_id)).one()
     if not row.is_active:
         return _Compared(row.id, row.version, in_use=False)
-    found = likely_matches(session, Comparable.of_patient(row), leave_out=[row.id], limit=MOST)
-    return _Compared(row.id, row.version, True, tuple(found))
+    return _Compared(row.id, row.version, True, tuple(pairs.matches_of(session, row)))
 
 
 def _versions(session: Session, ids: set[int]) -> dict[int, int]:
@@ -93,7 +91,7 @@ def _write(session: Session, one: _Compared, versions: dict[int, int], now: Any)
         if match.id in versions:
             low, high = sorted((one.patient_id, match.id))
             found[low, high] = match
-    gone = [key for key in kept if key not in found] if len(one.matches) < MOST else []
+    gone = [key for key in kept if key not in found] if len(one.matches) < pairs.MOST else []
     for low, high in gone:
         session.execute(delete(DUPLICATE_PAIRS).where(_PAIRS.low_id == low, _PAIRS.high_id == high))
     changed = bool(gone)

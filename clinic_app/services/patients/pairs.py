@@ -22,7 +22,7 @@ from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.audit.together import record_alone
 from clinic_app.services.patients import looks, repository
-from clinic_app.services.patients.duplicates import Candidate, Comparable, Grade, likely_matches
+from clinic_app.services.patients.duplicates import Candidate, Grade, likely_matches
 from clinic_app.services.patients.errors import NotAPair, PairChanged, PatientNotFound, SameRecord
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import Likeness, Pair, PairNumbers, PatientSummary, PossibleDuplicate
@@ -32,6 +32,8 @@ PAGE_SIZE = 10
 #: The grades, the most urgent first; a row has the number.
 GRADES: tuple[str, ...] = (Grade.CERTAIN.value, Grade.LIKELY.value, Grade.POSSIBLE.value)
 SET_ASIDE = "set aside"
+#: So many of the likeliest matches of each record are kept, and of those that are only possible, these.
+MOST, LEAST = 25, 0.1
 _PAIRS = DUPLICATE_PAIRS.c
 
 
@@ -155,9 +157,14 @@ def of(session: Session, one: int, other: int) -> Likeness:
     return Likeness(found.grade, found.score, found.reasons) if found is not None else Likeness()
 
 
-def _matches(session: Session, patient_id: int, limit: int = 25) -> list[Candidate]:
-    patient = session.execute(select(PATIENTS).where(PATIENTS.c.id == patient_id)).one()
-    return likely_matches(session, Comparable.of_patient(patient), leave_out=[patient_id], limit=limit)
+def matches_of(session: Session, patient: Any) -> list[Candidate]:
+    """Building block: the likeliest matches of a patient's row that are worth somebody's look, ``MOST`` at most."""
+    found = likely_matches(session, patient, leave_out=[patient.id], limit=MOST)
+    return [match for match in found if match.grade.strong or match.score >= LEAST]
+
+
+def _matches(session: Session, patient_id: int) -> list[Candidate]:
+    return matches_of(session, session.execute(select(PATIENTS).where(PATIENTS.c.id == patient_id)).one())
 
 
 def duplicates_of(actor: Actor, key: int | str) -> tuple[PossibleDuplicate, ...]:

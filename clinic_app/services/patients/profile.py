@@ -19,6 +19,7 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import looks, merged_keys, national_ids, repository
+from clinic_app.services.patients.duplicates import Comparable, index
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.looks import Seen
@@ -117,7 +118,7 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
     if not changed:
         return changed
-    phone = patient.phone
+    phone, before = patient.phone, Comparable.of(patient)
     for name in changed:
         repository.put(patient, name, form.changes[name])
     if not patient.last_name and not patient.single_name:
@@ -129,6 +130,7 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     patient.updated_at = clock.now()
     patient.version += 1
     session.flush()
+    index.change(session, before, patient)
     if "phone" in changed:
         follow_phone(session, patient.id or 0, phone, patient.phone)
     if "email" in changed:

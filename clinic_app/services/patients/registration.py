@@ -25,6 +25,7 @@ from clinic_app.services.audit.recording import record
 from clinic_app.services.notifications import outbox
 from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import national_ids, portal_standing, repository
+from clinic_app.services.patients.duplicates import index
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
     ExternalIdTaken,
@@ -112,6 +113,7 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
     with transaction(actor) as session:
         patient = _patient(session, actor, form)
         patient.id = _ADD.one_or_none(session, **vars(patient)).id
+        index.add(session, patient)
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
         account = None
