@@ -14,13 +14,14 @@ from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.services.notifications import delivery
-from clinic_app.services.patients import typed_searches
+from clinic_app.services.patients import pair_finding, typed_searches
 from clinic_app.services.portal import bulk_runs, reminders
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
 from clinic_app.ui.bulk import page as bulk
 from clinic_app.ui.confirm import page as confirm
 from clinic_app.ui.dead_ends import page as dead_ends
+from clinic_app.ui.duplicates import page as duplicates
 from clinic_app.ui.frame.state import ShellState
 from clinic_app.ui.kit.theme import STYLESHEETS, head_components
 from clinic_app.ui.own_record import page as own_record
@@ -129,6 +130,13 @@ async def create_in_bulk():
 
 
 @contextlib.asynccontextmanager
+async def find_pairs():
+    """New and changed records are compared with all others."""
+    async with pair_finding.finding():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def watch_tabs():
     """What runs for a tab, and what is kept of it, ends with it."""
     async with tabs.watching(app):
@@ -163,6 +171,7 @@ app.register_lifespan_task(record_refusals)
 app.register_lifespan_task(send_messages)
 app.register_lifespan_task(remind_people)
 app.register_lifespan_task(create_in_bulk)
+app.register_lifespan_task(find_pairs)
 app.register_lifespan_task(watch_tabs)
 
 SCREENS = (
@@ -170,6 +179,7 @@ SCREENS = (
     patients,
     registration,
     work_list,
+    duplicates,
     profile,
     audit_trail,
     staff_accounts,

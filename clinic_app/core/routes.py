@@ -13,6 +13,8 @@ RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
 PORTAL_WORK_LIST = "/patients/portal"
+DUPLICATES = "/patients/duplicates"
+COMPARE = "/patients/duplicates/[pair]"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
@@ -79,6 +81,7 @@ _STAFF_PAGES = frozenset(
         PATIENTS,
         REGISTRATION,
         PORTAL_WORK_LIST,
+        DUPLICATES,
         "/patients/pending",
         ACCOUNT,
         STAFF_ACCOUNTS,
@@ -87,6 +90,7 @@ _STAFF_PAGES = frozenset(
     }
 )
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
+_COMPARE = re.compile(r"/patients/duplicates/[A-Z]{1,8}[0-9]{6,12}-[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
 _PASSKEY_REMOVED = re.compile(PASSKEYS + "/[0-9]{1,18}/remove")
 
@@ -99,6 +103,11 @@ def on_portal(path: str) -> bool:
 def profile(patient_id: str) -> str:
     """The page of the patient with this patient ID."""
     return f"/patients/{patient_id}"
+
+
+def compare(one: str, other: str) -> str:
+    """Where the records with these patient IDs are side by side."""
+    return f"/patients/duplicates/{one}-{other}"
 
 
 def patient_card(patient_id: str) -> str:
@@ -118,7 +127,8 @@ def patient_of(path: str) -> str:
 
 def staff_page(path: str) -> str:
     """``path`` if it is a page of the desk that one may be sent back to, else an empty string."""
-    return path if path in _STAFF_PAGES or _PROFILE.fullmatch(path) or _CARD.fullmatch(path) else ""
+    shapes = _PROFILE, _CARD, _COMPARE
+    return path if path in _STAFF_PAGES or any(shape.fullmatch(path) for shape in shapes) else ""
 
 
 def portal_page(path: str) -> str:

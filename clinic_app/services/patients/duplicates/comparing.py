@@ -91,7 +91,7 @@ def _part(one: str, other: str) -> Name:
         return Name.CLOSE
     if sound(one) == sound(other) and likeness >= ALIKE_FROM - 0.1:
         return Name.CLOSE
-    if likeness >= ALIKE_FROM or edits == 1 or (edits == 2 and shorter >= _SHORT + 2):  # noqa: PLR2004
+    if likeness >= ALIKE_FROM or edits == 1 or (edits == 2 and shorter >= _SHORT + 2):
         return Name.ALIKE
     if shorter >= _SHORT - 1 and (one.startswith(other) or other.startswith(one)):
         return Name.PART
@@ -158,7 +158,7 @@ def _days(one: dt.date, other: dt.date) -> Birth:
         return Birth.SWAPPED
     if OSA.distance(_digits(one), _digits(other), score_cutoff=1) == 1:
         return Birth.EDIT
-    if (one.year == other.year) + (one.month == other.month) + (one.day == other.day) == 2:  # noqa: PLR2004
+    if (one.year == other.year) + (one.month == other.month) + (one.day == other.day) == 2:
         return Birth.TWO_OF_THREE
     return Birth.YEAR if one.year == other.year else Birth.OTHER
 
@@ -168,7 +168,7 @@ def _value(one: str | None, other: str | None, *, edit: bool = False) -> Value:
         return Value.MISSING
     if one == other:
         return Value.SAME
-    if edit and min(len(one), len(other)) >= 6 and OSA.distance(one, other, score_cutoff=1) == 1:  # noqa: PLR2004
+    if edit and min(len(one), len(other)) >= 6 and OSA.distance(one, other, score_cutoff=1) == 1:
         return Value.EDIT
     return Value.OTHER
 
