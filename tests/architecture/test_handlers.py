@@ -13,9 +13,11 @@ INTENDED = {
     "AccountState": {"own:session": "load"},
     "AuditTrailState": {"audit:see": "apply clear close load open turn"},
     "BulkState": {"portal:bulk": "begin go_on load look start stop turn watch"},
+    "CompareState": {"patient:duplicates": "keep keep_login load merge not_a_duplicate"},
     "ConfirmState": {"own:session": "load"},
     "OwnRecordState": {"own:record": "load"},
     "OwnSessionsState": {"own:session": "end load watch"},
+    "PairsState": {"patient:duplicates": "choose load not_a_duplicate take_back turn watch"},
     "PatientListState": {"patient:see": "clear load search sort_by turn watch", "patient:register": "carry_over"},
     "PortalDialogState": {
         "portal:manage": "answer_slip ask_correct ask_for ask_reset ask_username change_open change_username"
@@ -27,6 +29,7 @@ INTENDED = {
         "patient:see": "load show_all_activity watch",
         "patient:register": "register_relative",
         "patient:edit": "answer_slip cancel check edit go_on put_aside save",
+        "patient:duplicates": "undo_merge",
         "portal:manage": "ask_turn_off turn_off turn_on",
     },
     "PressState": {},

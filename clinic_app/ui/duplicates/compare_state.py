@@ -120,25 +120,25 @@ class CompareState(Asking, rx.State):
             raise PatientNotFound
         self._show(await self._ask(compare_records, named[1], named[2]))
 
-    @handler(Permission.DUPLICATES, about="key")
-    async def keep(self, key: str, patient_id: str):  # noqa: ARG002
+    @handler(Permission.DUPLICATES, about="pair")
+    async def keep(self, pair: str, patient_id: str):  # noqa: ARG002
         """*Record that stays*."""
         if patient_id in (self.first.patient_id, self.second.patient_id):
             self.stays = patient_id
             self._tell()
 
-    @handler(Permission.DUPLICATES, about="key")
-    async def keep_login(self, key: str, account: str):  # noqa: ARG002
+    @handler(Permission.DUPLICATES, about="pair")
+    async def keep_login(self, pair: str, account: str):  # noqa: ARG002
         """*Login that stays*."""
         if account in (self.first.account, self.second.account):
             self.login = account
             self._tell()
 
-    @handler(Permission.DUPLICATES, about="key", changes=True)
-    async def merge(self, key: str, stamp: str, form: dict[str, Any]):
+    @handler(Permission.DUPLICATES, about="pair", changes=True)
+    async def merge(self, pair: str, stamp: str, form: dict[str, Any]):
         """*Merge into …*: on to the record that stays."""
         given = fields(form, ("stays", "login", *FIELDS))
-        one, other = _PAIR.fullmatch(key).groups()  # type: ignore[union-attr]
+        one, other = _PAIR.fullmatch(pair).groups()  # type: ignore[union-attr]
         into = given.get("stays") or self.stays
         goes = other if into == one else one
         take = [name for name in FIELDS if given.get(name) == goes]
@@ -154,10 +154,10 @@ class CompareState(Asking, rx.State):
         self.working = False
         yield rx.redirect(routes.profile(done.patient.patient_id), replace=True)
 
-    @handler(Permission.DUPLICATES, about="key", changes=True)
-    async def not_a_duplicate(self, key: str, press: str = ""):
+    @handler(Permission.DUPLICATES, about="pair", changes=True)
+    async def not_a_duplicate(self, pair: str, press: str = ""):
         """*Not a duplicate*: back to the list."""
-        one, other = _PAIR.fullmatch(key).groups()  # type: ignore[union-attr]
+        one, other = _PAIR.fullmatch(pair).groups()  # type: ignore[union-attr]
         await self._ask(say_not_duplicate, one, other, press=press_of(press))
         return rx.redirect(routes.DUPLICATES)
 

@@ -113,21 +113,21 @@ class PairsState(Asking, rx.State):
         self.page, self._notes = max(1, self.page + clamp(by, -1, 1, 0)), {}
         await self._refresh()
 
-    @handler(Permission.DUPLICATES, about="key", changes=True)
-    async def not_a_duplicate(self, key: str, press: str = ""):
+    @handler(Permission.DUPLICATES, about="pair", changes=True)
+    async def not_a_duplicate(self, pair: str, press: str = ""):
         """*Not a duplicate*: a note with *Undo* stands where the pair was."""
-        place = next(place for place, card in enumerate(self.cards) if card.key == key)
+        place = next(place for place, card in enumerate(self.cards) if card.key == pair)
         card = self.cards[place]
         await self._ask(say_not_duplicate, card.first.row.patient_id, card.second.row.patient_id, press=press_of(press))
-        self._notes = {**self._notes, key: (place, dataclasses.replace(card, said=True))}
+        self._notes = {**self._notes, pair: (place, dataclasses.replace(card, said=True))}
         await self._refresh(again=True)
 
-    @handler(Permission.DUPLICATES, about="key", changes=True)
-    async def take_back(self, key: str, press: str = ""):
+    @handler(Permission.DUPLICATES, about="pair", changes=True)
+    async def take_back(self, pair: str, press: str = ""):
         """*Undo*: the pair is in the list again."""
-        one, _, other = key.partition("-")
+        one, _, other = pair.partition("-")
         await self._ask(take_back_not_duplicate, one, other, press=press_of(press))
-        self._notes = {name: note for name, note in self._notes.items() if name != key}
+        self._notes = {name: note for name, note in self._notes.items() if name != pair}
         await self._refresh()
 
     async def _happened(self, done: intents.Done) -> None:
