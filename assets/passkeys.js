@@ -1,6 +1,6 @@
-// Passkeys: signing in with one ([data-passkey-sign-in]) and adding one (form[data-passkey-new]). What has [data-passkey]
-// is shown only where the browser can: it knows passkeys, the address is safe (https, or this machine), and it is the
-// one they are made for. The server says what to ask the device for; a form that is posted brings the answer.
+// Passkeys: signing in with one ([data-passkey-sign-in]) and adding one (form[data-passkey-new]), where the browser can:
+// show.js, which comes before, has shown [data-passkey] then, and [data-no-passkey] goes. The server says what to ask the
+// device for; a form that is posted brings the answer.
 "use strict";
 (() => {
   const NONE = "No passkey was used. Try again, or sign in with your password.";
@@ -8,7 +8,6 @@
   const STOPPED = "Your device stopped it, or it took too long. Nothing has changed; you can try again.";
   const THERE_ALREADY = "This device has a passkey for you already.";
 
-  const able = (part) => isSecureContext && !!window.PublicKeyCredential && location.hostname === part.dataset.passkey;
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
@@ -111,10 +110,7 @@
     }
   }
 
-  for (const part of document.querySelectorAll("[data-passkey]")) part.hidden = !able(part);
-  for (const part of document.querySelectorAll("[data-no-passkey]")) {
-    part.hidden = [...document.querySelectorAll("[data-passkey]")].some(able);
-  }
+  for (const part of document.querySelectorAll("[data-no-passkey]")) part.hidden = !!document.querySelector("[data-passkey]:not([hidden])");
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-passkey-sign-in]");
     if (button) signIn(button);

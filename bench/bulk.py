@@ -21,7 +21,8 @@ import bed  # noqa: F401  the settings
 from clinic_app.core import context, db
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Role
-from clinic_app.services.portal.bulk_runs import Chosen, report_run, start_run, stop_run, work_on
+from clinic_app.services.portal.bulk_choice import Chosen
+from clinic_app.services.portal.bulk_runs import report_run, start_run, stop_run, work_on
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.provisioning import create_portal_account
 from clinic_app.services.rates import rates

@@ -14,7 +14,8 @@ from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.services.notifications import delivery
-from clinic_app.services.patients import pair_finding, typed_searches
+from clinic_app.services.patients import name_parts, pair_finding, typed_searches
+from clinic_app.services.patients.importing import work as importing_work
 from clinic_app.services.portal import bulk_runs, reminders
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
@@ -23,6 +24,7 @@ from clinic_app.ui.confirm import page as confirm
 from clinic_app.ui.dead_ends import page as dead_ends
 from clinic_app.ui.duplicates import page as duplicates
 from clinic_app.ui.frame.state import ShellState
+from clinic_app.ui.importing import page as importing
 from clinic_app.ui.kit.theme import STYLESHEETS, head_components
 from clinic_app.ui.own_record import page as own_record
 from clinic_app.ui.patients import page as patients
@@ -102,6 +104,13 @@ async def record_searches():
 
 
 @contextlib.asynccontextmanager
+async def add_up_names():
+    """Names that were registered and changed are added to their counts."""
+    async with name_parts.adding_up():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def record_refusals():
     """Refusals that are counted go into the trail, a minute at a time."""
     async with refusals.recording():
@@ -137,6 +146,13 @@ async def find_pairs():
 
 
 @contextlib.asynccontextmanager
+async def take_in_patients():
+    """A file is checked, or its patients are taken in, whoever began it and wherever."""
+    async with importing_work.working():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def watch_tabs():
     """What runs for a tab, and what is kept of it, ends with it."""
     async with tabs.watching(app):
@@ -167,11 +183,13 @@ app.register_lifespan_task(watch_sockets)
 app.register_lifespan_task(watch_connections)
 app.register_lifespan_task(watch_log)
 app.register_lifespan_task(record_searches)
+app.register_lifespan_task(add_up_names)
 app.register_lifespan_task(record_refusals)
 app.register_lifespan_task(send_messages)
 app.register_lifespan_task(remind_people)
 app.register_lifespan_task(create_in_bulk)
 app.register_lifespan_task(find_pairs)
+app.register_lifespan_task(take_in_patients)
 app.register_lifespan_task(watch_tabs)
 
 SCREENS = (
@@ -184,6 +202,7 @@ SCREENS = (
     audit_trail,
     staff_accounts,
     bulk,
+    importing,
     account,
     confirm,
     own_record,

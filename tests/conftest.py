@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import datetime as dt
 import logging
 import os
 import socket
@@ -38,6 +39,7 @@ from clinic_app.services.audit import refusals  # noqa: E402
 from clinic_app.services.patients import pairs, typed_searches  # noqa: E402
 from clinic_app.services.portal import work_list  # noqa: E402
 from tests import factories  # noqa: E402
+from tests.browser.serving import Server  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 POSTGRES = os.environ.get("CLINIC_TEST_POSTGRES_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
@@ -240,8 +242,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if "/browser/" not in item.nodeid:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    begun = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
     if said := "\n".join(report.longreprtext for report in reports if report.failed):
+        for server in Server.serving:
+            server.put_aside(begun)  # or the second try fails for what the first one left
         item._initrequest()  # type: ignore[attr-defined]  its fixtures are made anew
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         reports[0].user_properties.append((FAILED_FIRST, said))

@@ -7,7 +7,7 @@ from clinic_app.models.patients import PATIENTS as TODAY
 from clinic_app.services.patients.duplicates import index
 
 revision = '0021_match_keys'
-down_revision = '0017_portal_runs'
+down_revision = '0020_name_parts'
 branch_labels = None
 depends_on = None
 

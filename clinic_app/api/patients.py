@@ -14,6 +14,7 @@ from clinic_app.api.endpoint import Answer, Ask, Call, Needs, Route, number
 from clinic_app.api.openapi import PAGING, parameter, takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
+from clinic_app.services.patients.duplicates.holding import ANYBODY
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import (
     BEST,
@@ -41,8 +42,11 @@ class _PatientKey(StringConvertor):
 register_url_convertor("patient", _PatientKey())
 _ORDERINGS = [sign + name for name in ORDERS for sign in ("", "-")]
 _TERM_AT_MOST = 200
+#: Whoever is likely the same person does not hold the registration.
+ALLOW_DUPLICATE = "allow_duplicate"
 _FLAGS = {
     "create_portal_account": "Create portal account",
+    ALLOW_DUPLICATE: ALLOW_DUPLICATE,
     ESTIMATED: ESTIMATED,
     **{name: field.label for name, field in PATIENT_FIELDS.items() if field.kind is Kind.TICK},
 }
@@ -56,12 +60,13 @@ def _booleans(body: Mapping[str, Any]) -> None:
 
 
 def _register(ask: Ask) -> Answer:
-    body = ask.body()
+    body = dict(ask.body())
     _booleans(body)
     for name in ("portal_email", "portal_phone"):  # which the form does not look at unless it needs them
         if not isinstance(body.get(name), str | None):
             raise InvalidInput({name: f"{name} must be text."})
-    done = register_patient(ask.actor, PatientRegistration.parse(body))
+    despite = ANYBODY if body.pop(ALLOW_DUPLICATE, None) else ()
+    done = register_patient(ask.actor, PatientRegistration.parse(body), despite=despite)
     answer: dict[str, Any] = {
         "success": True,
         "message": done.message,

@@ -144,6 +144,24 @@ class Registration(_sent(whole=True)):
         examples=["john@example.com"],
     )
     portal_phone: str | None = Field(None, examples=["0712345678"])
+    allow_duplicate: bool | None = Field(
+        None,
+        description="True: register although a patient who is there already is likely the same person. False unless "
+        "given: then 409, with the candidates.",
+        examples=[False],
+    )
+
+
+class Candidate(Shape):
+    """A patient who may be the same person."""
+
+    id: int = Field(examples=[123])
+    patient_id: str = Field(examples=["LMC000123"])
+    name: str = Field(examples=["John Doe"])
+    date_of_birth: str | None = Field(description="As much as is known: `1990-01-15`, `1990-01` or `1990`.")
+    score: float = Field(ge=0, le=1, description="How likely it is the same person.", examples=[0.98])
+    grade: Literal["certain", "likely", "possible"] = Field(description="Certain and likely hold a registration.")
+    reasons: list[str] = Field(examples=[["Name", "Date of birth, one digit off", "Phone"]])
 
 
 class Edit(_sent(whole=False)):
@@ -427,6 +445,7 @@ class Problem(BaseModel):
     errors: dict[str, str] = Field({}, description="Field → message, for errors in particular fields.")
     existing_username: str = Field("", description="Only if the patient already has an account.")
     merged_into: str = Field("", description="Only if the record was merged: the patient ID of the one that stays.")
+    candidates: list[Candidate] = Field([], description="Only if a patient may be registered already: best first.")
 
 
 class Detail(Shape):

@@ -38,6 +38,7 @@ CONFIRM_EMAIL = "/patient-portal/contact/confirm"
 AUDIT_TRAIL = "/admin/audit"
 STAFF_ACCOUNTS = "/admin/staff"
 PORTAL_BULK = "/admin/portal"
+IMPORT = "/admin/import"
 ACCOUNT = "/account"
 CONFIRM = "/account/confirm"
 
@@ -48,6 +49,14 @@ SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
 AUDIT_EXPORT = "/auth/audit-export"
 PORTAL_SLIPS = "/auth/portal-slips"
+PORTAL_REPORT = "/auth/portal-report"
+#: A file is announced, and comes in parts; ``number`` is its import's, ``at`` the byte a part begins at.
+IMPORT_FILE = "/auth/import"
+IMPORT_PART = "/auth/import/{number}/{at}"
+IMPORT_REPORT = "/auth/import-report"
+IMPORT_EXAMPLE = "/auth/import-example"
+PATIENTS_EXPORT = "/auth/patients-export"
+PATIENT_EXPORT = "/auth/patient-export"
 REAUTHENTICATE = "/auth/reauthenticate"
 CHANGE_PASSWORD = "/auth/change-password"  # noqa: S105  an address
 SIGN_OUT_EVERYWHERE = "/auth/everywhere"
@@ -87,6 +96,7 @@ _STAFF_PAGES = frozenset(
         STAFF_ACCOUNTS,
         AUDIT_TRAIL,
         PORTAL_BULK,
+        IMPORT,
     }
 )
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")

@@ -19,8 +19,10 @@ from clinic_app.models.accounts import (
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
 from clinic_app.models.duplicates import DuplicatePair, PatientMerge, WaitingComparison
+from clinic_app.models.imports import ImportRow, PatientImport
 from clinic_app.models.intents import Intent
 from clinic_app.models.match_keys import MatchKey
+from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
@@ -36,18 +38,22 @@ __all__ = [
     "FormerUsername",
     "Gender",
     "IdempotencyKey",
+    "ImportRow",
     "Intent",
     "KnownDevice",
     "LinkPurpose",
     "LoginSession",
     "MatchKey",
     "MessageState",
+    "NamePart",
+    "NamePartChange",
     "OneTimeLink",
     "OutboxMessage",
     "Passkey",
     "PasskeyChallenge",
     "Patient",
     "PatientMerge",
+    "PatientImport",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",

@@ -14,13 +14,14 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnPasskey, OwnSession, StaffMember
 from clinic_app.services.audit import reading
 from clinic_app.services.audit.reading import RecordedEvent
-from clinic_app.services.notifications.kinds import open_channels
+from clinic_app.services.notifications.kinds import Channel, open_channels
 from clinic_app.services.patients import facts as record_facts
 from clinic_app.services.patients import national_ids, wording
 from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
 from clinic_app.services.patients.portal_standing import WAITED
 from clinic_app.services.patients.search import marked
 from clinic_app.services.patients.views import (
+    Match,
     Overview,
     PatientProfile,
     PatientRecord,
@@ -34,11 +35,13 @@ from clinic_app.services.portal.views import OwnRecord, Viewing
 from clinic_app.ui import message_words
 from clinic_app.ui.view_models import (
     Access,
+    Chip,
     Choice,
     DayBar,
     Fact,
     Happening,
     Look,
+    MatchRow,
     MergedRecord,
     PatientRow,
     Person,
@@ -173,6 +176,21 @@ def patient_row(patient: PatientSummary | PatientProfile, *, line: str = "", ter
     )
 
 
+def match_row(match: Match) -> MatchRow:
+    """A patient who may be the one in a form. What is not quite the same says how after a comma."""
+    patient = match.patient
+    return MatchRow(
+        id=patient.id,
+        patient_id=patient.patient_id,
+        name=patient.name,
+        initials=wording.initials(patient.first_name, patient.last_name),
+        born=wording.birth_words(patient.date_of_birth),
+        href=routes.profile(patient.patient_id),
+        strong=match.strong,
+        chips=[Chip(reason, ", " in reason) for reason in match.reasons],
+    )
+
+
 def latest_row(patient: PatientSummary) -> PatientRow:
     """A patient in *Latest patients*: number and when registered."""
     when = wording.moment_words(patient.created_at).removeprefix("Today, ").replace(" ", "\N{NO-BREAK SPACE}")
@@ -262,7 +280,7 @@ def changes_at(standings: Iterable[PortalStanding]) -> dt.datetime | None:
     """When the first word that pages say about these becomes another one by time alone; None: not by itself."""
     now, found = clock.now(), list[dt.datetime | None]()
     for one in standings:
-        found.append(one.locked_until)
+        found += [one.locked_until, one.link_until]
         if one.temporary and one.expires_at is not None and one.expires_at > now:
             found.append(wording.deadline_changes(one.expires_at))
             found.append(one.password_since + WAITED if one.password_since and one.last_sign_in_at is None else None)
@@ -283,6 +301,7 @@ def access(standing: PortalStanding) -> Access:
     if last.startswith(("Today", "Yesterday")):
         last = last[0].lower() + last[1:].replace(", ", " at ")
     off = wording.date_words(clock.local(standing.turned_off_at).date()) if standing.turned_off_at else ""
+    emails_to = next((one.address for one in standing.reach if one.channel == Channel.EMAIL), standing.username)
     return Access(
         portal=standing.status,
         username=standing.username,
@@ -293,6 +312,9 @@ def access(standing: PortalStanding) -> Access:
         turned_off=f"{off} by {standing.turned_off_by}" if off and standing.turned_off_by else off,
         turned_off_reason=portal_wording.turn_off_words(standing.turned_off_reason),
         temporary=standing.temporary,
+        worn_out=standing.worn_out,
+        link_until=wording.deadline_words(standing.link_until)[1] if standing.link_until else "",
+        emails_to=emails_to if emails_to.lower() != standing.username else "",
         handed_over=message_words.handed_over(standing.handed_over, standing.handed_over_by, standing.handed_over_at),
         kept_back=portal_wording.why_nothing_goes(standing.reach, configured=bool(open_channels())),
         stamp=standing.stamp,
@@ -304,10 +326,9 @@ def replaced(standing: PortalStanding) -> list[str]:
     at = wording.deadline_words(standing.expires_at)[1] if standing.expires_at else ""
     what = "A new temporary password replaces the password that the patient has chosen."
     if standing.temporary and standing.expires_at:
-        gone = "expires" if standing.expires_at > clock.now() else "expired"
-        what = (
-            f"A new temporary password replaces the one that {gone} on {at}. A slip already handed over stops working."
-        )
+        gone = f"{'expires' if standing.expires_at > clock.now() else 'expired'} on {at}"
+        over = "opens nothing any more" if standing.worn_out else gone
+        what = f"A new temporary password replaces the one that {over}. A slip already handed over stops working."
     lifted = ["The account is unlocked."] if standing.status == "locked" else []
     return [what, "Whoever is signed in with this account is signed out.", *lifted, message_words.goes_where(standing)]
 

@@ -76,6 +76,28 @@ class PatientRow:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """A reason why two people may be one; ``near`` where it is not quite the same."""
+
+    words: str = ""
+    near: bool = False
+
+
+@dataclass(frozen=True)
+class MatchRow:
+    """A patient who may be the one in the form."""
+
+    id: int = 0
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""
+    href: str = ""
+    strong: bool = False
+    chips: list[Chip] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class WorkRow:
     """Somebody in the portal work list. ``why`` is a sentence in three parts, the middle one being what matters."""
 
@@ -133,6 +155,18 @@ class SlipChoice:
 
 
 @dataclass(frozen=True)
+class ChosenRow:
+    """A patient chosen for a run: eligible, or why not."""
+
+    patient_id: str = ""
+    name: str = ""
+    href: str = ""
+    email: str = ""
+    eligible: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class NotCreatedRow:
     """A patient who got no portal account in a run, and why."""
 
@@ -140,6 +174,54 @@ class NotCreatedRow:
     name: str = ""
     href: str = ""
     why: str = ""
+
+
+@dataclass(frozen=True)
+class AlikeRow:
+    """Somebody who may be the same as a row of a file: a patient, or another row (then ``href`` is empty)."""
+
+    key: str = ""  # of the row and of this one
+    row: int = 0
+    patient: int = 0
+    words: str = ""  # Amina Odhiambo, LMC004817; or row 12 of this file
+    href: str = ""
+    reasons: str = ""
+    chosen: bool = False  # decided to be the same person
+
+
+@dataclass(frozen=True)
+class FileRowShown:
+    """A row of a file: what it is, why, and what was decided about it."""
+
+    row: int = 0
+    number: str = ""
+    name: str = ""
+    born: str = ""
+    outcome: str = ""  # in words
+    tone: str = ""  # good, warn or bad
+    why: str = ""
+    alike: list[AlikeRow] = field(default_factory=list)
+    waits: bool = False  # for a decision
+    decision: str = ""  # as the services have it
+
+
+@dataclass(frozen=True)
+class OutcomeFilter:
+    """A filter of the rows of a file."""
+
+    key: str = ""
+    words: str = ""
+    count: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class EarlierFile:
+    """An import that is over, in a line."""
+
+    id: int = 0
+    name: str = ""
+    line: str = ""
 
 
 @dataclass(frozen=True)
@@ -248,6 +330,9 @@ class Access:
     turned_off_reason: str = ""
     temporary: bool = False
     handed_over: str = ""  # In person, by Grace Wanjiru. Yesterday, 16:45.
+    worn_out: bool = False  # the temporary password, by wrong tries
+    link_until: str = ""  # Thu 18 Jun, 16:40: a link that was sent works so long, the temporary password does not
+    emails_to: str = ""  # where emails go, if not to the username
     kept_back: str = ""  # why no invitation can be sent, in a sentence
     stamp: str = ""  # of what is shown: actions carry it
 
@@ -265,14 +350,6 @@ class Person:
     phone: str = ""  # or "Not recorded"
     phone_uri: str = ""  # tel:+254712445901, or empty
     card_href: str = ""  # the page their card is printed from
-
-
-@dataclass(frozen=True)
-class Chip:
-    """One reason why two records may be one person. ``near``: alike, not the same."""
-
-    words: str = ""
-    near: bool = False
 
 
 @dataclass(frozen=True)

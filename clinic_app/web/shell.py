@@ -33,6 +33,7 @@ DOCUMENTS: dict[str, Document] = {
     routes.AUDIT_TRAIL: Document("Audit trail", "staff"),
     routes.STAFF_ACCOUNTS: Document("Staff accounts", "staff"),
     routes.PORTAL_BULK: Document("Portal accounts in bulk", "staff"),
+    routes.IMPORT: Document("Import and export", "staff"),
     routes.ACCOUNT: Document("Your account", "staff"),
     routes.CONFIRM: Document("Confirm it is you", "gate"),
     routes.PORTAL: Document("My record", "portal"),

@@ -11,8 +11,9 @@ from tests.security.handlers import Registry, registry
 NOT_ABOUT_ONE = {
     "reads what the address, the filters or the session name": """
         AccountState.load AuditTrailState.load AuditTrailState.apply AuditTrailState.clear AuditTrailState.turn
-        BulkState.load BulkState.look BulkState.turn BulkState.watch CompareState.load ConfirmState.load
-        PairsState.choose PairsState.load PairsState.turn PairsState.watch
+        BulkState.load BulkState.look BulkState.turn BulkState.turn_chosen BulkState.watch ConfirmState.load
+        ImportPageState.another ImportPageState.choose ImportPageState.load ImportPageState.turn ImportPageState.watch
+        CompareState.load PairsState.choose PairsState.load PairsState.turn PairsState.watch
         OwnRecordState.load OwnSessionsState.load OwnSessionsState.watch
         PatientListState.carry_over PatientListState.clear PatientListState.load
         PatientListState.search PatientListState.sort_by PatientListState.turn PatientListState.watch ProfileState.load

@@ -12,9 +12,12 @@ from tests.security.handlers import Registry, registry
 INTENDED = {
     "AccountState": {"own:session": "load"},
     "AuditTrailState": {"audit:see": "apply clear close load open turn"},
-    "BulkState": {"portal:bulk": "begin go_on load look start stop turn watch"},
+    "BulkState": {"portal:bulk": "begin go_on load look start stop turn turn_chosen watch"},
     "CompareState": {"patient:duplicates": "keep keep_login load merge not_a_duplicate"},
     "ConfirmState": {"own:session": "load"},
+    "ImportPageState": {
+        "patient:import": "another choose decide decide_all drop go_on load open_report stop take_in turn watch"
+    },
     "OwnRecordState": {"own:record": "load"},
     "OwnSessionsState": {"own:session": "end load watch"},
     "PairsState": {"patient:duplicates": "choose load not_a_duplicate take_back turn watch"},

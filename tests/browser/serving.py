@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 from sqlalchemy import select
@@ -53,6 +53,9 @@ def _worked(leader: int, since: float) -> float:
 
 class Server:
     """One clinic in demo mode, served as in production: granian, no node, one worker unless told otherwise."""
+
+    #: Those that serve now.
+    serving: ClassVar[list[Server]] = []
 
     def __init__(self, folder: Path, factory: str = "clinic_app.asgi:create", **settings: str) -> None:
         self.folder, self.port, self._factory = folder, free_port(), factory
@@ -125,6 +128,7 @@ class Server:
             try:
                 with urllib.request.urlopen(f"{self.url}/login", timeout=5):
                     self.ready_seconds = _worked(self._process.pid, begun)
+                    self.serving.append(self)
                     return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.02)
@@ -132,6 +136,7 @@ class Server:
 
     def stop(self) -> None:
         """End the server and its worker."""
+        self._serves_no_more()
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
@@ -143,10 +148,23 @@ class Server:
 
     def kill(self) -> None:
         """End it as a power cut does."""
+        self._serves_no_more()
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(5)
         self._process = None
+
+    def _serves_no_more(self) -> None:
+        if self in self.serving:
+            self.serving.remove(self)
+
+    def put_aside(self, since: str) -> None:
+        """Whoever was registered ``since`` (UTC) is in no list and holds no value that another may have once only."""
+        self.sql("UPDATE patients SET is_active = false, national_id_key = NULL WHERE created_at >= ?", since)
+        self.sql(
+            "UPDATE accounts SET username = 'aside' || id || '@example.org' WHERE created_at >= ? AND role = 'PATIENT'",
+            since,
+        )
 
     def log_text(self) -> str:
         """All that the server has written."""

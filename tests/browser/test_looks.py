@@ -25,7 +25,8 @@ from clinic_app.services.accounts.errors import LinkOver
 from clinic_app.services.patients import merging, pair_finding
 from clinic_app.services.patients.merge_forms import MergeRequest
 from clinic_app.services.patients.profile import view_patient
-from clinic_app.services.portal.bulk_runs import Chosen, start_run
+from clinic_app.services.portal.bulk_choice import Chosen
+from clinic_app.services.portal.bulk_runs import start_run
 from clinic_app.web import activating, dead_ends, pages
 from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
@@ -636,6 +637,40 @@ def registration_failed(open_page, clinic):
     return page
 
 
+def _like_somebody(open_page, clinic, name: str) -> Page:
+    """A form that is being filled in for somebody who is there already."""
+    born, phone = "14/3/1988", f"0711 {next(_numbers):06d}"
+    factories.make_patient(access.SYSTEM, first_name=name, last_name="Odhiambo", date_of_birth=born, phone=phone)
+    factories.make_patient(
+        access.SYSTEM, first_name=f"{name}h", last_name="Atieno", date_of_birth="8/4/1996", phone=phone
+    )
+    page = registration(open_page, clinic)
+    for label, value in (
+        ("First name", name),
+        ("Last name", "Odiambo"),
+        ("Date of birth", born),
+        ("Phone", phone),
+    ):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_label("Phone", exact=True).blur()
+    expect(page.get_by_text("Is it one of these people?")).to_be_visible()
+    expect(page.get_by_text("Last name, one letter off")).to_be_visible()
+    return page
+
+
+@scene
+def registration_matches(open_page, clinic):
+    return _like_somebody(open_page, clinic, "Wambita")
+
+
+@scene
+def registration_held(open_page, clinic):
+    page = _like_somebody(open_page, clinic, "Khadira")
+    page.get_by_role("button", name="Register patient").click()
+    expect(page.get_by_role("alert", name="Possible duplicates")).to_be_focused()
+    return page
+
+
 @scene
 def registered(open_page, clinic):
     page = registration(open_page, clinic)
@@ -1210,6 +1245,7 @@ EACH_TIME = {
     "patients",
     "patients_no_match",
     "registration",
+    "registration_held",
     "registration_mistakes",
     "registered_with_portal",
     "profile_active",

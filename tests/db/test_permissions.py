@@ -30,6 +30,9 @@ from clinic_app.services.audit.exporting import export_audit
 from clinic_app.services.patients import merging, pair_finding, pairs
 from clinic_app.services.patients.activity import all_activity
 from clinic_app.services.patients.card import patient_card
+from clinic_app.services.patients.duplicates import Comparable
+from clinic_app.services.patients.duplicates.holding import ANYBODY
+from clinic_app.services.patients.duplicates.showing import possible_duplicates
 from clinic_app.services.patients.errors import NotAPair, NotMerged
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.household import household_of
@@ -40,7 +43,7 @@ from clinic_app.services.patients.profile import kept_patient, reread_patient, u
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
-from clinic_app.services.portal import bulk_runs, invitations, provisioning, slips
+from clinic_app.services.portal import bulk_choice, bulk_export, bulk_runs, invitations, provisioning, slips
 from clinic_app.services.portal.bulk import create_portal_accounts
 from clinic_app.services.portal.errors import CannotSend, NoEmailWaits, NoSlips
 from clinic_app.services.portal.forms import (
@@ -119,11 +122,11 @@ STAFF_ACCOUNTS: dict[str, Callable[[Actor, World], Any]] = {
 
 
 #: Use case → (how it is called, who may, what the others are told, the permission in the trail).
-def _eligible(actor: Actor) -> bulk_runs.Chosen:
+def _eligible(actor: Actor) -> bulk_choice.Chosen:
     """Where the actor may, there is somebody to give an account to."""
     if actor.can(access.Permission.PORTAL_BULK):
         factories.make_patient(access.SYSTEM, email=_email())
-    return bulk_runs.Chosen()
+    return bulk_choice.Chosen()
 
 
 def _run(actor: Actor, *, stopped: bool = False) -> int:
@@ -138,7 +141,7 @@ def _run(actor: Actor, *, stopped: bool = False) -> int:
 
 MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "register_patient": (
-        lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration())),
+        lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration()), despite=ANYBODY),
         DESK,
         "Only receptionists and administrators can register patients.",
         "patient:register",
@@ -147,7 +150,14 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         lambda a, w: register_patient(
             a,
             PatientRegistration.parse(factories.registration(create_portal_account=True, portal_email=_email())),
+            despite=ANYBODY,
         ),
+        DESK,
+        "Only receptionists and administrators can register patients.",
+        "patient:register",
+    ),
+    "possible_duplicates": (
+        lambda a, w: possible_duplicates(a, Comparable("Amina", "Odhiambo")),
         DESK,
         "Only receptionists and administrators can register patients.",
         "patient:register",
@@ -168,11 +178,12 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     **{
         name: (call, {"ADMIN"}, "Only administrators can create portal accounts in bulk.", "portal:bulk")
         for name, call in (
-            ("preview_run", lambda a, w: bulk_runs.preview_run(a, bulk_runs.Chosen())),
+            ("preview_run", lambda a, w: bulk_choice.preview_run(a, bulk_choice.Chosen())),
             ("start_run", lambda a, w: bulk_runs.start_run(a, _eligible(a))),
             ("stop_run", lambda a, w: bulk_runs.stop_run(a, _run(a))),
             ("continue_run", lambda a, w: bulk_runs.continue_run(a, _run(a, stopped=True))),
             ("report_run", lambda a, w: bulk_runs.report_run(a, _run(a))),
+            ("export_run", lambda a, w: bulk_export.export_run(a, _run(a))),
             ("make_slips", lambda a, w: _refused(NoSlips, slips.make_slips, a, 0, undelivered=False)),
         )
     },
@@ -386,6 +397,7 @@ ELSEWHERE = {
     "happened",  # what became of one's own press
     "transaction",
     "record_alone",
+    "record_shown",
     "counted",
     "note",
     "note_repeated",

@@ -125,6 +125,21 @@ async def test_a_wrong_code_is_said_at_its_field(browser, owner, typed, words):
     assert email(owner) == OLD
 
 
+async def test_a_right_code_on_the_wrong_page_is_led_to_where_it_belongs(browser, new_browser, owner, desk):
+    given, new = code(), "four words nobody guesses 7"
+    async with new_browser() as phone:
+        typed = {"code": f" {given.lower()}", "new_password": new, "confirm_password": new}
+        page = Shown(await phone.post(routes.ACTIVATE, data=typed))
+        assert (page.status, "This code confirms an email." in page.words) == (400, True)
+        assert f'href="{routes.CONFIRM_EMAIL}#{given.lower()}"' in page.html
+        factories.make_patient(desk, portal_email="third@example.org")
+        page = Shown(await phone.post(routes.CONFIRM_EMAIL, data={"code": factories.link_code("third@example.org")}))
+        assert (page.status, "This code sets a password." in page.words) == (400, True)
+        assert f'href="{routes.ACTIVATE}#' in page.html
+        assert (await phone.post(routes.CONFIRM_EMAIL, data={"code": given})).status_code == 303, "it is still good"
+    assert email(owner) == NEW
+
+
 async def test_too_many_codes_are_told_to_wait(browser, owner):
     await browser.post(routes.CONFIRM_EMAIL, data={"code": "AAAA-AAAA-AAAA"})
     tools.write("UPDATE sign_in_limits SET failures = 50 WHERE key LIKE 'address:%'")

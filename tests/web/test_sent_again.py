@@ -49,6 +49,7 @@ TWICE = {
     routes.PORTAL_PASSKEY_REMOVE: "test_passkeys.py: the list says that it has been removed",
     routes.PASSKEY_REMOVE: "the same",
     routes.AUDIT_EXPORT: "the same file again, and each is recorded",
+    routes.PORTAL_REPORT: "the same file again, and each is recorded",
     routes.PORTAL_SLIPS: "test_slips.py: made and shown once, and the second answer says so",
     routes.PASSPHRASE: "kept nowhere",
     routes.PASSWORD_STRENGTH: "kept nowhere",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clinic_app.core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from clinic_app.services.patients.views import Match
 
 
 class PatientNotFound(NotFound):
@@ -64,6 +65,21 @@ class StaleRecord(Conflict):
     code = "stale_record"
     title = "Changed meanwhile"
     detail = "Somebody else changed this record while you were editing. Nothing you typed is lost."
+
+
+class PossibleDuplicate(Conflict):
+    """A patient who is there already is likely the person to be registered. ``matches`` are best first."""
+
+    code = "possible_duplicate"
+    title = "A patient with these details already exists."
+
+    def __init__(self, matches: tuple[Match, ...]) -> None:
+        self.matches = matches
+        best = matches[0]
+        super().__init__(f"{best.patient.patient_id} is {best.likelihood} the same person: {best.why}.")
+
+    def extra(self) -> dict[str, Any]:
+        return {"candidates": [match.as_candidate() for match in self.matches]}
 
 
 class PatientMerged(Conflict):

@@ -23,7 +23,7 @@ from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.patients import pairs, repository
+from clinic_app.services.patients import name_parts, pairs, repository
 from clinic_app.services.patients.duplicates import Comparable, index
 from clinic_app.services.patients.errors import (
     LaterMergeFirst,
@@ -123,6 +123,17 @@ def _put(session: Session, survivor: Patient, kept: Kept) -> None:
         survivor.verification_status = VerificationStatus.VERIFIED
 
 
+def _found_by(patient: Patient) -> tuple[Comparable, tuple[str, ...]]:
+    """By what the matcher finds it, before that changes."""
+    return Comparable.of(patient), name_parts.parts_of(patient.first_name, patient.last_name)
+
+
+def _follow(session: Session, before: tuple[Comparable, tuple[str, ...]], patient: Patient) -> None:
+    """What is kept for finding follows the details."""
+    index.change(session, before[0], patient)
+    name_parts.change(session, before[1], name_parts.parts_of(patient.first_name, patient.last_name))
+
+
 def _touch(*patients: Patient) -> None:
     for patient in patients:
         patient.updated_at = clock.now()
@@ -193,7 +204,7 @@ def _carry_out(
     stays: Account | None,
 ) -> Merged:
     survivor_id, other_id = survivor.id or 0, other.id or 0
-    before = Comparable.of(survivor)
+    before = _found_by(survivor)
     kept = _take(survivor, other, names)
     logins = merged_accounts.keep_one(session, survivor_id, other_id, accounts, stays)
     kept = dataclasses.replace(kept, logins=logins)
@@ -213,7 +224,7 @@ def _carry_out(
     session.flush()
     rename_portal_account(session, survivor_id, full_name(survivor.first_name, survivor.last_name))
     repository.refresh_keys(session, survivor)
-    index.change(session, before, survivor)
+    _follow(session, before, survivor)
     pairs.forget_record(session, other_id)
     session.flush()
     details: dict[str, Any] = {"patient_id": survivor.patient_id, "merged": other.patient_id, "fields": sorted(names)}
@@ -321,7 +332,7 @@ def _put_asunder(
     accounts: Mapping[int, Account],
 ) -> Unmerged:
     lost: list[str] = []
-    before = [(patient, Comparable.of(patient)) for patient in (survivor, other)]
+    before = [(patient, _found_by(patient)) for patient in (survivor, other)]
     survivor_id, other_id = survivor.id or 0, other.id or 0
     if not merged_accounts.put_back(session, survivor_id, other_id, accounts, kept.logins):
         lost.append("portal_username")
@@ -336,7 +347,7 @@ def _put_asunder(
     _touch(survivor, other)
     session.flush()
     for patient, as_it_was in before:
-        index.change(session, as_it_was, patient)
+        _follow(session, as_it_was, patient)
         rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
         repository.refresh_keys(session, patient)
     session.flush()

@@ -15,7 +15,7 @@ from clinic_app.models.base import UtcDateTime
 from clinic_app.services.accounts import sign_in_throttle
 from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.signing_in import TEMPORARY_TRIES
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.patients.views import PortalStanding
 
 #: What the desk should see to, the most urgent first.
@@ -35,6 +35,9 @@ COLUMNS = (
     ACCOUNTS.c.temporary_failures,
     ACCOUNTS.c.last_sign_in_at,
     ACCOUNTS.c.handed_over,
+    ACCOUNTS.c.contact_email,
+    ACCOUNTS.c.phone.label("portal_phone"),
+    ACCOUNTS.c.invited_again,
 )
 
 
@@ -118,6 +121,9 @@ def _standing(
         due=urgent,
         reissue=urgent in {"locked", "failed", "expired", "soon"} or waited,
         handed_over=row.handed_over or "",
+        goes_to=recipients.mark(row.contact_email, row.portal_phone),
+        invited_again=row.invited_again or 0,
+        worn_out=bool(row.password_temporary) and row.temporary_failures >= TEMPORARY_TRIES,
     )
 
 

@@ -13,12 +13,17 @@ from clinic_app.core import clock, db
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import PATIENTS, Patient
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import end_waiting_email, follow_phone, rename_portal_account
+from clinic_app.services.accounts.portal_accounts import (
+    end_waiting_email,
+    follow_email,
+    follow_phone,
+    rename_portal_account,
+)
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.patients import looks, merged_keys, national_ids, repository
+from clinic_app.services.patients import looks, merged_keys, name_parts, national_ids, repository
 from clinic_app.services.patients.duplicates import Comparable, index
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import PatientUpdate
@@ -118,7 +123,9 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
     if not changed:
         return changed
-    phone, before = patient.phone, Comparable.of(patient)
+    phone, email = patient.phone, patient.email
+    before = Comparable.of(patient)
+    names = name_parts.parts_of(patient.first_name, patient.last_name)
     for name in changed:
         repository.put(patient, name, form.changes[name])
     if not patient.last_name and not patient.single_name:
@@ -134,8 +141,10 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     if "phone" in changed:
         follow_phone(session, patient.id or 0, phone, patient.phone)
     if "email" in changed:
+        follow_email(session, patient.id or 0, email, patient.email)
         end_waiting_email(session, patient.id or 0)
     if not {"first_name", "last_name"}.isdisjoint(changed):
+        name_parts.change(session, names, name_parts.parts_of(patient.first_name, patient.last_name))
         rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
     return changed
 

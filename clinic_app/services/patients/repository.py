@@ -16,7 +16,7 @@ from clinic_app.models.patients import PATIENTS, BirthPrecision, Patient
 from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.portal_accounts import former_usernames
 from clinic_app.services.audit import reading
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.views import Recipient
 from clinic_app.services.patients import looks, merged_keys, portal_standing, search_keys
 from clinic_app.services.patients.birth_dates import BirthDate
@@ -39,7 +39,6 @@ _WHOLE = (
         _OFF_BY.c.full_name.label("turned_off_by"),
         ACCOUNTS.c.handed_over_at,
         _HANDED_BY.c.full_name.label("handed_over_by"),
-        ACCOUNTS.c.phone.label("portal_phone"),
         _DESK.c.full_name.label("registered_by"),
     )
     .select_from(PATIENTS)
@@ -190,7 +189,8 @@ def access_from(session: Session, row: Any) -> PortalStanding:
     (access,) = portal_standing.standings(session, [row])
     if not access.account_id:
         return access
-    to = Recipient(access.account_id, access.username, row.portal_phone, row.email_allowed, row.sms_allowed)
+    email = recipients.email_of(row)
+    to = Recipient(access.account_id, email, row.portal_phone, row.email_allowed, row.sms_allowed)
     return dataclasses.replace(
         access,
         turned_off_at=row.turned_off_at,
@@ -199,6 +199,7 @@ def access_from(session: Session, row: Any) -> PortalStanding:
         handed_over_at=row.handed_over_at,
         handed_over_by=row.handed_over_by or "",
         reach=outbox.reach(to),
+        link_until=outbox.link_sent_until(session, access.account_id) if access.status == "expired" else None,
     )
 
 

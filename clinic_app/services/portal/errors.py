@@ -75,6 +75,14 @@ class PortalAccessChanged(Conflict):
     detail = "Portal access changed meanwhile. Nothing was changed."
 
 
+class SentAgainAlready(Conflict):
+    """Somebody else sent the invitation again after the page was drawn that this was pressed on."""
+
+    code = "sent_again_already"
+    title = "Already sent again"
+    detail = "Somebody sent the invitation again a moment ago. No second one was sent."
+
+
 class PortalTurnedOff(Conflict):
     """The account is turned off: turn it on first."""
 

@@ -21,7 +21,7 @@ def _choice(
 ) -> rx.Component:
     radio = rx.el.input(type="radio", name=name, value=value, default_checked=chosen, **props)
     where = (
-        rx.el.span(", from ", patient_id, class_name="sr"),
+        rx.el.span(" from ", patient_id, class_name="sr"),
         rx.el.small(patient_id, class_name="only-small num", aria_hidden="true"),
     )
     return rx.el.label(radio, rx.el.span(*words, *where, class_name="v"), class_name=cls)

@@ -16,8 +16,8 @@ NOT_RECORDED = "Not recorded"
 
 
 def chips(like: Likeness) -> list[Chip]:
-    """The reasons; those with a comma or a colon say how something is alike."""
-    return [Chip(reason, any(sign in reason for sign in (", ", ": "))) for reason in like.reasons]
+    """The reasons; those with a comma say how something is alike."""
+    return [Chip(reason, ", " in reason) for reason in like.reasons]
 
 
 def grade(like: Likeness) -> tuple[str, str]:

@@ -28,6 +28,7 @@ ADMIN = (
     Place("Staff accounts", routes.STAFF_ACCOUNTS, "key-round"),
     Place("Audit trail", routes.AUDIT_TRAIL, "scroll-text"),
     Place("Portal accounts in bulk", routes.PORTAL_BULK, "layers"),
+    Place("Import and export", routes.IMPORT, "upload"),
 )
 
 

@@ -30,7 +30,7 @@ from clinic_app.ui import message_words, presenters
 from clinic_app.ui.frame.state import SearchState
 from clinic_app.ui.kit.address import LONGEST
 from clinic_app.ui.session import guard, identity, live_updates, presses
-from clinic_app.ui.session.drawn import AnotherPatient, keeps_a_page
+from clinic_app.ui.session.drawn import STAMP, AnotherPatient, keeps_a_page
 from clinic_app.ui.session.form_state import CLOSED, INPUT, WORKING, FormState
 from clinic_app.ui.session.handler import fields, handler, text
 from clinic_app.ui.session.presses import press_of
@@ -347,7 +347,7 @@ class ProfileState(FormState, rx.State):
         """Do it if access is still what ``drawn`` says, and show how it stands afterwards, either way."""
         self.asked, self.asked_again, self.notice, self.failure, self.failure_detail = "", "", "", "", ""
         try:
-            return await self._ask(use_case, patient_id, text(drawn, 60), *args, press=press_of(press))
+            return await self._ask(use_case, patient_id, text(drawn, STAMP), *args, press=press_of(press))
         except (PortalAccessChanged, PortalTurnedOff, NoPortalAccount):
             self._show(await self._ask(reread_patient, patient_id))
             raise
@@ -355,7 +355,7 @@ class ProfileState(FormState, rx.State):
     @handler(Permission.PORTAL_MANAGE, about="patient_id")
     async def ask_turn_off(self, patient_id: str, drawn: str, wanted: bool):  # noqa: ARG002
         """Open or close the question before access is turned off."""
-        self.asked = text(drawn, 60) if wanted is True and self.step != WORKING else ""
+        self.asked = text(drawn, STAMP) if wanted is True and self.step != WORKING else ""
         self.asked_again = ""
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
@@ -373,6 +373,7 @@ class ProfileState(FormState, rx.State):
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def turn_on(self, patient_id: str, drawn: str, press: str = ""):
         """*Turn on portal access*."""
-        await self._change_access(provisioning.turn_on_portal, patient_id, drawn, press=press)
+        done = await self._change_access(provisioning.turn_on_portal, patient_id, drawn, press=press)
         self._show(await self._ask(reread_patient, patient_id))
-        self.notice = SAID[Action.PORTAL_TURNED_ON]
+        sent = [message_words.told(done.deliveries)] if done.deliveries else []
+        self.notice = " ".join([SAID[Action.PORTAL_TURNED_ON], *sent])

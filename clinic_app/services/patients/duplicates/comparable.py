@@ -31,7 +31,7 @@ class Comparable:
 
     @classmethod
     def of(cls, person: Any) -> Self:
-        """Of a patient's row, of ``PatientDetails``, or of a registration, whose portal's address and phone count too."""
+        """Of a patient's row, of ``PatientDetails`` or a registration, whose portal's address and phone count too."""
         if isinstance(person, cls):
             return person
         born = person.date_of_birth

@@ -26,7 +26,8 @@ class Name(StrEnum):
     """How two names, or parts of them, agree."""
 
     SAME = "same"
-    CLOSE = "close"  # one slip, or the same by sound
+    SLIP = "slip"  # one letter off
+    CLOSE = "close"  # nearly the same, or the same by sound
     ALIKE = "alike"
     PART = "part"  # one has what the other has, and more; or an initial
     OTHER = "other"
@@ -66,7 +67,7 @@ class Value(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How two people agree. ``first`` and ``last`` are the names of the first of the two, wherever it found its like."""
+    """How two people agree. ``first`` and ``last`` are the names of the first, wherever they found their like."""
 
     first: Name
     last: Name
@@ -87,7 +88,9 @@ def _part(one: str, other: str) -> Name:
     shorter = min(len(one), len(other))
     likeness = JaroWinkler.similarity(one, other)
     edits = OSA.distance(one, other)
-    if (edits == 1 and shorter >= _SHORT) or (likeness >= CLOSE_FROM and shorter >= _SHORT):
+    if edits == 1 and shorter >= _SHORT:
+        return Name.SLIP
+    if likeness >= CLOSE_FROM and shorter >= _SHORT:
         return Name.CLOSE
     if sound(one) == sound(other) and likeness >= ALIKE_FROM - 0.1:
         return Name.CLOSE
@@ -98,7 +101,7 @@ def _part(one: str, other: str) -> Name:
     return Name.OTHER
 
 
-_RANK = {Name.SAME: 0, Name.CLOSE: 1, Name.ALIKE: 2, Name.PART: 3, Name.OTHER: 4, Name.MISSING: 5}
+_RANK = {name: rank for rank, name in enumerate(Name)}
 
 
 def names(one: tuple[str, ...], other: tuple[str, ...]) -> Name:
@@ -108,12 +111,12 @@ def names(one: tuple[str, ...], other: tuple[str, ...]) -> Name:
     if one == other:
         return Name.SAME
     whole = _part("".join(one), "".join(other))
-    if len(one) == 1 == len(other) or whole in (Name.SAME, Name.CLOSE):
+    if len(one) == 1 == len(other) or whole in (Name.SAME, Name.SLIP, Name.CLOSE):
         return whole
     if set(one) <= set(other) or set(other) <= set(one):
         return Name.PART if len(one) != len(other) else Name.SAME
     best = min((_part(a, b) for a in one for b in other), key=_RANK.__getitem__)
-    if best in (Name.SAME, Name.CLOSE, Name.ALIKE):
+    if best in (Name.SAME, Name.SLIP, Name.CLOSE, Name.ALIKE):
         return Name.PART
     return whole
 

@@ -12,22 +12,19 @@ from sqlmodel import Session
 from clinic_app.core.prepared import Prepared
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
+from clinic_app.services.patients import name_parts
 from clinic_app.services.patients.duplicates.comparable import Comparable
 from clinic_app.services.patients.duplicates.keys import keys_to_ask
-from clinic_app.services.patients.duplicates.scoring import Candidate, Register, compare
+from clinic_app.services.patients.duplicates.scoring import LEAST, Candidate, Register, compare
 
 #: Under one key so many are looked at: more have a name so common, or a date so usual, that it says nothing alone.
 _OF_ONE_KEY = 120
 #: So many are compared, those first who share most.
 _COMPARED = 60
-#: Below this probability nobody is a candidate.
-_LEAST = 1e-4
 _COMPARED_FIELDS = (
     "id", "first_name", "last_name", "date_of_birth", "date_of_birth_precision", "gender", "phone", "email", "national_id",
 )  # fmt: skip
-_PEOPLE = select(*[PATIENTS.c[name] for name in _COMPARED_FIELDS]).where(
-    PATIENTS.c.id.in_(bindparam("ids", expanding=True)), PATIENTS.c.is_active
-)
+_PEOPLE = select(*[PATIENTS.c[name] for name in _COMPARED_FIELDS]).where(PATIENTS.c.is_active)
 _BY_NATIONAL_ID = Prepared(select(PATIENTS.c.id).where(PATIENTS.c.national_id_key == bindparam("national_id")))
 _GIVEN = Prepared(select(COUNTERS.c.value).where(COUNTERS.c.name == "patient_id"))
 
@@ -78,6 +75,31 @@ def _candidates(session: Session, person: Comparable, leave_out: Collection[int]
     return [patient_id for patient_id, _ in shared.most_common(_COMPARED)]
 
 
+def register_of(session: Session, person: Comparable) -> Register:
+    """Building block: how many patients there are, and how common the names of ``person`` are among them.
+
+    Read before candidates are: whoever has a higher number than that has not been looked at.
+    """
+    given = _GIVEN.one_or_none(session)
+    return Register(given.value if given else 0, name_parts.frequencies(session, person.parts))
+
+
+def compared(session: Session, person: Comparable, register: Register, which: Any) -> list[Candidate]:
+    """Building block: the active patients for whom the condition ``which`` is true, best first, nobody unlikely."""
+    rows = session.connection().execute(_PEOPLE.where(which)).all()
+    found = [compare(row.id, person, Comparable.of(row), register) for row in rows]
+    found = [one for one in found if one.score >= LEAST or one.grade.strong]
+    return sorted(found, key=lambda one: (not one.grade.strong, -one.score, one.id))
+
+
+def find(
+    session: Session, person: Comparable, register: Register, *, leave_out: Collection[int] = (), limit: int = 5
+) -> list[Candidate]:
+    """Building block: ``likely_matches``, with what is known of the register."""
+    ids = _candidates(session, person, leave_out)
+    return compared(session, person, register, PATIENTS.c.id.in_(ids))[:limit] if ids else []
+
+
 def likely_matches(
     session: Session, details: Any, *, leave_out: Collection[int] = (), limit: int = 5
 ) -> list[Candidate]:
@@ -85,16 +107,7 @@ def likely_matches(
 
     ``details``: a ``Comparable``, a patient's row, ``PatientDetails`` or a registration. ``leave_out`` are ids who are
     not asked about, as the patient's own. Nobody inactive is among them. No event is left: whoever shows an answer to
-    somebody records that. Reads by indexes alone, in three statements at most.
+    somebody records that. Reads by indexes alone, in five statements at most.
     """
     person = Comparable.of(details)
-    ids = _candidates(session, person, leave_out)
-    if not ids:
-        return []
-    given = _GIVEN.one_or_none(session)
-    register = Register(given.value if given else 0)
-    rows = session.connection().execute(_PEOPLE, {"ids": ids}).all()
-    found = [compare(row.id, person, Comparable.of(row), register) for row in rows]
-    found = [one for one in found if one.score >= _LEAST or one.grade.strong]
-    found.sort(key=lambda one: (-one.score, one.id))
-    return found[:limit]
+    return find(session, person, register_of(session, person), leave_out=leave_out, limit=limit)

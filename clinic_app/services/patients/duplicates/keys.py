@@ -2,8 +2,8 @@
 
 A part of the name (as it sounds) with two of year, month and day; the whole birth date; two parts of the name, alone
 and with the year; one part alone, which helps where it is rare; phone; email. Blocks are small by their making: at a
-million patients with Kenyan names the popular ones hold some hundreds (bench/duplicates.py). Keys are checksums: that two
-things have the same one costs a comparison, no more.
+million patients with Kenyan names the popular ones hold some hundreds (bench/duplicates.py). Keys are checksums: that
+two things have the same one costs a comparison, no more.
 """
 
 from __future__ import annotations

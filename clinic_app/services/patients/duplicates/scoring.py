@@ -13,6 +13,8 @@ from clinic_app.services.patients.duplicates.comparing import Agreement, Birth, 
 
 #: From these probabilities on somebody is likely, or possibly, the same.
 LIKELY_FROM, CERTAIN_FROM = 0.5, 0.99
+#: From this on somebody is shown to people; programs are told of those from the lower one on.
+SHOWN_FROM, LEAST = 0.02, 1e-5
 
 
 class Grade(StrEnum):
@@ -63,7 +65,7 @@ def _names(found: Agreement, one: Comparable, register: Register) -> float:
     for level, words in ((found.first, one.first), (found.last, one.last)):
         if level is Name.SAME:
             total += register.rarity(words)
-        elif level is Name.CLOSE:
+        elif level in (Name.SLIP, Name.CLOSE):
             total += register.rarity(words) / 2
     return total
 
@@ -86,15 +88,15 @@ def _likely(total: float, register: Register) -> float:
     return 1 / (1 + 2 ** -max(-60.0, min(60.0, total)))
 
 
-_ALIKE = (Name.SAME, Name.CLOSE, Name.ALIKE, Name.PART)
+_ALIKE = (Name.SAME, Name.SLIP, Name.CLOSE, Name.ALIKE, Name.PART)
 _BORN_ALIKE = (Birth.SAME, Birth.SWAPPED, Birth.EDIT, Birth.TWO_OF_THREE, Birth.WITHIN)
 
 
 def _grade(score: float, found: Agreement) -> Grade:
     """Whatever the figures say: names and birth date alone are never certain, and names alone never likely.
 
-    Twins share birth date, surname, address and phone: whose first name differs is possible at most, unless the national
-    ID is the same.
+    Twins share birth date, surname, address and phone: whose first name differs is possible at most, unless the
+    national ID is the same. Two national IDs are two people, unless names and birth date are the same, or nearly.
     """
     same_id = found.national_id is Value.SAME
     contact = Value.SAME in (found.phone, found.email)
@@ -104,45 +106,53 @@ def _grade(score: float, found: Agreement) -> Grade:
         return Grade.CERTAIN if score >= CERTAIN_FROM else Grade.LIKELY
     if found.first not in _ALIKE or not (contact or found.born in _BORN_ALIKE):
         return Grade.POSSIBLE
+    if found.national_id is Value.OTHER and not (
+        found.born is Birth.SAME and {found.first, found.last} <= {Name.SAME, Name.SLIP, Name.CLOSE}
+    ):
+        return Grade.POSSIBLE
     if score >= CERTAIN_FROM and contact and found.born in _BORN_ALIKE and found.last in _ALIKE:
         return Grade.CERTAIN
     return Grade.LIKELY
 
 
 _BORN_WORDS = {
-    Birth.SAME: "Same birth date",
-    Birth.SWAPPED: "Birth date: day and month swapped",
-    Birth.EDIT: "Birth date: one digit differs",
-    Birth.TWO_OF_THREE: "Birth date: one part differs",
-    Birth.WITHIN: "Birth dates fit",
-    Birth.ABOUT: "Estimated birth dates fit",
-    Birth.YEAR: "Same birth year",
+    Birth.SAME: "Date of birth",
+    Birth.SWAPPED: "Date of birth, day and month swapped",
+    Birth.EDIT: "Date of birth, one digit off",
+    Birth.TWO_OF_THREE: "Date of birth, one part off",
+    Birth.WITHIN: "Date of birth, as far as known",
+    Birth.ABOUT: "Date of birth, estimated",
+    Birth.YEAR: "Year of birth",
+}
+_NAME_WORDS = {
+    Name.SAME: "",
+    Name.SLIP: ", one letter off",
+    Name.CLOSE: ", nearly the same",
+    Name.ALIKE: ", similar",
+    Name.PART: ", in part",
 }
 
 
 def _name_words(found: Agreement) -> list[str]:
     if found.first is found.last is Name.SAME:
-        return ["Same name" if found.order is Order.STRAIGHT else "Same names in another order"]
+        return ["Name" if found.order is Order.STRAIGHT else "Names, in another order"]
     words = [
-        {
-            Name.SAME: f"Same {which} name",
-            Name.CLOSE: f"{which.capitalize()} name nearly the same",
-            Name.ALIKE: f"Similar {which} name",
-            Name.PART: f"Part of the {which} name",
-        }.get(level, "")
-        for level, which in ((found.first, "first"), (found.last, "last"))
+        f"{which} name{_NAME_WORDS[level]}"
+        for level, which in ((found.first, "First"), (found.last, "Last"))
+        if level in _NAME_WORDS
     ]
-    if found.order is Order.SWAPPED and any(words):
-        words.append("First and last name swapped")
+    if found.order is Order.SWAPPED and words:
+        words.append("Names, first and last swapped")
     return words
 
 
 def _reasons(found: Agreement) -> tuple[str, ...]:
+    """Why, in words: what is the same by its name alone; what is nearly the same with how, after a comma."""
     words = _name_words(found)
     words.append(_BORN_WORDS.get(found.born, ""))
     words += [
-        {Value.SAME: f"Same {what}", Value.EDIT: f"{what[0].upper()}{what[1:]}: one digit differs"}.get(level, "")
-        for level, what in ((found.national_id, "national ID"), (found.phone, "phone"), (found.email, "email"))
+        {Value.SAME: what, Value.EDIT: f"{what}, one digit off"}.get(level, "")
+        for level, what in ((found.national_id, "National ID"), (found.phone, "Phone"), (found.email, "Email"))
     ]
     return tuple(word for word in words if word)
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from clinic_app.services.patients.duplicates.comparing import Birth, Name, Order, Value
 
 FIRST: Mapping[Name, float] = {
-    Name.SAME: 7.0, Name.CLOSE: 6.0, Name.ALIKE: 3.5, Name.PART: 3.0, Name.OTHER: -4.0, Name.MISSING: 0.0,
+    Name.SAME: 7.0, Name.SLIP: 6.0, Name.CLOSE: 5.5, Name.ALIKE: 3.5, Name.PART: 3.0, Name.OTHER: -4.0, Name.MISSING: 0.0,
 }  # fmt: skip
 LAST: Mapping[Name, float] = {
-    Name.SAME: 7.5, Name.CLOSE: 6.5, Name.ALIKE: 4.0, Name.PART: 3.5, Name.OTHER: -4.0, Name.MISSING: 0.0,
+    Name.SAME: 7.5, Name.SLIP: 6.5, Name.CLOSE: 6.0, Name.ALIKE: 4.0, Name.PART: 3.5, Name.OTHER: -4.0, Name.MISSING: 0.0,
 }  # fmt: skip
 ORDER: Mapping[Order, float] = {Order.STRAIGHT: 0.0, Order.SWAPPED: -3.0, Order.SHIFTED: -1.0}
 BORN: Mapping[Birth, float] = {
