@@ -115,7 +115,7 @@ def _search_by_body(ask: Ask) -> Answer:
 
 
 def _retrieve(ask: Ask) -> Answer:
-    return 200, serializers.patient(view_patient(ask.actor, ask.patient, activity=0))
+    return 200, serializers.patient(view_patient(ask.actor, ask.patient, activity=0, merged=True))
 
 
 def _edit(ask: Ask) -> Answer:

@@ -14,6 +14,8 @@ PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
 PENDING = "/patients/pending"
 PORTAL_WORK_LIST = "/patients/portal"
+DUPLICATES = "/patients/duplicates"
+COMPARE = "/patients/duplicates/[pair]"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
@@ -106,6 +108,7 @@ _STAFF_PAGES = frozenset(
         REGISTRATION,
         PORTAL_WORK_LIST,
         PENDING,
+        DUPLICATES,
         ACCOUNT,
         STAFF_ACCOUNTS,
         AUDIT_TRAIL,
@@ -116,6 +119,7 @@ _STAFF_PAGES = frozenset(
     }
 )
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
+_COMPARE = re.compile(r"/patients/duplicates/[A-Z]{1,8}[0-9]{6,12}-[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
 _PASSKEY_REMOVED = re.compile(PASSKEYS + "/[0-9]{1,18}/remove")
 _PORTAL_PASSKEY_REMOVED = re.compile(PORTAL_PASSKEYS + "/[0-9]{1,18}/remove")
@@ -136,6 +140,11 @@ def profile(patient_id: str) -> str:
     return f"/patients/{patient_id}"
 
 
+def compare(one: str, other: str) -> str:
+    """Where the records with these patient IDs are side by side."""
+    return f"/patients/duplicates/{one}-{other}"
+
+
 def patient_card(patient_id: str) -> str:
     """The page their card is printed from."""
     return f"/patients/{patient_id}/card"
@@ -153,8 +162,8 @@ def patient_of(path: str) -> str:
 
 def staff_page(path: str) -> str:
     """``path`` if it is a page of the desk that one may be sent back to, else an empty string."""
-    known = path in _STAFF_PAGES or any(one.fullmatch(path) for one in (_PROFILE, _CARD, _PASSKEY_REMOVED))
-    return path if known else ""
+    shapes = _PROFILE, _CARD, _COMPARE, _PASSKEY_REMOVED
+    return path if path in _STAFF_PAGES or any(shape.fullmatch(path) for shape in shapes) else ""
 
 
 def portal_page(path: str) -> str:

@@ -18,6 +18,7 @@ from clinic_app.models.accounts import (
 )
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
+from clinic_app.models.duplicates import DuplicatePair, PatientMerge, WaitingComparison
 from clinic_app.models.imports import ImportRow, PatientImport
 from clinic_app.models.intents import Intent
 from clinic_app.models.match_keys import MatchKey
@@ -33,6 +34,7 @@ __all__ = [
     "AuditHead",
     "Counter",
     "Draft",
+    "DuplicatePair",
     "FlashNote",
     "FormerUsername",
     "Gender",
@@ -51,6 +53,7 @@ __all__ = [
     "Passkey",
     "PasskeyChallenge",
     "Patient",
+    "PatientMerge",
     "PatientImport",
     "PendingSignIn",
     "PortalRun",
@@ -64,4 +67,5 @@ __all__ = [
     "SignInLimit",
     "UsedChallenge",
     "VerificationStatus",
+    "WaitingComparison",
 ]

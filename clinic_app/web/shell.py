@@ -28,6 +28,8 @@ DOCUMENTS: dict[str, Document] = {
     routes.REGISTRATION: Document("Patient registration", "staff"),
     routes.PENDING: Document("Pending verification", "staff"),
     routes.PORTAL_WORK_LIST: Document("Portal work list", "staff"),
+    routes.DUPLICATES: Document("Possible duplicates", "staff"),
+    routes.COMPARE: Document("Compare and merge", "staff"),
     routes.PROFILE: Document("Patient profile", "staff"),
     routes.AUDIT_TRAIL: Document("Audit trail", "staff"),
     routes.STAFF_ACCOUNTS: Document("Staff accounts", "staff"),

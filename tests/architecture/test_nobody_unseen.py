@@ -38,7 +38,11 @@ READERS = {
     "patients/importing/screening.py": "compares: nobody is shown",
     "patients/importing/taking_in.py": "adds them: PATIENT_CREATED, and one patient by the repository",
     "patients/name_parts.py": "counts parts of names: nobody is shown",
+    "patients/merged_keys.py": "numbers that a record is found by, and patient IDs: not shown otherwise",
+    "patients/merging.py": "both records by the repository: PATIENT_MERGED, PATIENT_MERGE_UNDONE",
     "patients/opened_last.py": "PATIENT_LISTED",
+    "patients/pair_finding.py": "compared with others: not shown",
+    "patients/pairs.py": "PATIENT_LISTED, and both records of a pair by the repository",
     "patients/overview.py": "PATIENT_LISTED",
     "patients/profile.py": "names the type alone",
     "patients/registration.py": "adds one: PATIENT_CREATED",
@@ -121,6 +125,9 @@ def test_every_look_at_one_patient_gives_its_reason():
     assert unshown == {
         "patients/activity.py all_activity",  # shown where the trail says that the record is open
         "patients/profile.py reread_patient",  # likewise
+        "patients/merging.py _lock",  # read again at once, as CHANGED
+        "patients/merging.py _standing",  # whose merge it is, before that
+        "patients/pairs.py _both",  # read again at once, as CHANGED
         "portal/bulk.py _request",  # named by PORTAL_BULK_RUN
         "portal/invitations.py _new_credentials",
         "portal/provisioning.py account_of",

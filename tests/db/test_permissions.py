@@ -28,12 +28,13 @@ from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.accounts.staff import create_staff
 from clinic_app.services.audit.browsing import AuditQuery, browse_audit
 from clinic_app.services.audit.exporting import export_audit
+from clinic_app.services.patients import merging, pair_finding, pairs
 from clinic_app.services.patients.activity import all_activity
 from clinic_app.services.patients.card import patient_card
 from clinic_app.services.patients.duplicates import Comparable
 from clinic_app.services.patients.duplicates.holding import ANYBODY
 from clinic_app.services.patients.duplicates.showing import possible_duplicates
-from clinic_app.services.patients.errors import NobodyWaits
+from clinic_app.services.patients.errors import NobodyWaits, NotAPair, NotMerged
 from clinic_app.services.patients.exporting import export_patients, export_record, exportable
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.household import household_of
@@ -41,6 +42,7 @@ from clinic_app.services.patients.importing import runs as imports
 from clinic_app.services.patients.importing.csv_file import Survey
 from clinic_app.services.patients.importing.dry_run import check_file
 from clinic_app.services.patients.importing.errors import NoSuchImport
+from clinic_app.services.patients.merge_forms import MergeRequest
 from clinic_app.services.patients.opened_last import opened_last
 from clinic_app.services.patients.overview import overview
 from clinic_app.services.patients.profile import kept_patient, reread_patient, update_patient, view_patient
@@ -228,6 +230,28 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
             ("exportable", lambda a, w: exportable(a)),
             ("export_patients", lambda a, w: export_patients(a)),
             ("export_record", lambda a, w: export_record(a, w.plain)),
+        )
+    },
+    **{
+        name: (
+            call,
+            DESK,
+            "Only receptionists and administrators can see and merge possible duplicates.",
+            "patient:duplicates",
+        )
+        for name, call in (
+            ("count_pairs", lambda a, w: pairs.count_pairs(a)),
+            ("list_pairs", lambda a, w: pairs.list_pairs(a)),
+            ("duplicates_of", lambda a, w: pairs.duplicates_of(a, w.plain)),
+            ("say_not_duplicate", lambda a, w: pairs.say_not_duplicate(a, w.plain, w.with_portal)),
+            (
+                "take_back_not_duplicate",
+                lambda a, w: _refused(NotAPair, pairs.take_back_not_duplicate, a, w.plain, w.with_portal),
+            ),
+            ("compare_everybody", lambda a, w: pair_finding.compare_everybody(a)),
+            ("compare_records", lambda a, w: merging.compare_records(a, w.plain, w.with_portal)),
+            ("merge_patients", lambda a, w: merging.merge_patients(a, w.plain, MergeRequest(w.with_portal))),
+            ("undo_merge", lambda a, w: _refused(NotMerged, merging.undo_merge, a, w.plain)),
         )
     },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal_column, or_, select
+from sqlalchemy import Select, func, insert, literal_column, or_, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, db
@@ -163,6 +163,20 @@ def remind(
     if written is not None:
         db.changed(session)
     return written is not None
+
+
+def drop_waiting(session: Session, account_id: int) -> None:
+    """Nothing that waits for this account's owner is sent any more: there is no such login for the time being."""
+    messages, now = OUTBOX_MESSAGES.c, clock.now()
+    session.execute(
+        update(OUTBOX_MESSAGES)
+        .where(
+            messages.account_id == account_id,
+            messages.state == MessageState.QUEUED,
+            or_(messages.lease.is_(None), messages.leased_until <= now),
+        )
+        .values(state=MessageState.DROPPED, reason="ACCESS_OFF", ended_at=now)
+    )
 
 
 def told_lately(session: Session, account_id: int, kind: Kind) -> bool:

@@ -113,6 +113,7 @@ def row_of(form: PatientDetails, patient_id: str, actor: Actor) -> SimpleNamespa
         is_active=True,
         verification_status=VerificationStatus.VERIFIED,
         version=1,
+        merged_into_id=None,
         created_at=now,
         updated_at=now,
         registered_by_id=actor.account_id,

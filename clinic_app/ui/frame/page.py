@@ -22,6 +22,7 @@ PLACES = (
     Place("Reception", routes.RECEPTION, "house"),
     Place("Patients", routes.PATIENTS, "users"),
     Place("Pending verification", routes.PENDING, "user-check", ShellState.pending, for_desk=True),
+    Place("Duplicates", routes.DUPLICATES, "copy", ShellState.doubles, for_desk=True),
     Place("Portal work list", routes.PORTAL_WORK_LIST, "key-round", ShellState.stuck, for_desk=True),
 )
 ADMIN = (
