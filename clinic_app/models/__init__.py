@@ -21,6 +21,7 @@ from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
 from clinic_app.models.intents import Intent
 from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
+from clinic_app.models.patient_counts import PatientCount, PatientCountChange
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
 
@@ -46,6 +47,8 @@ __all__ = [
     "Passkey",
     "PasskeyChallenge",
     "Patient",
+    "PatientCount",
+    "PatientCountChange",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",

@@ -30,6 +30,8 @@ STAY = {
     "alembic_version": "one row",
     "name_parts": "one for each part of a name that somebody in the register has",
     "name_part_changes": "added up every few seconds: see test_name_parts.py",
+    "patient_counts": "two rows",
+    "patient_count_changes": "added up every few seconds: see test_register_counts.py",
     "portal_run_items": "go with their run",
 }
 #: The search index of SQLite keeps nothing of its own.
