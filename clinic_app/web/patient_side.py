@@ -8,12 +8,12 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from clinic_app.core import cookies, crypto, routes
+from clinic_app.core import cookies, crypto
 from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import flash, places, sessions
 from clinic_app.web import dead_ends, kept_forms, way_back
-from clinic_app.web.answers import failure_status, keep, see_other
+from clinic_app.web.answers import failure_status, keep, see_other, sign_in_first
 from clinic_app.web.requests import look_up, token_hash
 from clinic_app.web.signing_in import sign_in_and_go_on
 
@@ -52,11 +52,12 @@ async def answered(
 
 
 async def _sign_in_first(request: Request, path: str, typed: Mapping[str, str] | None) -> Response:
-    token = token_hash(request)
+    token = token_hash(request) if typed else ""
     owner = (await look_up(sessions.owner_of, token) if token else 0) or way_back.parted(request)
     kept = kept_forms.seal(owner, path, typed) if typed and owner else ""
-    answer = await sign_in_and_go_on(request, kept) if kept else see_other(routes.PORTAL_SIGN_IN)
-    return way_back.remember(answer, path, owner)
+    if not kept:
+        return await sign_in_first(request, path)
+    return way_back.remember(await sign_in_and_go_on(request, kept), path, owner)
 
 
 def noted(answer: Response, **note: Any) -> Response:

@@ -29,14 +29,14 @@ SIGNING_IN = {name: name + BAD for name in ("username", "refused", "ended", "pas
 SIDE = {"patient": True, **{name: name + BAD for name in ("large", "list", "device", "opens", "add")}}
 PASSKEYS = {
     **SIDE,
-    **{name: name + BAD for name in ("said", "refused", "error")},
+    **{name: name + BAD for name in ("said", "refused", "error", "site", "confirms_at")},
     "keys": tuple({"id": n, **{name: f"{n} {name}{BAD}" for name in ("name", "line", "remove")}} for n in (1, 2)),
     "removing": 1,
     "asks_password": True,
 }
 PASSKEY = {
     **{name: value for name, value in SIDE.items() if name != "opens"},
-    **{name: name + BAD for name in ("site", "name", "refused")},
+    **{name: name + BAD for name in ("site", "name", "refused", "confirms_at")},
     "errors": {"passkey_name": "passkey_name" + BAD, "password": "password" + BAD},
     "asks_password": True,
 }
@@ -147,7 +147,8 @@ VALUES = {
                 "groups": ("group" + BAD,),
                 **{name: name + BAD for name in ("name", "username", "picture", "address", "until")},
             },
-        )
+        ),
+        "minutes": 10,
     },
     "two_factor/begin.html": {},
     "two_factor/codes.html": {"codes": ("codes" + BAD, "codes" + BAD), "lead": "lead" + BAD},
