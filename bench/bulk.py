@@ -29,7 +29,6 @@ from clinic_app.services.portal.provisioning import create_portal_account
 from clinic_app.services.rates import rates
 from tests import conftest, factories
 
-
 FEWEST = 5  # times, however long they take
 
 
