@@ -51,6 +51,7 @@
     for (const [name, value] of Object.entries(fields)) {
       form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
     }
+    form.append(...document.querySelectorAll("#sign-in [name=kept]")); // what was typed before the session ended
     document.body.append(form);
     form.requestSubmit(); // idle.js hears of it
   }

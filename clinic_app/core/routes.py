@@ -12,10 +12,18 @@ STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
+PENDING = "/patients/pending"
 PORTAL_WORK_LIST = "/patients/portal"
+DUPLICATES = "/patients/duplicates"
+COMPARE = "/patients/duplicates/[pair]"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
+#: Plain pages for whoever is not known yet, where the clinic has switched them on.
+SELF_REGISTRATION = "/register"
+SELF_REGISTRATION_DONE = "/register/done"
+SELF_REGISTRATION_AGAIN = "/register/again"
+CONFIRM_REGISTRATION = "/register/confirm"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
@@ -99,7 +107,8 @@ _STAFF_PAGES = frozenset(
         PATIENTS,
         REGISTRATION,
         PORTAL_WORK_LIST,
-        "/patients/pending",
+        PENDING,
+        DUPLICATES,
         ACCOUNT,
         STAFF_ACCOUNTS,
         AUDIT_TRAIL,
@@ -110,6 +119,7 @@ _STAFF_PAGES = frozenset(
     }
 )
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
+_COMPARE = re.compile(r"/patients/duplicates/[A-Z]{1,8}[0-9]{6,12}-[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
 _PASSKEY_REMOVED = re.compile(PASSKEYS + "/[0-9]{1,18}/remove")
 _PORTAL_PASSKEY_REMOVED = re.compile(PORTAL_PASSKEYS + "/[0-9]{1,18}/remove")
@@ -120,9 +130,19 @@ def on_portal(path: str) -> bool:
     return path == PORTAL or path.startswith(PORTAL + "/")
 
 
+def for_patients(path: str) -> bool:
+    """Whether whoever reads ``path`` is a patient, or about to become one."""
+    return on_portal(path) or path == SELF_REGISTRATION or path.startswith(SELF_REGISTRATION + "/")
+
+
 def profile(patient_id: str) -> str:
     """The page of the patient with this patient ID."""
     return f"/patients/{patient_id}"
+
+
+def compare(one: str, other: str) -> str:
+    """Where the records with these patient IDs are side by side."""
+    return f"/patients/duplicates/{one}-{other}"
 
 
 def patient_card(patient_id: str) -> str:
@@ -142,8 +162,8 @@ def patient_of(path: str) -> str:
 
 def staff_page(path: str) -> str:
     """``path`` if it is a page of the desk that one may be sent back to, else an empty string."""
-    known = path in _STAFF_PAGES or any(one.fullmatch(path) for one in (_PROFILE, _CARD, _PASSKEY_REMOVED))
-    return path if known else ""
+    shapes = _PROFILE, _CARD, _COMPARE, _PASSKEY_REMOVED
+    return path if path in _STAFF_PAGES or any(shape.fullmatch(path) for shape in shapes) else ""
 
 
 def portal_page(path: str) -> str:

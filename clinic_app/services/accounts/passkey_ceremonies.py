@@ -89,6 +89,11 @@ def take(session: Session, challenge: bytes, account_id: int | None, purpose: st
     return gone is not None and gone > clock.now()
 
 
+def forget_challenges(session: Session, account_id: int) -> None:
+    """What its browsers were asked to sign is asked no more."""
+    session.execute(delete(PASSKEY_CHALLENGES).where(PASSKEY_CHALLENGES.c.account_id == account_id))
+
+
 def forget(session: Session, account_id: int) -> None:
     """The account has no passkeys any more: its password was replaced by the clinic, or it is in other hands or off."""
     for table in (PASSKEY_CHALLENGES, PASSKEYS):

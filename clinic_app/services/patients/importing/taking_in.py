@@ -44,7 +44,7 @@ def add_patients(session: Session, actor: Actor, forms: Sequence[PatientDetails]
     prefix = get_settings().patient_id_prefix
     last = _NUMBERS.one_or_none(session, more=len(forms)).value
     patients = [
-        row_of(actor, form, f"{prefix}{number:06d}") for number, form in enumerate(forms, last - len(forms) + 1)
+        row_of(form, f"{prefix}{number:06d}", actor) for number, form in enumerate(forms, last - len(forms) + 1)
     ]
     for patient in patients:
         repository.keys_for_finding(patient, ())
