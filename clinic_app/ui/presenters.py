@@ -27,6 +27,7 @@ from clinic_app.services.patients.views import (
     PatientRecord,
     PatientSummary,
     PortalStanding,
+    Unmerged,
 )
 from clinic_app.services.portal import own_words
 from clinic_app.services.portal import wording as portal_wording
@@ -41,6 +42,7 @@ from clinic_app.ui.view_models import (
     Happening,
     Look,
     MatchRow,
+    MergedRecord,
     PatientRow,
     Person,
     SessionRow,
@@ -115,6 +117,33 @@ def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
         locked=one.locked,
         own=one.id == own_id,
     )
+
+
+def merged_records(patient: PatientProfile) -> list[MergedRecord]:
+    """What was merged into a record. Merges are undone the latest first."""
+    return [
+        MergedRecord(
+            one.patient_id,
+            f"By {one.merged_by}, {', '.join(wording.day_and_time(one.merged_at))}."
+            if one.merged_by
+            else f"{wording.moment_words(one.merged_at)}.",
+            place == 0,
+        )
+        for place, one in enumerate(patient.merges)
+    ]
+
+
+#: What may not come back with undoing a merge.
+_LOST = {"national_id": "national ID", "external_id": "external ID", "portal_username": "portal username"}
+
+
+def merge_undone(done: Unmerged) -> str:
+    """What is said once a merge was undone, and what somebody else has meanwhile."""
+    said = f"Merge undone. {done.patient.patient_id} is a record of its own again."
+    if not done.lost:
+        return said
+    names = " and ".join(_LOST.get(name, name) for name in done.lost)
+    return f"{said} What did not come back, because somebody else has it now: {names}."
 
 
 def patient_row(patient: PatientSummary | PatientProfile, *, line: str = "", term: str = "") -> PatientRow:

@@ -44,6 +44,7 @@ TWICE = {
     routes.TWO_FACTOR_OFF: "tested below",
     routes.PASSKEY_CHALLENGE: "another challenge, which lasts five minutes",
     routes.PASSKEY_NEW: "another challenge in place of the first",
+    routes.PASSKEY_CONFIRM: "another challenge in place of the first",
     routes.PORTAL_PASSKEY_ADD: "test_passkeys.py: the same key is added once, and the list says so",
     routes.PASSKEY_ADD: "the same",
     routes.PORTAL_PASSKEY_REMOVE: "test_passkeys.py: the list says that it has been removed",
@@ -67,6 +68,9 @@ TWICE = {
     routes.LINK_STRENGTH: "kept nowhere",
     routes.ACTIVATE: "a code sets one password: the second answer says that it was used, and leads to signing in",
     routes.FORGOT: "another message, three an hour and six a day at most; the newest link works",
+    routes.SELF_REGISTRATION: "a solution counts once: the form comes back as it was typed",
+    routes.SELF_REGISTRATION_AGAIN: "the same link again, three an hour and six a day at most",
+    routes.CONFIRM_REGISTRATION: "says again that the reception has it",
     routes.SESSION_TOUCH: "says that somebody is there",
     routes.DRAFT: "keeps what is typed now",
 }

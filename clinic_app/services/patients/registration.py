@@ -113,6 +113,7 @@ def row_of(form: PatientDetails, patient_id: str, actor: Actor) -> SimpleNamespa
         is_active=True,
         verification_status=VerificationStatus.VERIFIED,
         version=1,
+        merged_into_id=None,
         created_at=now,
         updated_at=now,
         registered_by_id=actor.account_id,
@@ -126,6 +127,20 @@ def _patient(session: Session, actor: Actor, form: PatientRegistration) -> Simpl
         patient.email = patient.email or form.portal_email
         patient.phone = patient.phone or form.portal_phone
     repository.keys_for_finding(patient, [normal_username(form.portal_email)] if form.portal_email else [])
+    return patient
+
+
+def _put_in(session: Session, patient: SimpleNamespace) -> None:
+    """Save the row, and what others find it by."""
+    patient.id = _ADD.one_or_none(session, **vars(patient)).id
+    name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
+    index.add(session, patient)
+
+
+def add_patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    """Building block: a new patient with the next patient ID, in the caller's transaction, which records it."""
+    patient = _patient(session, actor, form)
+    _put_in(session, patient)
     return patient
 
 
@@ -163,9 +178,7 @@ def _saved(
     with transaction(actor) as session:
         patient = _patient(session, actor, form)
         overruled = holding.decided(session, form, looked, patient.patient_id, despite)
-        patient.id = _ADD.one_or_none(session, **vars(patient)).id
-        name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
-        index.add(session, patient)
+        _put_in(session, patient)
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
         account = None

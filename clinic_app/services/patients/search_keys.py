@@ -71,8 +71,21 @@ def _joined(parts: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(part for part in parts if part))
 
 
-def keys_of(patient: Any, usernames: Iterable[str] = ()) -> SearchKeys:
-    """The keys of ``patient``, anything with the fields of one. ``usernames``: those it has, or had, in the portal."""
+def numbers_of(patient: Any) -> list[str]:
+    """What a record that was merged into another is still found by: its numbers, phone and email."""
+    numbers = (national_ids.key(patient.national_id), letters_and_digits(patient.external_id or ""))
+    return [
+        *_number_words(patient.patient_id),
+        *phones.dialled(patient.phone),
+        *(email_words(patient.email) if patient.email else []),
+        *[number for number in numbers if number],
+        *words(patient.external_id or ""),
+    ]
+
+
+def keys_of(patient: Any, usernames: Iterable[str] = (), merged: Iterable[str] = ()) -> SearchKeys:
+    """The keys of ``patient``, anything with the fields of one. ``usernames``: those it has, or had, in the portal;
+    ``merged``: what ``numbers_of`` says of records that were merged into it."""
     name = full_name(patient.first_name, patient.last_name)
     parts = words(name)
     own = _joined(
@@ -81,6 +94,7 @@ def keys_of(patient: Any, usernames: Iterable[str] = ()) -> SearchKeys:
             *phones.dialled(patient.phone),
             *(email_words(patient.email) if patient.email else []),
             *_runs(parts),
+            *merged,
         ]
     )
     portal = _joined(part for username in usernames for part in email_words(username))
