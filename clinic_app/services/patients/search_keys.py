@@ -149,3 +149,8 @@ def parts_of(search_keys: str) -> tuple[str, str, str]:
     own, _, rest = search_keys.partition("~")
     portal, _, kin = rest.partition("|")
     return own, portal, kin
+
+
+def numbered(keys: SearchKeys, patient_id: str) -> SearchKeys:
+    """``keys``, made of somebody whose patient ID was empty, with the number they got: as ``keys_of`` makes them."""
+    return SearchKeys(keys.name_key, keys.search_names, f" {_joined(_number_words(patient_id))}{keys.search_keys}")
