@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '0024_self_registrations'
-down_revision = '0021_match_keys'
+down_revision = '0023_imports'
 branch_labels = None
 depends_on = None
 

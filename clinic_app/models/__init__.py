@@ -18,10 +18,13 @@ from clinic_app.models.accounts import (
 )
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
+from clinic_app.models.duplicates import DuplicatePair, PatientMerge, WaitingComparison
+from clinic_app.models.imports import ImportRow, PatientImport
 from clinic_app.models.intents import Intent
 from clinic_app.models.match_keys import MatchKey
 from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
+from clinic_app.models.patient_counts import PatientCount, PatientCountChange
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
 from clinic_app.models.registrations import RegistrationState, SelfRegistration, UsedChallenge
@@ -32,10 +35,12 @@ __all__ = [
     "AuditHead",
     "Counter",
     "Draft",
+    "DuplicatePair",
     "FlashNote",
     "FormerUsername",
     "Gender",
     "IdempotencyKey",
+    "ImportRow",
     "Intent",
     "KnownDevice",
     "LinkPurpose",
@@ -49,6 +54,10 @@ __all__ = [
     "Passkey",
     "PasskeyChallenge",
     "Patient",
+    "PatientCount",
+    "PatientCountChange",
+    "PatientImport",
+    "PatientMerge",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",
@@ -61,4 +70,5 @@ __all__ = [
     "SignInLimit",
     "UsedChallenge",
     "VerificationStatus",
+    "WaitingComparison",
 ]

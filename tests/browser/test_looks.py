@@ -22,9 +22,12 @@ from clinic_app.models.portal_runs import PORTAL_RUN_ITEMS, PORTAL_RUNS
 from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
 from clinic_app.services.accounts.errors import LinkOver
+from clinic_app.services.patients import merging, pair_finding
+from clinic_app.services.patients.merge_forms import MergeRequest
 from clinic_app.services.patients.profile import view_patient
 from clinic_app.services.patients.self_registration import NOT_RIGHT, REACHED, Received
-from clinic_app.services.portal.bulk_runs import Chosen, start_run
+from clinic_app.services.portal.bulk_choice import Chosen
+from clinic_app.services.portal.bulk_runs import start_run
 from clinic_app.web import activating, dead_ends, pages, self_registration
 from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
@@ -461,6 +464,81 @@ def _stuck(clinic) -> None:
     stuck.message(stuck.in_group(clinic.desk, "never", first_name="Fatuma"), "SENT")
 
 
+def _double(clinic, **changes):
+    """One person on file twice, and compared."""
+    same = {"first_name": "Zacharia", "last_name": "Okemwa", "date_of_birth": "3/4/1975", "phone": "0712 777 888"}
+    first = clinic.patient(**{**same, "portal_email": f"twice{clinic.patient().patient.id}@example.org"}, **changes)
+    other = {
+        "last_name": "Okemwah",
+        "phone": "0712 777 889",
+        "email": "z.okemwa@example.org",
+        "address": "Box 1\nKisii",
+    }
+    second = clinic.patient(**{**same, **other, "portal_email": f"again{first.patient.id}@example.org"})
+    pair_finding.compare_all()
+    return first.patient, second.patient
+
+
+@scene
+def duplicates(open_page, clinic):
+    first, second = _double(clinic)
+    _double(clinic, first_name="Konstantinos-Alexandros", last_name="Papadopoulos-Wanyama Ole Sankale", phone="")
+    page = _heading(open_page("receptionist", "/patients/duplicates"), "Possible duplicates")
+    pair = page.get_by_role("listitem").filter(has_text=second.patient_id)
+    expect(pair.filter(has_text=first.patient_id)).to_be_visible()
+    return page
+
+
+@scene
+def duplicates_said_to_be_two(open_page, clinic):
+    first, second = _double(clinic)
+    page = _heading(open_page("receptionist", "/patients/duplicates"), "Possible duplicates")
+    pair = page.get_by_role("listitem").filter(has_text=second.patient_id).filter(has_text=first.patient_id)
+    pair.get_by_role("button", name="Not a duplicate").click()
+    expect(page.get_by_text("The pair comes back if either record changes.").first).to_be_visible()
+    return page
+
+
+@scene
+def duplicates_empty(open_page, clinic, new_clinic):
+    page = open_page("receptionist", "/patients/duplicates", at=new_clinic)
+    expect(page.get_by_role("heading", name="No possible duplicates")).to_be_visible()
+    return page
+
+
+@scene
+def duplicates_loading(open_page, clinic):
+    page = open_page("receptionist")
+    _hold(page, lambda message: "duplicates" in message)
+    page.goto("/patients/duplicates")
+    expect(page.get_by_text("Loading possible duplicates")).to_be_attached()
+    return page
+
+
+@scene
+def compare_and_merge(open_page, clinic):
+    first, second = _double(clinic)
+    page = open_page("receptionist", f"/patients/duplicates/{first.patient_id}-{second.patient_id}")
+    expect(page.get_by_role("button", name=f"Merge into {first.patient_id}")).to_be_visible()
+    return page
+
+
+@scene
+def compare_nothing(open_page, clinic):
+    page = open_page("receptionist", "/patients/duplicates/LMC999998-LMC999999")
+    expect(page.get_by_role("heading", name="There is nothing to compare")).to_be_visible()
+    return page
+
+
+@scene
+def profile_merged(open_page, clinic):
+    first, second = _double(clinic)
+    merging.merge_patients(clinic.desk, second.id, MergeRequest(first.id))
+    page = open_page("receptionist", f"/patients/{second.patient_id}")
+    expect(page.get_by_role("button", name="Undo merge")).to_be_visible()
+    return page
+
+
 @scene
 def work_list(open_page, clinic):
     _stuck(clinic)
@@ -696,7 +774,7 @@ def _like_somebody(open_page, clinic, name: str) -> Page:
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_label("Phone", exact=True).blur()
     expect(page.get_by_text("Is it one of these people?")).to_be_visible()
-    expect(page.get_by_text("Last name, one letter off")).to_be_visible()
+    expect(page.get_by_text("Last name, one letter off").first).to_be_visible()
     return page
 
 

@@ -35,7 +35,7 @@ def known(desk):
     ("changes", "reason"),
     [
         ({}, "Name"),
-        ({"first_name": "Zakaria"}, "First name, one letter off"),
+        ({"first_name": "Zakaria"}, "First name, nearly the same"),
         ({"first_name": "Okemwa", "last_name": "Zacharia"}, "Names, in another order"),
         ({"date_of_birth": "1984-07-03"}, "Date of birth, day and month swapped"),
         ({"date_of_birth": "1984-03-17"}, "Date of birth, one digit off"),

@@ -24,6 +24,7 @@ from clinic_app.models.accounts import (
     SIGN_IN_LIMITS,
 )
 from clinic_app.models.api import IDEMPOTENCY_KEYS
+from clinic_app.models.imports import PATIENT_IMPORTS, ImportState
 from clinic_app.models.intents import INTENTS
 from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES
 from clinic_app.models.portal_runs import PORTAL_RUNS
@@ -36,6 +37,10 @@ EVERY = 600.0  # seconds
 KEEP_SESSIONS = dt.timedelta(days=30)
 #: A message after its end, and a link after its own: how access was given is asked about for so long.
 KEEP_MESSAGES = dt.timedelta(days=90)
+#: A file of which nothing was taken in, and the rows of one of which something was.
+KEEP_UNDECIDED, KEEP_IMPORTS = dt.timedelta(days=7), dt.timedelta(days=90)
+#: What stands in an import that nothing was taken in of.
+_UNDECIDED = (ImportState.RECEIVING, ImportState.CHECKING, ImportState.CHECKED, ImportState.REFUSED)
 #: A self-registration that was linked to a patient: so long *Undo* brings it back.
 KEEP_LINKED = dt.timedelta(hours=24)
 
@@ -52,6 +57,11 @@ def _tokens(now: dt.datetime) -> ColumnElement[bool]:
 
 def _runs(now: dt.datetime) -> ColumnElement[bool]:
     return PORTAL_RUNS.c.ended_at <= now - KEEP_MESSAGES
+
+
+def _imports(now: dt.datetime) -> ColumnElement[bool]:
+    changed, state = PATIENT_IMPORTS.c.changed_at, PATIENT_IMPORTS.c.state
+    return or_(changed <= now - KEEP_IMPORTS, and_(changed <= now - KEEP_UNDECIDED, state.in_(_UNDECIDED)))
 
 
 def _registrations(now: dt.datetime) -> ColumnElement[bool]:
@@ -85,6 +95,7 @@ PAST: dict[Table, Callable[[dt.datetime], ColumnElement[bool]]] = {
     PENDING_SIGN_INS: lambda now: PENDING_SIGN_INS.c.expires_at <= now,
     PASSKEY_CHALLENGES: lambda now: PASSKEY_CHALLENGES.c.expires_at <= now,
     PORTAL_RUNS: _runs,
+    PATIENT_IMPORTS: _imports,
     USED_CHALLENGES: lambda now: USED_CHALLENGES.c.expires_at <= now,
     SELF_REGISTRATIONS: _registrations,  # its messages go with it
     OUTBOX_MESSAGES: _messages,

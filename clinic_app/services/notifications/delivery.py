@@ -76,17 +76,21 @@ def _claim(channels: tuple[str, ...], limit: int) -> list[Row[Any]]:
         return list(rows.all())
 
 
+def _is_allowed(message: Row[Any], about: Row[Any]) -> bool:
+    """Whether the patient allows invitations and reminders the way this one goes."""
+    return bool(about.email_allowed if message.channel == Channel.EMAIL else about.sms_allowed)
+
+
 def _why_not(message: Row[Any], about: Row[Any], link: Row[Any] | None) -> _Ended | None:
     """Whether it makes sense to send it still."""
     now = clock.now()
     if message.expires_at <= now:
         return _Ended(MessageState.FAILED, message.reason or "EXPIRED")
     if link is not None and not about.is_active:
-        return _Ended(MessageState.DROPPED, "ACCESS_OFF")
+        return _Ended(MessageState.DROPPED, outbox.ACCESS_OFF)
     if link is not None and (link.ended_at is not None or link.expires_at <= now):
         return _Ended(MessageState.DROPPED, "LINK_OVER")
-    allowed = about.email_allowed if message.channel == Channel.EMAIL else about.sms_allowed
-    if message.kind in WITH_CONSENT and not allowed:
+    if message.kind in WITH_CONSENT and not _is_allowed(message, about):
         return _Ended(MessageState.HELD, outbox.NOT_ALLOWED)
     return None
 
@@ -118,9 +122,8 @@ def _prepare(message: Row[Any]) -> transports.Email | transports.TextMessage | _
     about, link = _read(message)
     if (ended := _why_not(message, about, link)) is not None:
         return ended
-    allowed = about.email_allowed if message.channel == Channel.EMAIL else about.sms_allowed
-    if message.kind == Kind.PASSWORD_RESET and not allowed:  # since it was written: the notice goes, the link does not
-        link = None
+    if message.kind == Kind.PASSWORD_RESET and not _is_allowed(message, about):
+        link = None  # forbidden since it was written: the notice goes, the link does not
     code = ""
     if link is not None:
         code = links.code_of(link.seed)

@@ -105,7 +105,11 @@ def _with_link(known: Known, path: str, button: str) -> dict[str, Any]:
     return {
         "button": button,
         "link": link_to(path, known.code),
-        "facts": (("Your username", known.username), ("Code from the message", known.code)),
+        "facts": (
+            ("Your username", known.username),
+            ("Code from the message", known.code),
+            ("Later, sign in at", f"{_host()}{routes.PORTAL_SIGN_IN}"),
+        ),
     }
 
 
@@ -361,8 +365,9 @@ def text_message(kind: Kind, known: Known) -> str:
     not_you, never = f" Not you? Call {phone} at once.", f" {_NEVER_SHORT}"
     until = _short(known.until) if known.until else ""
     if kind == Kind.INVITATION:
-        ready = f"your sign-in is ready. Set your password by {until}: {link}"
-        return _fits(settings.name, f"{ready} Help: {phone}", ready)
+        named = f"your sign-in is {known.username}. Set your password by {until}: {link}"
+        short = f"set your password by {until}: {link} Username: {known.username}"  # long names: it takes two messages
+        return _fits(settings.name, f"{named} Help: {phone}", named, short)
     if kind == Kind.REMINDER:
         left = f"{_left(known.until)[1]} left to set your password: {link}" if known.until else link
         return _fits(settings.name, f"{left} Until {until}. Help: {phone}", f"{left} Help: {phone}", left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clinic_app.core.errors import AlreadyExists, Conflict, NotFound
+from clinic_app.core.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from clinic_app.services.patients.views import Match
 
 
@@ -127,3 +127,76 @@ class PossibleDuplicate(Conflict):
 
     def extra(self) -> dict[str, Any]:
         return {"candidates": [match.as_candidate() for match in self.matches]}
+
+
+class PatientMerged(Conflict):
+    """The record was merged into another one, which stands for it now. ``into`` is that one's patient ID."""
+
+    code = "patient_merged"
+    title = "Merged into another record"
+
+    def __init__(self, patient_id: str, into: str) -> None:
+        self.into = into
+        super().__init__(f"{patient_id} was merged into {into}. Open that record instead.")
+
+    def extra(self) -> dict[str, Any]:
+        return {"merged_into": self.into}
+
+
+class SameRecord(InvalidInput):
+    """A record was to be merged with, or told apart from, itself."""
+
+    code = "same_record"
+
+    def __init__(self, field: str) -> None:
+        super().__init__({field: "This is the same record. Name the other one."})
+
+
+class PairChanged(Conflict):
+    """One of two records is not any more what somebody decided about."""
+
+    code = "pair_changed"
+    title = "Changed meanwhile"
+    detail = "One of these records has changed meanwhile. Nothing was merged. Look at both again."
+
+
+class RecordInactive(Conflict):
+    """A record that is not in use can neither be merged nor be merged into."""
+
+    code = "record_inactive"
+    title = "Record not in use"
+    detail = "One of these records is inactive. Only records in use can be merged."
+
+
+class NotMerged(Conflict):
+    """There is no merge of this record that could be undone."""
+
+    code = "not_merged"
+    title = "Nothing to undo"
+    detail = "This record is not merged with another one. Nothing was changed."
+
+
+class LaterMergeFirst(Conflict):
+    """Another merge rests on this one."""
+
+    code = "later_merge_first"
+    title = "Undo the later merge first"
+
+    def __init__(self, later: str) -> None:
+        super().__init__(f"{later} was merged later. Undo that merge first. Nothing was changed.")
+
+
+class MergeUnreadable(Conflict):
+    """What undoing the merge needs was encrypted with a key that is not the clinic's any more."""
+
+    code = "merge_unreadable"
+    title = "This merge cannot be undone"
+    detail = "What both records were before cannot be read any more. Nothing was changed."
+
+
+class NotAPair(Conflict):
+    """Nobody has said of these two records that they are two people, or one of them has changed since."""
+
+    code = "not_a_pair"
+    title = "Nothing to undo"
+    detail = "These records are not set aside as two people. Nothing was changed."

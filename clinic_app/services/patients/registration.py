@@ -15,14 +15,14 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.patients import COUNTERS, PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials, recipient
+from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import name_parts, national_ids, portal_standing, repository
 from clinic_app.services.patients.duplicates import holding, index, showing
@@ -80,12 +80,16 @@ def _credentials(form: PatientRegistration) -> tuple[Credentials, str] | None:
     return prepare_credentials(normal_username(form.portal_email))
 
 
-def _refuse_taken(session: Session, form: PatientRegistration) -> None:
-    """Say of a value that must be unique that it is taken. Constraints decide; this look only comes before others."""
+def _refuse_taken_username(session: Session, form: PatientRegistration) -> None:
+    """The constraint decides; this look saves a hash."""
     if form.create_portal_account and form.portal_email is not None:
         username = normal_username(form.portal_email)
         if session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username)).first():
             raise PortalEmailTaken
+
+
+def _refuse_taken(session: Session, form: PatientRegistration) -> None:
+    """Say of a value that must be unique that it is taken, before anything else is said. Constraints decide."""
     for column, value, taken in (
         (PATIENTS.c.national_id_key, national_ids.key(form.national_id), NationalIdTaken),
         (PATIENTS.c.external_id, form.external_id, ExternalIdTaken),
@@ -94,25 +98,34 @@ def _refuse_taken(session: Session, form: PatientRegistration) -> None:
             raise taken
 
 
-def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
-    """The row to be, as plain values: a table object would cost as much as saving it."""
+def row_of(form: PatientDetails, patient_id: str, actor: Actor) -> SimpleNamespace:
+    """Building block: the row to be of a new patient, as plain values: a table object would cost as much as saving it.
+
+    What it is found by has yet to be set, by ``repository.keys_for_finding``.
+    """
     now = clock.now()
-    patient = SimpleNamespace(
+    return SimpleNamespace(
         **{name: getattr(form, name) for name in PatientDetails.model_fields if name != "date_of_birth"},
         **repository.birth_columns(form.date_of_birth),
-        patient_id=_next_patient_id(session),
-        portal_enabled=form.create_portal_account,
+        patient_id=patient_id,
+        national_id_key=national_ids.key(form.national_id),
+        portal_enabled=False,
         is_active=True,
         verification_status=VerificationStatus.VERIFIED,
         version=1,
+        merged_into_id=None,
         created_at=now,
         updated_at=now,
         registered_by_id=actor.account_id,
     )
+
+
+def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    patient = row_of(form, _next_patient_id(session), actor)
     if form.create_portal_account:
+        patient.portal_enabled = True
         patient.email = patient.email or form.portal_email
         patient.phone = patient.phone or form.portal_phone
-    patient.national_id_key = national_ids.key(patient.national_id)
     repository.keys_for_finding(patient, [normal_username(form.portal_email)] if form.portal_email else [])
     return patient
 
@@ -134,8 +147,7 @@ def add_patient(session: Session, actor: Actor, form: PatientRegistration) -> Si
 def _look(actor: Actor, form: PatientRegistration, despite: Despite) -> Looked:
     """Who may be the same person. Raises ``PossibleDuplicate``, and before that what is said of taken values."""
     with db.reading() as session:
-        if form.create_portal_account:  # a look saves a hash
-            _refuse_taken(session, form)
+        _refuse_taken_username(session, form)
         looked = holding.look(session, form)
         if not looked.holds(despite):
             return looked
@@ -180,7 +192,7 @@ def _saved(
                 password_hash=made[1],
                 created_by_id=actor.account_id,
             )
-            deliveries = outbox.invite(session, recipient(account, patient), made[0].expires_at, first=True)
+            deliveries = outbox.invite(session, recipients.recipient(account, patient), made[0].expires_at, first=True)
             details["portal_username"] = made[0].username
         if overruled:
             details["registered_anyway"] = overruled
@@ -206,6 +218,7 @@ def _saved(
             password_since=account.password_changed_at,
             temporary=True,
             due=due,
+            goes_to=recipients.mark(None, account.phone),
         )
     view = repository.as_profile(patient, access, registered_by=actor.name, portal=status)
     return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials, deliveries)

@@ -14,7 +14,7 @@ FONT_FILE = "/fonts/atkinson-next-latin.woff2"
 FIRST_SCRIPT = "/connection.js"
 SCRIPTS = tuple(
     f"/{name}.js"
-    for name in "shell focus shortcuts combobox copy show password ticks emails anyway drafts press idle".split()
+    for name in "shell focus shortcuts combobox copy show password ticks emails anyway drafts press idle upload".split()
 )
 
 
