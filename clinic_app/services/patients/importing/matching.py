@@ -16,9 +16,9 @@ from sqlmodel import Session
 from clinic_app.core import db
 from clinic_app.models.imports import RowOutcome
 from clinic_app.models.patients import PATIENTS, BirthPrecision
-from clinic_app.services.patients import duplicates, national_ids
+from clinic_app.services.patients import national_ids
 from clinic_app.services.patients.birth_dates import BirthDate
-from clinic_app.services.patients.duplicates import Comparable, Grade, finding, keys
+from clinic_app.services.patients.duplicates import Comparable, Grade, finding, keys, scoring
 from clinic_app.services.patients.duplicates.scoring import Register
 from clinic_app.services.patients.forms import PatientDetails
 from clinic_app.services.patients.importing import screening
@@ -95,11 +95,11 @@ class _Memory:
     def close(self) -> None:
         self.forget()
 
-    def put(self, row: int, external_id: str | None, person: Person, ones: Iterable[str]) -> None:
-        self._people[row] = external_id, person.who
+    def put(self, row: int, form: PatientDetails, person: Person) -> None:
+        self._people[row] = form.external_id, person.who
         for key in person.stands:
             self._under.setdefault(key, []).append(row)
-        for value in ones:
+        for value in _ones(form):
             self._ones.setdefault(value, row)
 
     def under(self, asked: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -129,13 +129,13 @@ class _Disk:
     def close(self) -> None:
         self._db.close()
 
-    def put(self, row: int, external_id: str | None, person: Person, ones: Iterable[str]) -> None:
-        who, born = person.who, person.who.born
-        details = [who.first_name, who.last_name, who.gender, who.phone, who.email, who.national_id]
+    def put(self, row: int, form: PatientDetails, person: Person) -> None:
+        born, run = form.date_of_birth, self._db.execute
+        details = [form.first_name, form.last_name, str(form.gender), form.phone, form.email, form.national_id]
         details += [born.day.isoformat(), str(born.precision)] if born else [None, None]
-        self._db.execute("INSERT OR REPLACE INTO person VALUES (?, ?, ?)", (row, external_id, json.dumps(details)))
+        run("INSERT OR REPLACE INTO person VALUES (?, ?, ?)", (row, form.external_id, json.dumps(details)))
         self._db.executemany("INSERT OR IGNORE INTO sharing VALUES (?, ?)", [(key, row) for key in person.stands])
-        self._db.executemany("INSERT OR IGNORE INTO one VALUES (?, ?)", [(value, row) for value in ones])
+        self._db.executemany("INSERT OR IGNORE INTO one VALUES (?, ?)", [(value, row) for value in _ones(form)])
 
     def under(self, asked: Sequence[int]) -> Iterable[tuple[int, int]]:
         marks = ",".join("?" * len(asked))
@@ -170,7 +170,7 @@ class Earlier:
 
     def add(self, row: int, form: PatientDetails, person: Person) -> None:
         """This one is to go in."""
-        self._kept.put(row, form.external_id, person, _ones(form))
+        self._kept.put(row, form, person)
 
     def clashes(self, form: PatientDetails) -> dict[str, int]:
         """Field → the row that has this value, which one patient only may have."""
@@ -186,13 +186,12 @@ class Earlier:
         shared: Counter[int] = Counter()
         for key, row in self._kept.under(asked):
             shared[row] += person.asks[key]
-        found = [self._compared(person.who, row, register) for row, _ in shared.most_common(_COMPARED)]
-        return sorted((one for one in found if one.grade.strong or one.score >= finding.LEAST), key=_best_first)[:LIMIT]
-
-    def _compared(self, who: Comparable, row: int, register: Register) -> Match:
-        external_id, other = self._kept.person(row)
-        found = duplicates.compare(0, who, other, register)
-        return Match(0, row, found.score, found.grade, found.reasons, external_id=external_id)
+        kept = {row: self._kept.person(row) for row, _ in shared.most_common(_COMPARED)}
+        people = ((row, who) for row, (_, who) in kept.items())
+        return [
+            Match(0, one.id, one.score, one.grade, tuple(one.reasons), external_id=kept[one.id][0])
+            for one in scoring.best_of(people, person.who, register, LIMIT)
+        ]
 
 
 def _best_first(one: Match) -> tuple[bool, float, int]:
@@ -271,7 +270,7 @@ def _judged(read: ReadRow, form: PatientDetails, like: list[Match], taken: _Take
         clashes[name] = sentence if has else IN_THIS_FILE.format(row=row, label=label)
         which = (has, 0) if has else (0, row)
         one = found.get(which, Match(*which, 1.0, Grade.CERTAIN, ()))
-        said = f"Same {label}"
+        said = label[:1].upper() + label[1:]
         reasons = one.reasons if said in one.reasons else (said, *one.reasons)
         certain = name == "external_id"
         score, grade = (1.0, Grade.CERTAIN) if certain or not one.grade.strong else (one.score, one.grade)

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, update
 from sqlmodel import Session
 
 from clinic_app.core import db
+from clinic_app.core.errors import NotFound
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
 from clinic_app.models.match_keys import MATCH_KEYS
@@ -17,6 +18,7 @@ from clinic_app.services.access import Actor
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record_many
 from clinic_app.services.patients import name_parts, repository, search_keys
+from clinic_app.services.patients.errors import PatientMerged
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.importing.rows import ReadRow
 from clinic_app.services.patients.looks import Seen
@@ -31,6 +33,7 @@ _NUMBERS = Prepared(
 )
 _ADD = insert(PATIENTS).returning(PATIENTS.c.id, sort_by_parameter_order=True)
 _ADD_KEYS = insert(MATCH_KEYS)
+GONE = "The record chosen as the same person is not there any more."
 OTHER_EXTERNAL_ID = "The record chosen as the same person has another external ID already."
 
 
@@ -72,7 +75,10 @@ def same_person(session: Session, actor: Actor, patient: int, external_id: str |
 
     Where the row has none, or the record has it already, nothing is changed.
     """
-    found = repository.find(session, patient, Seen.CHANGED, lock=True)
+    try:
+        found = repository.find(session, patient, Seen.CHANGED, lock=True)
+    except (NotFound, PatientMerged):
+        return GONE
     if not external_id or found.external_id == external_id:
         return ""
     if found.external_id:
