@@ -90,7 +90,7 @@ def _row(row_id: int, patient_id: str, person: Person, at: dt.datetime, desk: in
         "name_key": keys.name_key,
         "search_names": keys.search_names,
         "search_keys": keys.search_keys,
-        "search_numbers": keys.search_numbers,
+        "search_words": keys.search_words,
         "created_at": at,
         "updated_at": at,
         "registered_by_id": desk,

@@ -85,7 +85,7 @@ def _some(session: Session) -> list[Any]:
     """Patients from all over the register."""
     connection = db.connection(session)
     last = connection.execute(select(func.max(PATIENTS.c.id))).scalar_one() or 0
-    columns = (PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_numbers)
+    columns = (PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_words)
     after = [last * place // _LOOKED_AT for place in range(_LOOKED_AT)]
     rows = [
         connection.execute(select(*columns).where(PATIENTS.c.id > one).order_by(PATIENTS.c.id).limit(1)).first()
@@ -97,7 +97,7 @@ def _some(session: Session) -> list[Any]:
 def _is_found(session: Session, row: Any) -> bool:
     """Whether the index of SQLite knows of this row what is in it."""
     asked = [(search_index.INDEX, asked_for(row.search_names))]
-    asked += [(search_index.NUMBERS, f'"{word}"') for word in row.search_numbers.split()[:1]]
+    asked += [(search_index.WORDS, f'"{word}"') for word in row.search_words.split()[:1]]
     found = "SELECT count(*) FROM {0} WHERE {0} MATCH :wanted AND rowid = :id"
     run = db.connection(session).execute
     return all(run(text(found.format(name)), {"wanted": wanted, "id": row.id}).scalar_one() for name, wanted in asked)
