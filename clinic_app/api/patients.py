@@ -115,7 +115,7 @@ def _search_by_body(ask: Ask) -> Answer:
 
 
 def _retrieve(ask: Ask) -> Answer:
-    return 200, serializers.patient(view_patient(ask.actor, ask.patient, activity=0))
+    return 200, serializers.patient(view_patient(ask.actor, ask.patient, activity=0, merged=True))
 
 
 def _edit(ask: Ask) -> Answer:
@@ -306,7 +306,7 @@ async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_
 @router.get(
     "/pending-verification/",
     operation_id="list_pending_verification",
-    response_model=schemas.Listing[schemas.PatientListed],
+    response_model=schemas.Listing[schemas.PatientWaiting],
     openapi_extra=takes(parameters=PAGING),
 )
 async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     PATIENT_REGISTER = "patient:register"
     PATIENT_EDIT = "patient:edit"
     PATIENT_VERIFY = "patient:verify"
+    DUPLICATES = "patient:duplicates"
     PATIENT_DEACTIVATE = "patient:deactivate"
     PATIENT_IMPORT = "patient:import"
     PATIENT_EXPORT = "patient:export"
@@ -37,6 +38,7 @@ _RECEPTIONIST = _CLINICIAN | {
     Permission.PATIENT_REGISTER,
     Permission.PATIENT_EDIT,
     Permission.PATIENT_VERIFY,
+    Permission.DUPLICATES,
     Permission.PORTAL_MANAGE,
     Permission.WORK_LISTS,
 }
@@ -61,6 +63,7 @@ REFUSALS: dict[Permission, str] = {
     Permission.PATIENT_REGISTER: "Only receptionists and administrators can register patients.",
     Permission.PATIENT_EDIT: "Only receptionists and administrators can edit patients.",
     Permission.PATIENT_VERIFY: "Only receptionists and administrators can verify patients.",
+    Permission.DUPLICATES: "Only receptionists and administrators can see and merge possible duplicates.",
     Permission.PATIENT_SEE: "Only staff can see patients.",
     Permission.PATIENT_DEACTIVATE: "Only administrators can deactivate patients.",
     Permission.PATIENT_IMPORT: "Only administrators can import patients.",

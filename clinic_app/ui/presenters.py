@@ -27,6 +27,7 @@ from clinic_app.services.patients.views import (
     PatientRecord,
     PatientSummary,
     PortalStanding,
+    Unmerged,
 )
 from clinic_app.services.portal import own_words
 from clinic_app.services.portal import wording as portal_wording
@@ -41,6 +42,7 @@ from clinic_app.ui.view_models import (
     Happening,
     Look,
     MatchRow,
+    MergedRecord,
     PatientRow,
     Person,
     SessionRow,
@@ -115,6 +117,33 @@ def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
         locked=one.locked,
         own=one.id == own_id,
     )
+
+
+def merged_records(patient: PatientProfile) -> list[MergedRecord]:
+    """What was merged into a record. Merges are undone the latest first."""
+    return [
+        MergedRecord(
+            one.patient_id,
+            f"By {one.merged_by}, {', '.join(wording.day_and_time(one.merged_at))}."
+            if one.merged_by
+            else f"{wording.moment_words(one.merged_at)}.",
+            place == 0,
+        )
+        for place, one in enumerate(patient.merges)
+    ]
+
+
+#: What may not come back with undoing a merge.
+_LOST = {"national_id": "national ID", "external_id": "external ID", "portal_username": "portal username"}
+
+
+def merge_undone(done: Unmerged) -> str:
+    """What is said once a merge was undone, and what somebody else has meanwhile."""
+    said = f"Merge undone. {done.patient.patient_id} is a record of its own again."
+    if not done.lost:
+        return said
+    names = " and ".join(_LOST.get(name, name) for name in done.lost)
+    return f"{said} What did not come back, because somebody else has it now: {names}."
 
 
 def patient_row(patient: PatientSummary | PatientProfile, *, line: str = "", term: str = "") -> PatientRow:
@@ -310,6 +339,10 @@ _WHAT = {
     "PATIENT_CREATED": ("user-plus", "Registered"),
     "PATIENT_VIEWED": ("eye", "Profile opened"),
     "PATIENT_VERIFIED": ("user-plus", "Verified"),
+    "PATIENT_MERGED": ("pencil", "Merged"),
+    "PATIENT_MERGE_UNDONE": ("pencil", "Merge undone"),
+    "NOT_A_DUPLICATE": ("pencil", "Said not to be a duplicate"),
+    "NOT_A_DUPLICATE_UNDONE": ("pencil", "Possible duplicate again"),
     "PORTAL_ACCOUNT_CREATED": ("key-round", "Portal account created"),
     "PORTAL_PASSWORD_RESET": ("key-round", "Temporary password reset"),
     "PORTAL_USERNAME_CHANGED": ("key-round", "Portal username changed"),
@@ -326,6 +359,7 @@ _WHAT = {
 #: Where a look that is not at the profile was at.
 _PAGES = {
     "card": "Patient card opened",
+    "compared side by side": "Compared with another record",
     "registration": "Record used to register a relative",
     "dialog": "Portal dialog opened",
     "outcome of a press": "Outcome shown again",
@@ -351,9 +385,24 @@ def happening(run: list[RecordedEvent]) -> Happening | None:
     if event.action not in _WHAT:
         return None
     symbol, words = _WHAT[event.action]
+    if event.action in _WITH_ANOTHER:
+        words = _with_another(event, words)
     if event.action == "PATIENT_CREATED" and event.details.get("portal_account_created"):
         words = "Registered with portal account"
     return Happening(symbol, words + by, when)
+
+
+_WITH_ANOTHER = {"PATIENT_MERGED", "PATIENT_MERGE_UNDONE", "NOT_A_DUPLICATE", "NOT_A_DUPLICATE_UNDONE"}
+
+
+def _with_another(event: RecordedEvent, words: str) -> str:
+    """``LMC004911 merged into this record``, ``Merge with LMC004911 undone``: which record it was besides."""
+    told = {name: str(event.details.get(name, "")) for name in ("patient_id", "merged", "into", "other")}
+    if event.action == "PATIENT_MERGED":
+        return f"Merged into {told['into']}" if told["into"] else f"{told['merged']} merged into this record"
+    if event.action == "PATIENT_MERGE_UNDONE":
+        return f"Merge of {told['merged']} into {told['patient_id']} undone"
+    return f"{words}: {told['other']}"
 
 
 def _look(run: list[RecordedEvent], by: str) -> Happening:

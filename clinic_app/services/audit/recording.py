@@ -159,6 +159,13 @@ def record_many(
         db.changed(session)
 
 
+def wake_lists(session: Session) -> None:
+    """Building block: what lists show has changed by what is no event of anybody's. Wakes them after the commit."""
+    head = AUDIT_HEAD.c
+    session.execute(update(AUDIT_HEAD).where(head.id == 1).values(changes=head.changes + 1))
+    db.changed(session)
+
+
 def owe(session: Session, patient_id: int, page: str) -> None:
     """Building block: what was read of this patient is shown, so an event about it is due before the commit.
 

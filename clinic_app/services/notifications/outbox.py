@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal_column, or_, select
+from sqlalchemy import Select, func, insert, literal_column, or_, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, db
@@ -39,7 +39,7 @@ def _addresses(to: Recipient) -> list[tuple[Channel, str, bool]]:
 def _queued(
     kind: Kind,
     channel: str,
-    account_id: int,
+    account_id: int | None,
     address: str,
     expires_at: dt.datetime,
     link_id: int | None,
@@ -140,6 +140,16 @@ def tell(
     return _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
 
 
+def confirm_registration(session: Session, registration_id: int, email: str, expires_at: dt.datetime) -> None:
+    """Send the link that confirms a self-registration, to the email that was typed there.
+
+    Nothing else that was typed is in it: the address may be anybody's.
+    """
+    row = _queued(Kind.CONFIRM_REGISTRATION, Channel.EMAIL, None, email, expires_at, None)
+    session.execute(insert(OUTBOX_MESSAGES), [{**row, "registration_id": registration_id}])
+    db.changed(session)
+
+
 def remind(
     session: Session, account_id: int, channel: str, address: str, link_id: int, expires_at: dt.datetime
 ) -> bool:
@@ -153,6 +163,20 @@ def remind(
     if written is not None:
         db.changed(session)
     return written is not None
+
+
+def drop_waiting(session: Session, account_id: int) -> None:
+    """Nothing that waits for this account's owner is sent any more: there is no such login for the time being."""
+    messages, now = OUTBOX_MESSAGES.c, clock.now()
+    session.execute(
+        update(OUTBOX_MESSAGES)
+        .where(
+            messages.account_id == account_id,
+            messages.state == MessageState.QUEUED,
+            or_(messages.lease.is_(None), messages.leased_until <= now),
+        )
+        .values(state=MessageState.DROPPED, reason="ACCESS_OFF", ended_at=now)
+    )
 
 
 def told_lately(session: Session, account_id: int, kind: Kind) -> bool:

@@ -13,6 +13,7 @@ from clinic_app.core import clock
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.base import UtcDateTime
 from clinic_app.services.accounts import sign_in_throttle
+from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.signing_in import TEMPORARY_TRIES
 from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.patients.views import PortalStanding
@@ -110,7 +111,7 @@ def _standing(
     waited = urgent == "never" and row.password_temporary and row.password_changed_at <= now - WAITED
     return PortalStanding(
         status=status,
-        username=row.username or "",
+        username="" if username_is_freed(row.username or "") else row.username or "",
         expires_at=row.password_expires_at,
         locked_until=locks.get(row.username),
         last_sign_in_at=row.last_sign_in_at,

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, Text, bindparam, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
 from clinic_app.core.prepared import Prepared
+from clinic_app.core.sql_text import among, numbers
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.patients import PATIENTS, BirthPrecision, Patient
+from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.portal_accounts import former_usernames
 from clinic_app.services.audit import reading
 from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.views import Recipient
-from clinic_app.services.patients import looks, portal_standing, search_keys
+from clinic_app.services.patients import looks, merged_keys, portal_standing, search_keys
 from clinic_app.services.patients.birth_dates import BirthDate
-from clinic_app.services.patients.errors import PatientNotFound
+from clinic_app.services.patients.errors import PatientMerged, PatientNotFound
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import PatientProfile, PatientSummary, PortalStanding
 
@@ -28,6 +30,7 @@ _OFF_BY, _HANDED_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS), aliased(ACCOU
 _BY_ID = select(Patient).where(PATIENTS.c.id == bindparam("key"))
 _BY_PATIENT_ID = select(Patient).where(PATIENTS.c.patient_id == bindparam("key"))
 _USERNAMES = select(ACCOUNTS.c.username).where(ACCOUNTS.c.patient_id == bindparam("patient"))
+_STEP = select(PATIENTS.c.id, PATIENTS.c.patient_id, PATIENTS.c.merged_into_id).where(PATIENTS.c.id == bindparam("key"))
 _WHOLE = (
     select(
         PATIENTS,
@@ -82,19 +85,44 @@ def values(row: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: value_of(row, name) for name in names}
 
 
-def keys_for_finding(patient: Any, usernames: Iterable[str]) -> None:
+def keys_for_finding(patient: Any, usernames: Iterable[str], merged: Iterable[str] = ()) -> None:
     """Set what searching and sorting compare. Called whenever anything a patient is found by changes.
 
-    ``usernames`` are those of the portal. What makes a national ID unique is set apart, when that changes.
+    ``usernames`` are those of the portal, ``merged`` the words that records merged into this one are found by. What
+    makes a national ID unique is set apart, when that changes.
     """
-    for name, key in dataclasses.asdict(search_keys.keys_of(patient, usernames)).items():
+    for name, key in dataclasses.asdict(search_keys.keys_of(patient, usernames, merged)).items():
         setattr(patient, name, key)
 
 
 def portal_usernames(session: Session, patient_id: int) -> list[str]:
     """The usernames of the patient's portal account: that of now, and those it had before."""
     now = session.execute(_USERNAMES, {"patient": patient_id}).scalars()
-    return [*now, *former_usernames(session, patient_id)]
+    found = [*now, *former_usernames(session, patient_id)]
+    return [username for username in found if not username_is_freed(username)]
+
+
+def refresh_keys(session: Session, patient: Patient) -> None:
+    """``keys_for_finding``, with everything that is known of the patient: also what merged records are found by."""
+    usernames = portal_usernames(session, patient.id or 0)
+    merged = merged_keys.of(session, patient)
+    for one in merged.patient_ids:
+        usernames += portal_usernames(session, one)
+    keys_for_finding(patient, usernames, merged.keys)
+
+
+def leads_to(session: Session, patient: Any) -> str:
+    """The patient ID of the record that a merged one stands in for: the last of the chain."""
+    seen, here = {patient.id}, patient
+    while here.merged_into_id is not None and here.merged_into_id not in seen:
+        seen.add(here.merged_into_id)
+        here = session.execute(_STEP, {"key": here.merged_into_id}).one()
+    return here.patient_id
+
+
+def _refuse_merged(session: Session, patient: Any, allowed: bool) -> None:
+    if patient.merged_into_id is not None and not allowed:
+        raise PatientMerged(patient.patient_id, leads_to(session, patient))
 
 
 def summaries() -> Select[*tuple[Any, ...]]:
@@ -103,6 +131,9 @@ def summaries() -> Select[*tuple[Any, ...]]:
         *[PATIENTS.c[name] for name in (*_SUMMARY, "date_of_birth_precision")],
         *portal_standing.COLUMNS,
     ).join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
+
+
+_SUMMARIES = Prepared(summaries().where(among(PATIENTS.c.id, bindparam("ids", type_=Text))))
 
 
 def summaries_of(session: Session, rows: Iterable[Any]) -> tuple[PatientSummary, ...]:
@@ -115,6 +146,12 @@ def summaries_of(session: Session, rows: Iterable[Any]) -> tuple[PatientSummary,
     )
 
 
+def summaries_by_ids(session: Session, ids: Sequence[int]) -> tuple[PatientSummary, ...]:
+    """The patients with these ids, in this order."""
+    rows = {row.id: row for row in _SUMMARIES.all(session, ids=numbers(ids))}
+    return summaries_of(session, [rows[one] for one in ids if one in rows])
+
+
 def _wanted(key: object) -> tuple[int, int | str]:
     """Which of two statements, by id or by patient ID, and what for. Raises ``PatientNotFound`` for neither."""
     if isinstance(key, int) and not isinstance(key, bool) and 0 < key < 2**31:
@@ -124,26 +161,29 @@ def _wanted(key: object) -> tuple[int, int | str]:
     raise PatientNotFound
 
 
-def find(session: Session, key: int | str, seen: Seen, *, lock: bool = False) -> Patient:
+def find(session: Session, key: int | str, seen: Seen, *, lock: bool = False, merged: bool = False) -> Patient:
     """The patient with this id (whole number) or patient ID (text), and the event that ``seen`` leaves.
 
-    Raises ``PatientNotFound``.
+    Raises ``PatientNotFound``; ``PatientMerged`` for one that was merged into another, unless ``merged`` says that such
+    a one will do.
     """
     which, wanted = _wanted(key)
     found = session.execute(_LOCKED[lock][which], {"key": wanted}).scalar_one_or_none()
     if found is None:
         raise PatientNotFound
+    _refuse_merged(session, found, merged)
     looks.leave(session, found, seen)
     return found
 
 
-def find_whole(session: Session, key: int | str, seen: Seen) -> Any:
-    """The same patient with its access, in one statement, for ``profile_from``. Raises ``PatientNotFound``."""
+def find_whole(session: Session, key: int | str, seen: Seen, *, merged: bool = False) -> Any:
+    """The same patient with its access, in one statement, for ``profile_from``. Raises as ``find``."""
     which, wanted = _wanted(key)
     statement = (_WHOLE_BY_ID, _WHOLE_BY_PATIENT_ID)[which]
     found = statement.one_or_none(session, key=wanted)
     if found is None:
         raise PatientNotFound
+    _refuse_merged(session, found, merged)
     looks.leave(session, found, seen)
     return found
 
@@ -185,6 +225,8 @@ def profile_from(session: Session, row: Any, *, activity: int = 0, messages: boo
         portal=access.status,
         registered_by=row.registered_by or "",
         access=access,
+        merged_into=leads_to(session, row) if row.merged_into_id is not None else None,
+        merges=merged_keys.notes(session, row.id) if activity else (),
         activity=reading.activity_of(session, "patient", row.id, activity) if activity else (),
         deliveries=outbox.deliveries(session, access.account_id) if messages and access.account_id else (),
     )

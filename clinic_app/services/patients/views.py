@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,6 +103,15 @@ class PatientSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeNote:
+    """A record that was merged into another one: its patient ID, when (UTC), and by whom (a name, or empty)."""
+
+    patient_id: str
+    merged_at: dt.datetime
+    merged_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """A patient who may be the person asked about: how likely, 0 to 1, of which grade, and why, in words."""
 
@@ -177,6 +187,8 @@ class PatientProfile(PatientRecord):
     registered_by: str
     version: int
     access: PortalStanding
+    merged_into: str | None = None  # the patient ID of the record that stands for this one
+    merges: tuple[MergeNote, ...] = ()  # what was merged into it, the latest first
     activity: tuple[RecordedEvent, ...] = ()
     deliveries: tuple[Delivery, ...] = ()  # for those who may know: the latest messages to its portal account's owner
 
@@ -231,3 +243,80 @@ class Overview:
     waiting_since: dt.datetime | None
     latest: tuple[PatientSummary, ...]
     days: tuple[tuple[dt.date, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What speaks for two records being one person. ``grade``: certain, likely or possible; empty: nothing is known.
+
+    ``reasons`` in words. ``set_aside_at``: since when they are said to be two; UTC.
+    """
+
+    grade: str = ""
+    score: float = 0.0
+    reasons: tuple[str, ...] = ()
+    set_aside_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two records that may be one person, the older one first."""
+
+    first: PatientSummary
+    second: PatientSummary
+    likeness: Likeness
+
+
+@dataclass(frozen=True, slots=True)
+class PairNumbers:
+    """How many pairs are open, by grade; how many are set aside; how many records wait to be compared."""
+
+    grades: Mapping[str, int]
+    set_aside: int
+    waiting: int
+
+    @property
+    def total(self) -> int:
+        """How many are open."""
+        return sum(self.grades.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleDuplicate:
+    """A record that may be the same person as another one."""
+
+    patient: PatientSummary
+    likeness: Likeness
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two records side by side, the older one first. ``stamp`` is what a merge of them is drawn for.
+
+    ``login``: the id of the account that is kept unless somebody chooses; 0 where not both have one.
+    """
+
+    first: PatientProfile
+    second: PatientProfile
+    likeness: Likeness
+    stamp: str
+    login: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merge that was carried out: the words to say, the record that stays, the patient ID of the other one."""
+
+    message: str
+    patient: PatientProfile
+    merged: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmerged:
+    """A merge that was undone: both records, and which values did not come back: names of fields."""
+
+    message: str
+    patient: PatientProfile
+    survivor: PatientProfile
+    lost: tuple[str, ...]

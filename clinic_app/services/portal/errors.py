@@ -136,6 +136,13 @@ class PasswordChosen(Conflict):
     detail = "The patient has chosen a password already. Reset it to give out a new one."
 
 
+class UsernameGone(PortalTurnedOff):
+    """The username was given up when records were merged, and belongs to somebody else now."""
+
+    code = "username_gone"
+    detail = "The username of this account belongs to somebody else now. Give it another one with Change username."
+
+
 class PasswordOver(Conflict):
     """The temporary password opens nothing any more."""
 

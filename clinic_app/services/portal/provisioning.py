@@ -19,6 +19,7 @@ from clinic_app.services import intents
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CredentialsSeen
+from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.portal_accounts import (
     add_portal_account,
     change_username,
@@ -48,6 +49,7 @@ from clinic_app.services.portal.errors import (
     PortalAccountExists,
     PortalTurnedOff,
     SentAgainAlready,
+    UsernameGone,
 )
 from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest, TurnOff
 from clinic_app.services.portal.views import PortalCreated, PortalPatient, PortalSwitched
@@ -118,7 +120,7 @@ def _create(
             created_by_id=actor.account_id,
         )
         patient.portal_enabled = True
-        repository.keys_for_finding(patient, [username])
+        repository.refresh_keys(session, patient)
         session.flush()
         deliveries = outbox.invite(session, recipients.recipient(account, patient), credentials.expires_at, first=True)
         if also is not None:
@@ -320,7 +322,7 @@ def refuse_username(session: Session, account: Account, username: str) -> None:
 
     The constraint has the last word; this saves a hash.
     """
-    if not account.is_active:
+    if not account.is_active and not username_is_freed(account.username):
         raise PortalTurnedOff
     if account.username == username:
         raise PortalAccountExists(username)
@@ -361,7 +363,11 @@ def rename_account(
     """
     former, went_to, username = account.username, recipients.email_of(account), credentials.username
     change_username(session, account, username)
-    repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
+    if username_is_freed(former):  # it was off for want of one
+        account.is_active = patient.portal_enabled = True
+        account.turned_off_at = account.turned_off_by_id = account.turned_off_reason = None
+        former = ""
+    repository.refresh_keys(session, patient)
     put_temporary_password(session, account, credentials, hashed, "username changed")
     session.flush()
     to, names = recipients.recipient(account, patient), {"before": former, "after": username}
@@ -422,6 +428,8 @@ def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool, why: Turn
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
         account = account_of(session, patient, drawn, lock=True)
+        if on and username_is_freed(account.username):
+            raise UsernameGone
         if account.is_active != on:
             now: dt.datetime = clock.now()
             account.is_active = patient.portal_enabled = on
