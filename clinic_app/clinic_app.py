@@ -28,6 +28,7 @@ from clinic_app.ui.importing import page as importing
 from clinic_app.ui.kit.theme import STYLESHEETS, head_components
 from clinic_app.ui.own_record import page as own_record
 from clinic_app.ui.patients import page as patients
+from clinic_app.ui.pending import page as pending
 from clinic_app.ui.profile import page as profile
 from clinic_app.ui.reception import page as reception
 from clinic_app.ui.registration import page as registration
@@ -196,6 +197,7 @@ SCREENS = (
     reception,
     patients,
     registration,
+    pending,
     work_list,
     duplicates,
     profile,

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '0022_merges'
-down_revision = '0023_imports'
+down_revision = '0021_match_keys'
 branch_labels = None
 depends_on = None
 

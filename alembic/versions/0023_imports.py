@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '0023_imports'
-down_revision = '0021_match_keys'
+down_revision = '0022_merges'
 branch_labels = None
 depends_on = None
 

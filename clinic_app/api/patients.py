@@ -201,7 +201,29 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
                 },
             }
         }
-    }
+    },
+    409: {
+        "content": {
+            "application/json": {
+                "example": {
+                    "success": False,
+                    "error": "A patient with these details already exists.",
+                    "detail": "LMC000123 is likely the same person: name; date of birth, one digit off.",
+                    "candidates": [
+                        {
+                            "id": 123,
+                            "patient_id": "LMC000123",
+                            "name": "John Doe",
+                            "date_of_birth": "1990-01-15",
+                            "score": 0.981,
+                            "grade": "likely",
+                            "reasons": ["Name", "Date of birth, one digit off"],
+                        }
+                    ],
+                }
+            }
+        }
+    },
 }
 
 
@@ -215,6 +237,8 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 )
 async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGISTER))]) -> Response:
     """Register a patient and, with `create_portal_account`, their portal account: both or neither.
+
+    409 with `candidates` where a patient who is there already is likely the same person, unless `allow_duplicate`.
 
     The temporary password is in this response and nowhere else.
     """
@@ -282,7 +306,7 @@ async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_
 @router.get(
     "/pending-verification/",
     operation_id="list_pending_verification",
-    response_model=schemas.Listing[schemas.PatientListed],
+    response_model=schemas.Listing[schemas.PatientWaiting],
     openapi_extra=takes(parameters=PAGING),
 )
 async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:

@@ -200,6 +200,12 @@ class PatientListed(_answered(_Named, PatientSummary)):
     created_at: dt.datetime
 
 
+class PatientWaiting(PatientListed):
+    """Somebody who waits for verification. Whoever registered themselves gets a patient ID when they are verified."""
+
+    patient_id: str | None = Field(examples=[None])  # type: ignore[assignment]
+
+
 class Patient(_answered(PatientListed, PatientProfile)):
     """The complete record of one patient."""
 

@@ -12,12 +12,18 @@ STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
+PENDING = "/patients/pending"
 PORTAL_WORK_LIST = "/patients/portal"
 DUPLICATES = "/patients/duplicates"
 COMPARE = "/patients/duplicates/[pair]"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
+#: Plain pages for whoever is not known yet, where the clinic has switched them on.
+SELF_REGISTRATION = "/register"
+SELF_REGISTRATION_DONE = "/register/done"
+SELF_REGISTRATION_AGAIN = "/register/again"
+CONFIRM_REGISTRATION = "/register/confirm"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
@@ -76,13 +82,24 @@ PORTAL_PASSKEY_REMOVE = "/patient-portal/passkeys/{passkey}/remove"
 PASSKEYS = "/auth/passkeys"
 PASSKEY_ADD = "/auth/passkeys/add"
 PASSKEY_REMOVE = "/auth/passkeys/{passkey}/remove"
-#: What a browser is to ask its authenticators, for signing in and for a new passkey.
+#: What a browser is to ask its authenticators: for signing in, for a new passkey.
 PASSKEY_CHALLENGE = "/auth/passkey"
 PASSKEY_NEW = "/auth/passkey/new"
+#: And for *Confirm it is you*.
+PASSKEY_CONFIRM = "/auth/passkey/confirm"
 
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
 _PORTAL_PAGES = frozenset(
-    {PORTAL, PORTAL_CONTACT, PORTAL_VIEWS, PORTAL_OWN_PASSWORD, PORTAL_PASSKEYS, PORTAL_SESSIONS, PORTAL_DOWNLOAD}
+    {
+        PORTAL,
+        PORTAL_CONTACT,
+        PORTAL_VIEWS,
+        PORTAL_OWN_PASSWORD,
+        PORTAL_PASSKEYS,
+        PORTAL_PASSKEY_ADD,
+        PORTAL_SESSIONS,
+        PORTAL_DOWNLOAD,
+    }
 )
 _STAFF_PAGES = frozenset(
     {
@@ -90,12 +107,14 @@ _STAFF_PAGES = frozenset(
         PATIENTS,
         REGISTRATION,
         PORTAL_WORK_LIST,
+        PENDING,
         DUPLICATES,
-        "/patients/pending",
         ACCOUNT,
         STAFF_ACCOUNTS,
         AUDIT_TRAIL,
         PORTAL_BULK,
+        PASSKEYS,
+        PASSKEY_ADD,
         IMPORT,
     }
 )
@@ -103,11 +122,17 @@ _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
 _COMPARE = re.compile(r"/patients/duplicates/[A-Z]{1,8}[0-9]{6,12}-[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
 _PASSKEY_REMOVED = re.compile(PASSKEYS + "/[0-9]{1,18}/remove")
+_PORTAL_PASSKEY_REMOVED = re.compile(PORTAL_PASSKEYS + "/[0-9]{1,18}/remove")
 
 
 def on_portal(path: str) -> bool:
     """Whether ``path`` is on the patients' side."""
     return path == PORTAL or path.startswith(PORTAL + "/")
+
+
+def for_patients(path: str) -> bool:
+    """Whether whoever reads ``path`` is a patient, or about to become one."""
+    return on_portal(path) or path == SELF_REGISTRATION or path.startswith(SELF_REGISTRATION + "/")
 
 
 def profile(patient_id: str) -> str:
@@ -137,19 +162,20 @@ def patient_of(path: str) -> str:
 
 def staff_page(path: str) -> str:
     """``path`` if it is a page of the desk that one may be sent back to, else an empty string."""
-    shapes = _PROFILE, _CARD, _COMPARE
+    shapes = _PROFILE, _CARD, _COMPARE, _PASSKEY_REMOVED
     return path if path in _STAFF_PAGES or any(shape.fullmatch(path) for shape in shapes) else ""
 
 
 def portal_page(path: str) -> str:
     """``path`` if it is a page of the portal that one may be sent back to, else an empty string."""
-    return path if path in _PORTAL_PAGES else ""
+    return path if path in _PORTAL_PAGES or _PORTAL_PASSKEY_REMOVED.fullmatch(path) else ""
 
 
 def after_confirming(path: str) -> str:
-    """Where *Confirm it is you* leads: ``path`` if it is one of ours, else the account page."""
-    plain = path in {TWO_FACTOR, TWO_FACTOR_CODES, PASSKEYS, PASSKEY_ADD} or _PASSKEY_REMOVED.fullmatch(path)
-    return path if plain else staff_page(path) or ACCOUNT
+    """Where *Confirm it is you* leads: ``path`` if it is one of ours, else the account page, or a patient's record."""
+    if on_portal(path):
+        return portal_page(path) or PORTAL
+    return path if path in {TWO_FACTOR, TWO_FACTOR_CODES} else staff_page(path) or ACCOUNT
 
 
 def confirm(path: str) -> str:

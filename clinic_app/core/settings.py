@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     opening_hours: str = Field("Monday to Saturday, 07:00 to 18:00", max_length=80, description="Shown to patients.")
     region: str = Field("KE", description="Region for phone numbers: two letters (ISO 3166-1).")
     languages: str = Field("en,sw,fr", description="Languages a patient may prefer (BCP 47), in the order offered.")
+    self_registration: bool = Field(
+        False,
+        description="Whether people can register themselves at `/register`; the reception verifies each of them.",
+    )
     timezone: str = Field("Africa/Nairobi", description="Time zone for the times people see (IANA name).")
     patient_id_prefix: str = Field("LMC", pattern=r"^[A-Z]{1,8}$", description="Letters in front of a patient ID.")
 
@@ -133,6 +137,13 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="How many pages of the list of patients one person may open in an hour, on pages and through the "
         "API; multiplied by `CLINIC_API_RATE_FACTOR`.",
+    )
+    search_count_at_most: int = Field(
+        1000,
+        ge=100,
+        le=100_000,
+        description="How many matches of a search are counted and ranked. Of more, the best are shown, and that there "
+        "are more.",
     )
     events_per_second: int = Field(
         40,

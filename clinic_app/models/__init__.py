@@ -24,8 +24,10 @@ from clinic_app.models.intents import Intent
 from clinic_app.models.match_keys import MatchKey
 from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
+from clinic_app.models.patient_counts import PatientCount, PatientCountChange
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
+from clinic_app.models.registrations import RegistrationState, SelfRegistration, UsedChallenge
 
 __all__ = [
     "Account",
@@ -52,16 +54,21 @@ __all__ = [
     "Passkey",
     "PasskeyChallenge",
     "Patient",
-    "PatientMerge",
+    "PatientCount",
+    "PatientCountChange",
     "PatientImport",
+    "PatientMerge",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",
     "RecoveryCode",
     "RefreshToken",
     "RefusalCount",
+    "RegistrationState",
     "Role",
+    "SelfRegistration",
     "SignInLimit",
+    "UsedChallenge",
     "VerificationStatus",
     "WaitingComparison",
 ]

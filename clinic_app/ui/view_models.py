@@ -98,6 +98,49 @@ class MatchRow:
 
 
 @dataclass(frozen=True)
+class TypedFact:
+    """A label and what somebody typed; ``more`` is what is known of it besides."""
+
+    label: str = ""
+    value: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class LinkRow:
+    """A patient whom somebody who waits may be. ``version``: of the record shown, which actions carry."""
+
+    key: str = ""
+    person: int = 0  # who waits; 0 where they cannot be linked, being a patient already
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""
+    phone: str = ""
+    href: str = ""
+    version: int = 0
+    grade: str = ""
+    tone: str = ""
+    chips: list[Chip] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """Somebody who waits for verification. ``patient_id`` and ``href``: of whoever is a patient already."""
+
+    id: int = 0
+    name: str = ""
+    initials: str = ""
+    registered: str = ""  # Registered herself today, 08:05
+    patient_id: str = ""
+    href: str = ""
+    version: int = 0
+    seen: list[int] = field(default_factory=list)  # the ids of whom they may be, as shown: actions carry them
+    facts: list[TypedFact] = field(default_factory=list)
+    matches: list[LinkRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class WorkRow:
     """Somebody in the portal work list. ``why`` is a sentence in three parts, the middle one being what matters."""
 

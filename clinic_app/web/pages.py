@@ -26,6 +26,8 @@ def clinic() -> dict[str, Any]:
         "telephone": settings.telephone,
         "telephone_uri": settings.telephone_uri,
         "hours": settings.opening_hours,
+        "address": settings.address,
+        "registers": settings.self_registration,
         "demo": settings.mode == "demo",
     }
 

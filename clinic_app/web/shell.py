@@ -26,6 +26,7 @@ DOCUMENTS: dict[str, Document] = {
     routes.RECEPTION: Document("Reception", "staff"),
     routes.PATIENTS: Document("Patients", "staff"),
     routes.REGISTRATION: Document("Patient registration", "staff"),
+    routes.PENDING: Document("Pending verification", "staff"),
     routes.PORTAL_WORK_LIST: Document("Portal work list", "staff"),
     routes.DUPLICATES: Document("Possible duplicates", "staff"),
     routes.COMPARE: Document("Compare and merge", "staff"),

@@ -15,6 +15,7 @@ NOT_ABOUT_ONE = {
         ImportPageState.another ImportPageState.choose ImportPageState.load ImportPageState.turn ImportPageState.watch
         CompareState.load PairsState.choose PairsState.load PairsState.turn PairsState.watch
         OwnRecordState.load OwnSessionsState.load OwnSessionsState.watch
+        PendingState.load PendingState.turn PendingState.watch
         PatientListState.carry_over PatientListState.clear PatientListState.load
         PatientListState.search PatientListState.sort_by PatientListState.turn PatientListState.watch ProfileState.load
         ProfileState.watch ReceptionState.load ReceptionState.watch SearchState.enter_box SearchState.search
@@ -41,7 +42,7 @@ NOT_ABOUT_ONE = {
 }
 WITHOUT = {name for names in NOT_ABOUT_ONE.values() for name in names.split()}
 #: What a handler about one thing takes first.
-IDS = frozenset({"patient_id", "account_id", "session_id", "seq", "run_id", "pair"})
+IDS = frozenset({"patient_id", "person", "account_id", "session_id", "seq", "run_id", "pair"})
 
 
 def faults(known: Registry) -> list[str]:

@@ -21,6 +21,8 @@ HARMLESS = {
     "compare_records": "a look, recorded each time",
     "count_pairs": "reads",
     "count_stuck": "reads",
+    "count_waiting": "reads",
+    "list_waiting": "a look, recorded each time",
     "list_pairs": "a look, recorded each time",
     "list_stuck": "a look, recorded each time",
     "opened_last": "a look, recorded each time",

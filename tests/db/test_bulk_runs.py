@@ -81,7 +81,7 @@ def test_the_preview_counts_who_is_eligible_and_why_others_are_not(admin):
         start_run(admin, EVERYBODY)
 
 
-def test_the_chosen_are_named_with_the_reason_eligible_ones_first_and_that_is_on_record(admin):
+def test_the_chosen_are_named_with_the_reason_the_newest_first_and_that_is_on_record(admin):
     with_login = factories.make_patient(admin, portal_email="has@example.org").patient.patient_id
     sharing = factories.make_patient(admin, email="HAS@example.org").patient.patient_id
     first, second = _patients(admin, 2)

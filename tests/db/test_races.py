@@ -364,3 +364,14 @@ def test_what_is_saved_while_its_form_is_sent_does_not_come_back(grace):
             lambda tab=tab: drafts.save_draft(grace, "registration", tab, {"first_name": "Later"}),
         )
     assert drafts.offered_drafts(grace, "registration") == ()
+
+
+def test_of_eight_desks_that_register_one_person_one_does(grace):
+    """Whoever was registered after the look is compared before the number is kept."""
+    names = ["Amina", "Aminah", "Amina", "Amena"] * 2
+    forms = [_parse(first_name=name, last_name="Odhiambo", national_id=None) for name in names]
+    results = tools.at_once(*[lambda form=form: register_patient(grace, form) for form in forms])
+    assert _kinds(results) == {"Registered": 1, "PossibleDuplicate": 7}, results
+    assert tools.number("SELECT count(*) FROM patients") == 1
+    assert tools.number("SELECT value FROM counters WHERE name = 'patient_id'") == 1
+    _whole()

@@ -17,8 +17,8 @@ NOW = dt.datetime(2026, 6, 16, 7, 31, tzinfo=dt.UTC)  # 10:31 at the clinic
 UNTIL = dt.datetime(2026, 6, 18, 13, 40, tzinfo=dt.UTC)
 CODE = "7KQM-4RXT-92WD"
 FACTS = {"device": "Chrome on Android", "before": "amina.odhiambo@example.org", "after": "amina.new@example.org"}
-NO_SMS = {Kind.FORGOT_PASSWORD, Kind.CONFIRM_EMAIL}
-WITH_LINK = {Kind.INVITATION, Kind.REMINDER, Kind.PASSWORD_RESET, Kind.FORGOT_PASSWORD, Kind.CONFIRM_EMAIL}
+NO_SMS = {Kind.FORGOT_PASSWORD, Kind.CONFIRM_EMAIL, Kind.CONFIRM_REGISTRATION}
+WITH_LINK = {Kind.INVITATION, Kind.REMINDER, Kind.PASSWORD_RESET, *NO_SMS}
 
 
 @pytest.fixture(autouse=True)

@@ -29,14 +29,14 @@ SIGNING_IN = {name: name + BAD for name in ("username", "refused", "ended", "pas
 SIDE = {"patient": True, **{name: name + BAD for name in ("large", "list", "device", "opens", "add")}}
 PASSKEYS = {
     **SIDE,
-    **{name: name + BAD for name in ("said", "refused", "error")},
+    **{name: name + BAD for name in ("said", "refused", "error", "site", "confirms_at")},
     "keys": tuple({"id": n, **{name: f"{n} {name}{BAD}" for name in ("name", "line", "remove")}} for n in (1, 2)),
     "removing": 1,
     "asks_password": True,
 }
 PASSKEY = {
     **{name: value for name, value in SIDE.items() if name != "opens"},
-    **{name: name + BAD for name in ("site", "name", "refused")},
+    **{name: name + BAD for name in ("site", "name", "refused", "confirms_at")},
     "errors": {"passkey_name": "passkey_name" + BAD, "password": "password" + BAD},
     "asks_password": True,
 }
@@ -75,10 +75,11 @@ VALUES = {
     "links/activate.html": {
         **{name: name + BAD for name in ("code", "shortest", "refused", "offered")},
         "errors": dict.fromkeys(("code", "new_password", "confirm_password"), "errors" + BAD),
+        "elsewhere": ("page" + BAD, "way" + BAD),
     },
     "links/forgot.html": {"email": "email" + BAD, "refused": "refused" + BAD, "errors": {"email": "errors" + BAD}}
     | {"by_email": True},
-    "links/forgot_sent.html": {"email": "email" + BAD},
+    "links/forgot_sent.html": {"email": "email" + BAD, "hourly": "hourly" + BAD},
     "links/over.html": {
         "title": "title" + BAD,
         "end": {"tone": "warn", "what": "what" + BAD, "steps": ("steps" + BAD,), "foot": "foot" + BAD},
@@ -86,7 +87,8 @@ VALUES = {
         "call": True,
     },
     "signing_in/expired.html": {"detail": "detail" + BAD, "hours": "hours" + BAD, "by_email": True},
-    "signing_in/portal.html": {**SIGNING_IN, "errors": {"email": "errors" + BAD}, "must_wait": True},
+    "signing_in/portal.html": {**SIGNING_IN, "errors": {"email": "errors" + BAD}, "must_wait": True}
+    | {"kept": "kept" + BAD},
     "signing_in/staff.html": {**SIGNING_IN, "errors": {"username": "errors" + BAD}},
     "passkeys/portal_add.html": PASSKEY,
     "passkeys/portal_list.html": PASSKEYS,
@@ -104,10 +106,11 @@ VALUES = {
         },
         "errors": {"phone": "error" + BAD, "preferred_language": "error" + BAD},
         "stale": _FACTS,
-        **{name: name + BAD for name in ("began", "version", "refused", "username")},
+        **{name: name + BAD for name in ("began", "version", "refused", "username", "notice", "meant")},
     },
     "own_record/confirm_email.html": {
         "errors": {"code": "error" + BAD},
+        "elsewhere": ("page" + BAD, "way" + BAD),
         **{name: name + BAD for name in ("code", "refused")},
     },
     "own_record/email_end.html": {"done": False, **{name: name + BAD for name in ("title", "words")}},
@@ -144,7 +147,8 @@ VALUES = {
                 "groups": ("group" + BAD,),
                 **{name: name + BAD for name in ("name", "username", "picture", "address", "until")},
             },
-        )
+        ),
+        "minutes": 10,
     },
     "two_factor/begin.html": {},
     "two_factor/codes.html": {"codes": ("codes" + BAD, "codes" + BAD), "lead": "lead" + BAD},

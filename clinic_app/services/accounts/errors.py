@@ -133,6 +133,14 @@ class PasskeyRefused(AuthenticationRequired):
     detail = "This passkey does not open an account here. Sign in with your password."
 
 
+class PasskeyNotConfirmed(AuthenticationRequired):
+    """A passkey that does not prove that it is still whoever is signed in: the same words for all reasons."""
+
+    code = "passkey_not_confirmed"
+    title = "Passkey not accepted"
+    detail = "This passkey does not confirm that it is you. Try again, or enter your password."
+
+
 class PasskeyNotAdded(Conflict):
     """What the browser sent is no new passkey of this account: it took too long, or it is none."""
 

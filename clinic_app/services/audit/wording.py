@@ -18,6 +18,11 @@ _BETTER = {
     "PATIENT_VIEWED": "Patient record opened",
     "PATIENT_SEARCHED": "Patients searched",
     "PATIENT_LISTED": "List of patients shown",
+    "SELF_REGISTERED": "Self-registration received",
+    "REGISTRATION_CONFIRMED": "Email of a self-registration confirmed",
+    "REGISTRATION_LINKED": "Self-registration linked to a patient",
+    "REGISTRATION_LINK_UNDONE": "Link of a self-registration undone",
+    "REGISTRATION_REJECTED": "Self-registration rejected",
     "PORTAL_ACCOUNT_CREATE_FAILED": "Portal account not created",
     "PORTAL_PASSWORD_RESET": "Temporary password reset",
     "PORTAL_USERNAME_CHANGE_FAILED": "Portal username not changed",
@@ -74,6 +79,7 @@ _LABELS = {
     "minute": "In the minute from",
     "patient_id": "Patient ID",
     "portal_username": "Portal username",
+    "registered_anyway": "Registered anyway, beside",
     "term": "Search term (digest)",
 }
 

@@ -201,6 +201,28 @@ def _confirm_email(known: Known, until: dt.datetime) -> Letter:
     )
 
 
+def _confirm_registration(known: Known, until: dt.datetime) -> Letter:
+    """Nothing of what was typed is in it: whoever typed this email may not be its owner."""
+    name = get_settings().name
+    return Letter(
+        subject=f"Confirm your registration: {name}",
+        heading="Confirm your registration",
+        body=(
+            f"Somebody, probably you, registered at {name} {_then(known.at)} and gave this email. The reception gets "
+            "the registration once you confirm it.",
+            f"Confirm it by {_long(until)}. After that it is forgotten.",
+        ),
+        after=(
+            _typed(routes.CONFIRM_REGISTRATION),
+            "That was not you? Then somebody mistyped theirs. Do not open the link, and nothing happens.",
+        ),
+        foot="You get this because somebody registered with this email.",
+        button="Confirm my registration",
+        link=link_to(routes.CONFIRM_REGISTRATION, known.code),
+        facts=(("Code from the message", known.code),),
+    )
+
+
 def _password_changed(known: Known, _: dt.datetime | None) -> Letter:
     device = known.facts.get("device")
     where = f", in {device}" if device and device != "A browser" else ""
@@ -282,6 +304,7 @@ _LETTERS: dict[Kind, Any] = {
     Kind.PASSWORD_RESET: _reset,
     Kind.FORGOT_PASSWORD: _forgot,
     Kind.CONFIRM_EMAIL: _confirm_email,
+    Kind.CONFIRM_REGISTRATION: _confirm_registration,
     Kind.PASSWORD_CHANGED: _password_changed,
     Kind.USERNAME_CHANGED: _username_changed,
     Kind.EMAIL_CHANGED: _email_changed,
@@ -298,7 +321,7 @@ def letter(kind: Kind, known: Known) -> Letter:
 
 
 def _greeting(known: Known) -> str:
-    return f"Hello {known.first_name},"
+    return f"Hello {known.first_name}," if known.first_name else "Hello,"
 
 
 def as_html(written: Letter, known: Known) -> str:

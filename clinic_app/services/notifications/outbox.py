@@ -39,7 +39,7 @@ def _addresses(to: Recipient) -> list[tuple[Channel, str, bool]]:
 def _queued(
     kind: Kind,
     channel: str,
-    account_id: int,
+    account_id: int | None,
     address: str,
     expires_at: dt.datetime,
     link_id: int | None,
@@ -138,6 +138,16 @@ def tell(
     if Channel.EMAIL in open_channels():
         addresses += [(Channel.EMAIL, email, True) for email in dict.fromkeys(also) if email and email != to.email]
     return _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
+
+
+def confirm_registration(session: Session, registration_id: int, email: str, expires_at: dt.datetime) -> None:
+    """Send the link that confirms a self-registration, to the email that was typed there.
+
+    Nothing else that was typed is in it: the address may be anybody's.
+    """
+    row = _queued(Kind.CONFIRM_REGISTRATION, Channel.EMAIL, None, email, expires_at, None)
+    session.execute(insert(OUTBOX_MESSAGES), [{**row, "registration_id": registration_id}])
+    db.changed(session)
 
 
 def remind(

@@ -28,6 +28,7 @@ KINDS = {
     "FORGOT_PASSWORD": "Link for a forgotten password",
     "PASSWORD_CHANGED": "Notice of a changed password",
     "CONFIRM_EMAIL": "Link to confirm an email",
+    "CONFIRM_REGISTRATION": "Link to confirm a registration",
     "EMAIL_CHANGED": "Notice of another email",
     "WRONG_PASSWORDS": "Warning of wrong passwords",
     "PASSKEY_ADDED": "Notice of a new passkey",

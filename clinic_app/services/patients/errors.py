@@ -67,6 +67,53 @@ class StaleRecord(Conflict):
     detail = "Somebody else changed this record while you were editing. Nothing you typed is lost."
 
 
+class NobodyWaits(NotFound):
+    """No such registration waits for the desk, or none any more."""
+
+    code = "nobody_waits"
+    title = "Registration not found"
+    detail = "This registration is not there any more. Nothing was changed."
+
+
+class RegistrationOver(NotFound):
+    """The code is right, and its registration is forgotten."""
+
+    code = "registration_over"
+    title = "This link has expired"
+    detail = "Nobody confirmed the registration within a day, so it was forgotten. Please register again."
+
+
+class AlreadyDecided(Conflict):
+    """Another desk has decided about the registration; ``detail`` says who, and what."""
+
+    code = "already_decided"
+    title = "Already decided"
+
+
+class SomebodyAlike(Conflict):
+    """A patient who is likely the same person has come to the register since the page was drawn."""
+
+    code = "somebody_alike"
+    title = "Somebody like this is registered now"
+    detail = "Somebody like this was registered meanwhile. Look at the likely matches again. Nothing was changed."
+
+
+class RecordNotInUse(Conflict):
+    """The record that a registration should be linked to has been turned off or merged."""
+
+    code = "record_not_in_use"
+    title = "Record not in use"
+    detail = "This record is not in use any more. Nothing was changed."
+
+
+class LinkNotUndone(Conflict):
+    """There is no link to undo, or not any more."""
+
+    code = "link_not_undone"
+    title = "The link cannot be undone"
+    detail = "The link cannot be undone any more: it was undone before, or is older than a day. Nothing was changed."
+
+
 class PossibleDuplicate(Conflict):
     """A patient who is there already is likely the person to be registered. ``matches`` are best first."""
 

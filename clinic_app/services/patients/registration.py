@@ -98,7 +98,7 @@ def _refuse_taken(session: Session, form: PatientRegistration) -> None:
             raise taken
 
 
-def row_of(actor: Actor, form: PatientDetails, patient_id: str) -> SimpleNamespace:
+def row_of(form: PatientDetails, patient_id: str, actor: Actor) -> SimpleNamespace:
     """Building block: the row to be of a new patient, as plain values: a table object would cost as much as saving it.
 
     What it is found by has yet to be set, by ``repository.keys_for_finding``.
@@ -121,12 +121,26 @@ def row_of(actor: Actor, form: PatientDetails, patient_id: str) -> SimpleNamespa
 
 
 def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
-    patient = row_of(actor, form, _next_patient_id(session))
+    patient = row_of(form, _next_patient_id(session), actor)
     if form.create_portal_account:
         patient.portal_enabled = True
         patient.email = patient.email or form.portal_email
         patient.phone = patient.phone or form.portal_phone
     repository.keys_for_finding(patient, [normal_username(form.portal_email)] if form.portal_email else [])
+    return patient
+
+
+def _put_in(session: Session, patient: SimpleNamespace) -> None:
+    """Save the row, and what others find it by."""
+    patient.id = _ADD.one_or_none(session, **vars(patient)).id
+    name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
+    index.add(session, patient)
+
+
+def add_patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    """Building block: a new patient with the next patient ID, in the caller's transaction, which records it."""
+    patient = _patient(session, actor, form)
+    _put_in(session, patient)
     return patient
 
 
@@ -164,9 +178,7 @@ def _saved(
     with transaction(actor) as session:
         patient = _patient(session, actor, form)
         overruled = holding.decided(session, form, looked, patient.patient_id, despite)
-        patient.id = _ADD.one_or_none(session, **vars(patient)).id
-        name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
-        index.add(session, patient)
+        _put_in(session, patient)
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
         account = None

@@ -120,7 +120,8 @@ def conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
 def why_not() -> ColumnElement[str]:
     """Building block: why a patient is not eligible; empty where they are."""
     patients, other = PATIENTS.c, ACCOUNTS.alias()
-    has_one = select(ACCOUNTS.c.id).where(ACCOUNTS.c.patient_id == patients.id).exists()
+    own = ACCOUNTS.alias()
+    has_one = select(own.c.id).where(own.c.patient_id == patients.id).exists()
     taken = select(other.c.id).where(other.c.username == func.lower(patients.email)).exists()
     no_email = or_(patients.email.is_(None), patients.email == "")
     reasons = dict(zip(WHY_NOT, (has_one, no_email, taken, ~patients.email_allowed), strict=True))
@@ -128,7 +129,7 @@ def why_not() -> ColumnElement[str]:
 
 
 def preview_run(actor: Actor, chosen: Chosen, page: int | None = None) -> Preview:
-    """Who would get an account: in numbers, and one ``page`` of them, eligible ones first, newest first among equals.
+    """Who would get an account: in numbers, and one ``page`` of them, the newest first.
 
     That patients are named is recorded before. For administrators; raises ``PermissionDenied``, ``TooManyLists``.
     """
@@ -148,11 +149,11 @@ def preview_run(actor: Actor, chosen: Chosen, page: int | None = None) -> Previe
 
 
 def _rows(session: Session, chosen: Chosen, page: int) -> tuple[ChosenPatient, ...]:
-    patients, why = PATIENTS.c, why_not()
+    patients = PATIENTS.c
     ids = (
-        select(patients.id, why.label("why"))
+        select(patients.id)
         .where(*conditions(chosen))
-        .order_by(why != "", patients.id.desc())
+        .order_by(patients.id.desc())
         .limit(PREVIEW_ROWS)
         .offset((page - 1) * PREVIEW_ROWS)
         .subquery()
@@ -163,12 +164,12 @@ def _rows(session: Session, chosen: Chosen, page: int) -> tuple[ChosenPatient, .
             patients.first_name,
             patients.last_name,
             patients.email,
-            ids.c.why,
+            why_not().label("why"),
             ACCOUNTS.c.created_at.label("since"),
         )
         .join(ids, ids.c.id == patients.id)
         .join(ACCOUNTS, ACCOUNTS.c.patient_id == patients.id, isouter=True)
-        .order_by(ids.c.why != "", patients.id.desc())
+        .order_by(patients.id.desc())
     )
     return tuple(
         ChosenPatient(row.patient_id, full_name(row.first_name, row.last_name), row.email or "", row.why, row.since)

@@ -49,6 +49,7 @@ def access_panel(
         type="button",
         class_name="danger",
         disabled=busy,
+        custom_attrs={"data-reopens": "off-" + patient_id},
         on_click=State.ask_turn_off(patient_id, access.stamp, True),
     )
     turn_on = press_button(

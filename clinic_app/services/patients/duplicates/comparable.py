@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, Self
 
 from clinic_app.core.folding import without_blanks
@@ -15,19 +14,57 @@ from clinic_app.services.patients.search_keys import words
 
 #: So many parts of a first or a last name are compared.
 _PARTS_AT_MOST = 5
+_SEXES = (Gender.MALE, Gender.FEMALE)
 
 
-@dataclass(frozen=True)
+@lru_cache(maxsize=32768)
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(words(name)[:_PARTS_AT_MOST])
+
+
+@lru_cache(maxsize=8192)
+def _precision(value: str) -> BirthPrecision:
+    return BirthPrecision(value)
+
+
 class Comparable:
-    """The details of a person that tell whether somebody is the same, in the form in which they are kept."""
+    """The details of a person that tell whether somebody is the same, as they are kept and as they are compared.
 
-    first_name: str
-    last_name: str = ""
-    born: BirthDate | None = None
-    gender: str = Gender.UNKNOWN
-    phone: str | None = None
-    email: str | None = None
-    national_id: str | None = None
+    ``first`` and ``last`` are the folded parts of the names, ``sex`` is empty unless it is male or female, the keys
+    are empty where there is nothing. Made some fifty times for each look: so it is made of plain attributes.
+    """
+
+    __slots__ = (
+        "born",
+        "email",
+        "email_key",
+        "first",
+        "first_name",
+        "gender",
+        "last",
+        "last_name",
+        "national_id",
+        "national_id_key",
+        "phone",
+        "sex",
+    )
+
+    def __init__(
+        self,
+        first_name: str,
+        last_name: str = "",
+        born: BirthDate | None = None,
+        gender: str = Gender.UNKNOWN,
+        phone: str | None = None,
+        email: str | None = None,
+        national_id: str | None = None,
+    ) -> None:
+        self.first_name, self.last_name, self.gender = first_name, last_name, gender
+        self.born, self.phone, self.email, self.national_id = born, phone, email, national_id
+        self.first, self.last = _parts(first_name), _parts(last_name)
+        self.sex = gender if gender in _SEXES else ""
+        self.email_key = without_blanks(email) if email else ""
+        self.national_id_key = (national_ids.key(national_id) or "") if national_id else ""
 
     @classmethod
     def of(cls, person: Any) -> Self:
@@ -36,7 +73,7 @@ class Comparable:
             return person
         born = person.date_of_birth
         if born is not None and not isinstance(born, BirthDate):
-            born = BirthDate(born, BirthPrecision(person.date_of_birth_precision))
+            born = BirthDate(born, _precision(person.date_of_birth_precision))
         return cls(
             person.first_name,
             person.last_name,
@@ -47,37 +84,12 @@ class Comparable:
             person.national_id,
         )
 
-    @cached_property
-    def first(self) -> tuple[str, ...]:
-        """The parts of the first name, folded."""
-        return tuple(words(self.first_name)[:_PARTS_AT_MOST])
-
-    @cached_property
-    def last(self) -> tuple[str, ...]:
-        """The parts of the last name, folded."""
-        return tuple(words(self.last_name)[:_PARTS_AT_MOST])
-
-    @cached_property
+    @property
     def parts(self) -> tuple[str, ...]:
         """All parts of the name, each once."""
         return tuple(dict.fromkeys((*self.first, *self.last)))
 
-    @cached_property
+    @property
     def sounds(self) -> tuple[str, ...]:
         """How the parts sound, each once."""
         return tuple(dict.fromkeys(sound(part) for part in self.parts))
-
-    @cached_property
-    def email_key(self) -> str:
-        """The email as it is compared; empty where there is none."""
-        return without_blanks(self.email) if self.email else ""
-
-    @cached_property
-    def national_id_key(self) -> str:
-        """The national ID as it is compared; empty where there is none."""
-        return national_ids.key(self.national_id) or ""
-
-    @cached_property
-    def sex(self) -> str:
-        """Male or female; empty where that is not said."""
-        return str(self.gender) if self.gender in (Gender.MALE, Gender.FEMALE) else ""

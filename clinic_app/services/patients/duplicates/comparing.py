@@ -104,6 +104,7 @@ def _part(one: str, other: str) -> Name:
 _RANK = {name: rank for rank, name in enumerate(Name)}
 
 
+@lru_cache(maxsize=32768)
 def names(one: tuple[str, ...], other: tuple[str, ...]) -> Name:
     """How two first, or two last names agree, each in its parts."""
     if not one or not other:
@@ -122,13 +123,16 @@ def names(one: tuple[str, ...], other: tuple[str, ...]) -> Name:
 
 
 _Pair = tuple[Name, Name, Order]
+_NEARLY = (Name.SAME, Name.SLIP, Name.CLOSE)
 
 
 def _orders(one: Comparable, other: Comparable) -> list[_Pair]:
     straight = (names(one.first, other.first), names(one.last, other.last), Order.STRAIGHT)
-    if straight[0] is straight[1] is Name.SAME:
+    if straight[0] in _NEARLY and straight[1] in _NEARLY:
         return [straight]
-    if sorted((*one.first, *one.last)) == sorted((*other.first, *other.last)):
+    if len(one.first) + len(one.last) == len(other.first) + len(other.last) and sorted(
+        (*one.first, *one.last)
+    ) == sorted((*other.first, *other.last)):
         swapped = one.first == other.last
         return [(Name.SAME, Name.SAME, Order.SWAPPED if swapped else Order.SHIFTED)]
     swapped = (names(one.first, other.last), names(one.last, other.first), Order.SWAPPED)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import bindparam, select, union_all
+from sqlalchemy import Integer, String, bindparam, cast, func, literal_column, select, union_all
 from sqlmodel import Session
 
 from clinic_app.core.prepared import Prepared
@@ -14,65 +13,63 @@ from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.patients import name_parts
 from clinic_app.services.patients.duplicates.comparable import Comparable
+from clinic_app.services.patients.duplicates.index import COLUMNS
 from clinic_app.services.patients.duplicates.keys import keys_to_ask
-from clinic_app.services.patients.duplicates.scoring import LEAST, Candidate, Register, compare
+from clinic_app.services.patients.duplicates.scoring import LEAST, Candidate, Register, best_of
+
+__all__ = ["LEAST", "compared", "find", "likely_matches", "register_of"]
 
 #: Under one key so many are looked at: more have a name so common, or a date so usual, that it says nothing alone.
-_OF_ONE_KEY = 120
+_OF_ONE_KEY = 100
 #: So many are compared, those first who share most.
-_COMPARED = 60
-_COMPARED_FIELDS = (
-    "id", "first_name", "last_name", "date_of_birth", "date_of_birth_precision", "gender", "phone", "email", "national_id",
-)  # fmt: skip
-_PEOPLE = select(*[PATIENTS.c[name] for name in _COMPARED_FIELDS]).where(PATIENTS.c.is_active)
-_BY_NATIONAL_ID = Prepared(select(PATIENTS.c.id).where(PATIENTS.c.national_id_key == bindparam("national_id")))
+_COMPARED = 48
+#: A national ID is one person's.
+_SAME_NUMBER = 100
+_FIELDS = [PATIENTS.c[name] for name in COLUMNS]
+_PEOPLE = select(*_FIELDS).where(PATIENTS.c.is_active)
 _GIVEN = Prepared(select(COUNTERS.c.value).where(COUNTERS.c.name == "patient_id"))
 
 
 def _asking(count: int) -> Prepared:
-    """The statement that looks under ``count`` keys, at so many of each."""
-    each = [
+    """The statement that looks under ``count`` keys, at so many of each, and reads those who share most."""
+    under = [
         select(
-            select(MATCH_KEYS.c.key, MATCH_KEYS.c.patient_id)
-            .where(MATCH_KEYS.c.key == bindparam(f"k{i}"))
+            select(MATCH_KEYS.c.patient_id, cast(bindparam(f"w{i}"), Integer).label("worth"))
+            .where(MATCH_KEYS.c.key == cast(bindparam(f"k{i}"), Integer))
             .order_by(MATCH_KEYS.c.patient_id.desc())
             .limit(_OF_ONE_KEY)
             .subquery()
         )
         for i in range(count)
     ]
-    return Prepared(union_all(*each))
+    number = select(PATIENTS.c.id.label("patient_id"), literal_column(str(_SAME_NUMBER)).label("worth")).where(
+        PATIENTS.c.national_id_key == bindparam("national_id", type_=String)
+    )
+    found = union_all(*under, number).subquery()
+    shared = func.sum(found.c.worth)
+    most = select(found.c.patient_id).group_by(found.c.patient_id).order_by(shared.desc()).limit(_COMPARED).subquery()
+    return Prepared(select(*_FIELDS).join(most, most.c.patient_id == PATIENTS.c.id).where(PATIENTS.c.is_active))
 
 
 _STEP = 8  # statements for 8, 16, 24 … keys are kept
 _ASKING: dict[int, Prepared] = {}
 
 
-def _under(session: Session, keys: Sequence[int]) -> list[Any]:
-    """Key and patient of those under ``keys``."""
-    count = -(-len(keys) // _STEP) * _STEP
+def _candidates(session: Session, person: Comparable) -> list[Any]:
+    """The rows of those who share most with ``person``."""
+    asked = list(keys_to_ask(person).items())
+    count = -(-max(1, len(asked)) // _STEP) * _STEP
     statement = _ASKING.get(count)
     if statement is None:
         statement = _ASKING[count] = _asking(count)
-    padded = [*keys, *[keys[0]] * (count - len(keys))]
-    return statement.all(session, **{f"k{i}": key for i, key in enumerate(padded)})
+    values: dict[str, Any] = {"national_id": person.national_id_key or None}
+    for i in range(count):
+        values[f"k{i}"], values[f"w{i}"] = asked[i] if i < len(asked) else (_NOBODY, 0)
+    return statement.all(session, **values)
 
 
-def _candidates(session: Session, person: Comparable, leave_out: Collection[int]) -> list[int]:
-    """The ids of those who share most with ``person``."""
-    asked = keys_to_ask(person)
-    if not asked:
-        return []
-    shared: Counter[int] = Counter()
-    for key, patient_id in set(map(tuple, _under(session, list(asked)))):
-        shared[patient_id] += asked[key]
-    if person.national_id_key:
-        found = _BY_NATIONAL_ID.one_or_none(session, national_id=person.national_id_key)
-        if found:
-            shared[found.id] += 100
-    for patient_id in leave_out:
-        shared.pop(patient_id, None)
-    return [patient_id for patient_id, _ in shared.most_common(_COMPARED)]
+#: The keys that are asked for nothing: nobody stands under this one but by chance.
+_NOBODY = 0
 
 
 def register_of(session: Session, person: Comparable) -> Register:
@@ -87,17 +84,15 @@ def register_of(session: Session, person: Comparable) -> Register:
 def compared(session: Session, person: Comparable, register: Register, which: Any) -> list[Candidate]:
     """Building block: the active patients for whom the condition ``which`` is true, best first, nobody unlikely."""
     rows = session.connection().execute(_PEOPLE.where(which)).all()
-    found = [compare(row.id, person, Comparable.of(row), register) for row in rows]
-    found = [one for one in found if one.score >= LEAST or one.grade.strong]
-    return sorted(found, key=lambda one: (not one.grade.strong, -one.score, one.id))
+    return best_of(((row.id, Comparable.of(row)) for row in rows), person, register)
 
 
 def find(
     session: Session, person: Comparable, register: Register, *, leave_out: Collection[int] = (), limit: int = 5
 ) -> list[Candidate]:
     """Building block: ``likely_matches``, with what is known of the register."""
-    ids = _candidates(session, person, leave_out)
-    return compared(session, person, register, PATIENTS.c.id.in_(ids))[:limit] if ids else []
+    rows = [row for row in _candidates(session, person) if row.id not in leave_out]
+    return best_of(((row.id, Comparable.of(row)) for row in rows), person, register, limit)
 
 
 def likely_matches(

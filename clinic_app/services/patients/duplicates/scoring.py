@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -159,6 +159,21 @@ def _reasons(found: Agreement) -> tuple[str, ...]:
 
 def compare(key: int, one: Comparable, other: Comparable, register: Register) -> Candidate:
     """How likely ``other``, the patient with the id ``key``, is the same person as ``one``."""
+    score, grade, found = _compared(one, other, register)
+    return Candidate(key, round(score, 6), grade, _reasons(found))
+
+
+def _compared(one: Comparable, other: Comparable, register: Register) -> tuple[float, Grade, Agreement]:
     found, total = max(((it, bits(it, one, register)) for it in agreements(one, other)), key=lambda it: it[1])
     score = _likely(total, register)
-    return Candidate(key, round(score, 6), _grade(score, found), _reasons(found))
+    return score, _grade(score, found), found
+
+
+def best_of(
+    people: Iterable[tuple[int, Comparable]], one: Comparable, register: Register, limit: int = 5
+) -> list[Candidate]:
+    """Of these patients, by id, those who may be ``one``: the strong first, then the likeliest. Nobody unlikely."""
+    found = [(key, *_compared(one, other, register)) for key, other in people]
+    kept = [it for it in found if it[1] >= LEAST or it[2].strong]
+    kept.sort(key=lambda it: (not it[2].strong, -it[1], it[0]))
+    return [Candidate(key, round(score, 6), grade, _reasons(how)) for key, score, grade, how in kept[:limit]]

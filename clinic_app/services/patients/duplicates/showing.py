@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 
 from sqlmodel import Session
 
-from clinic_app.core import db
+from clinic_app.core import context, db
 from clinic_app.models.patients import PATIENTS
+from clinic_app.services import idempotency
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
@@ -35,9 +37,14 @@ def matches_of(session: Session, candidates: Collection[Candidate]) -> tuple[Mat
 
 
 def record_shown(actor: Actor, matches: Collection[Match], kind: str) -> None:
-    """Building block: the event of a list of possible duplicates, before it is shown."""
-    if matches:
-        details = {"kind": kind, "page": 1, "count": len(matches)}
+    """Building block: the event of a list of possible duplicates, before it is shown.
+
+    Where that is the answer to a registration, the press and the key it came with have done nothing yet.
+    """
+    if not matches:
+        return
+    details = {"kind": kind, "page": 1, "count": len(matches)}
+    with idempotency.aside(), context.use(dataclasses.replace(context.current(), intent="")):
         record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
 
 

@@ -1,6 +1,6 @@
 """What agreeing says, in bits: log2 of how much likelier it is for one person than for two (Fellegi and Sunter).
 
-Estimated by ``tools/matching``, which says from what; ``docs/decisions/0015-matching.md`` has the table and its reasons.
+``tools/matching`` estimates them and says from what; ``docs/decisions/0015-matching.md`` has the reasons.
 Missing values say nothing.
 """
 
@@ -11,21 +11,41 @@ from collections.abc import Mapping
 from clinic_app.services.patients.duplicates.comparing import Birth, Name, Order, Value
 
 FIRST: Mapping[Name, float] = {
-    Name.SAME: 7.0, Name.SLIP: 6.0, Name.CLOSE: 5.5, Name.ALIKE: 3.5, Name.PART: 3.0, Name.OTHER: -4.0, Name.MISSING: 0.0,
-}  # fmt: skip
+    Name.SAME: 7.5,
+    Name.SLIP: 6.5,
+    Name.CLOSE: 4.0,
+    Name.ALIKE: 2.5,
+    Name.PART: 1.5,
+    Name.OTHER: -3.5,
+    Name.MISSING: 0.0,
+}
 LAST: Mapping[Name, float] = {
-    Name.SAME: 7.5, Name.SLIP: 6.5, Name.CLOSE: 6.0, Name.ALIKE: 4.0, Name.PART: 3.5, Name.OTHER: -4.0, Name.MISSING: 0.0,
-}  # fmt: skip
-ORDER: Mapping[Order, float] = {Order.STRAIGHT: 0.0, Order.SWAPPED: -3.0, Order.SHIFTED: -1.0}
+    Name.SAME: 7.5,
+    Name.SLIP: 7.0,
+    Name.CLOSE: 5.0,
+    Name.ALIKE: 3.5,
+    Name.PART: 2.0,
+    Name.OTHER: -3.5,
+    Name.MISSING: 0.0,
+}
+ORDER: Mapping[Order, float] = {Order.STRAIGHT: 0.0, Order.SWAPPED: -2.0, Order.SHIFTED: -1.0}
 BORN: Mapping[Birth, float] = {
-    Birth.SAME: 13.5, Birth.SWAPPED: 8.0, Birth.EDIT: 6.5, Birth.TWO_OF_THREE: 4.5, Birth.WITHIN: 4.5, Birth.ABOUT: 1.5,
-    Birth.YEAR: 1.0, Birth.OTHER: -4.0, Birth.MISSING: 0.0,
-}  # fmt: skip
+    Birth.SAME: 14.0,
+    Birth.SWAPPED: 6.5,
+    Birth.EDIT: 5.5,
+    Birth.TWO_OF_THREE: 2.5,
+    Birth.WITHIN: 4.5,
+    Birth.ABOUT: 2.5,
+    Birth.YEAR: 0.0,
+    Birth.OTHER: -4.0,
+    Birth.MISSING: 0.0,
+}
 SEX: Mapping[Value, float] = {Value.SAME: 0.9, Value.OTHER: -4.0}
 PHONE: Mapping[Value, float] = {Value.SAME: 9.0, Value.EDIT: 4.0, Value.OTHER: -1.0}
 EMAIL: Mapping[Value, float] = {Value.SAME: 9.0, Value.OTHER: -1.0}
-NATIONAL_ID: Mapping[Value, float] = {Value.SAME: 20.0, Value.EDIT: 6.0, Value.OTHER: -8.0}
-#: The part of patients that have a name in the mean, of the data the weights come from: the measure of rare and common.
+#: One person has one, and a constraint sees to it: the same says more than all the rest.
+NATIONAL_ID: Mapping[Value, float] = {Value.SAME: 30.0, Value.EDIT: 6.0, Value.OTHER: -8.0}
+#: The share of patients that have a usual name: the measure of rare and common.
 USUAL_NAME = 1 / 250
 #: A name may say so many bits more or less than usual.
 RARE_AT_MOST, COMMON_AT_MOST = 4.0, 4.0

@@ -526,7 +526,11 @@ def rows_left_out(actor: Actor, import_id: int) -> Iterator[dict[str, Any]]:
     with transaction(actor) as session:
         run = _of(session, import_id)
         note(session, actor, {"import": run.id, "report": True, "count": sum(_left(session, run.id).values())})
-    for kept in _kept_in_pieces(run.id):
+    return _lines(run.id)
+
+
+def _lines(import_id: int) -> Iterator[dict[str, Any]]:
+    for kept in _kept_in_pieces(import_id):
         with db.reading() as session:
             who = named(session, (Match.kept(each) for one in kept for each in one.candidates))
         for one in kept:
