@@ -174,7 +174,7 @@ def test_nothing_else_is_named_as_if_it_were_a_field(shape: Any) -> None:
 def test_nothing_else_is_kept_of_a_patient_but_what_the_system_sets() -> None:
     system = {
         *("id", "patient_id", "national_id_key", "portal_enabled", "is_active", "verification_status", "name_key"),
-        *("search_names", "search_keys", "search_numbers", "created_at", "updated_at", "registered_by_id", "version"),
+        *("search_names", "search_keys", "search_words", "created_at", "updated_at", "registered_by_id", "version"),
         *("merged_into_id",),
         "date_of_birth_precision",
     }
