@@ -3,6 +3,7 @@
 (() => {
   const form = document.getElementById("register");
   if (!form) return;
+  form.querySelector("[autofocus]")?.focus(); // it was not there when the browser looked for it
   const challenge = JSON.parse(form.dataset.challenge);
   const answer = form.elements.namedItem("altcha");
   const bar = form.querySelector("progress");
@@ -29,6 +30,7 @@
     if (waits) return;
     waits = event.submitter || form.querySelector("[type=submit]");
     waits.setAttribute("aria-disabled", "true");
+    waits.querySelector("span").textContent = waits.dataset.busy;
     show("waits");
   });
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from clinic_app.cli import exporting, outbox, portal, staff
+from clinic_app.cli import duplicates, exporting, outbox, portal, staff
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 
@@ -24,6 +25,7 @@ audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(staff.app, name="staff")
 app.add_typer(audit, name="audit")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(portal.app, name="portal")
 app.add_typer(exporting.app, name="export")
 
@@ -104,7 +106,11 @@ def migrate(
 
 @app.command()
 @command
-def demo() -> None:
+def demo(
+    patients: Annotated[
+        int, typer.Option(help="So many more invented people, a tenth of them twice.", min=0, max=5_000_000)
+    ] = 0,
+) -> None:
     """Fill an empty clinic with invented patients and the demo accounts (CLINIC_MODE=demo only)."""
     from clinic_app.cli.begin import connect
 
@@ -112,7 +118,10 @@ def demo() -> None:
         raise CommandFailed("Demo data has invented patients and known passwords: it needs CLINIC_MODE=demo.", 2)
     from clinic_app.cli import demo_data
 
-    demo_data.seed()
+    with typer.progressbar(length=patients, label="Registering", hidden=not patients, file=sys.stderr) as bar:
+        there = demo_data.seed(patients, bar.update)
+    if patients and not there:
+        raise CommandFailed("There is somebody in this clinic already: a crowd comes to an empty one.", 5)
     typer.echo("The demo data is in place.")
 
 
@@ -144,6 +153,21 @@ def import_patients(
         importing.dry_run(file, report, allow_duplicates=allow_duplicates, as_json=as_json)
     elif importing.take_in(file, report, allow_duplicates=allow_duplicates, as_json=as_json) and strict:
         raise typer.Exit(1)
+
+
+@app.command("rebuild-search")
+@command
+def rebuild_search(as_json: AsJson = False) -> None:
+    """Make what patients are found by anew from their records; nobody can register meanwhile."""
+    from clinic_app.cli.begin import connect
+    from clinic_app.services.patients import rebuilding
+
+    connect()
+    made = rebuilding.rebuild_search()
+    words = (
+        f"The search index is made anew: {_counted(made.patients, 'patient')}, {_counted(made.parts, 'part')} of names."
+    )
+    _answer(as_json, words, asdict(made))
 
 
 @audit.command("verify")

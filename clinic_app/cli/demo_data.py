@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from clinic_app.cli import demo_crowd
 from clinic_app.core.settings import get_settings
 from clinic_app.services import access
 from clinic_app.services.accounts.staff import has_staff
 from clinic_app.services.demo import DemoPatient, seed_demo
+from clinic_app.services.demo_crowd import Crowd, in_bulk
 
 PASSWORD = "demo-clinic-passphrase"  # noqa: S105  said on the screen, refused in production
 _FEMALE = (
@@ -137,9 +139,10 @@ def _waiting(made: list[DemoPatient]) -> list[DemoPatient]:
     return [DemoPatient(form, "pending", 0, minute) for form, minute in ((again, 485), (new, 521), (nobody, 542))]
 
 
-def seed() -> int:
+def seed(crowd: int = 0, told: Callable[[int], None] = lambda _: None) -> int:
     """Fill an empty database with the demo clinic; returns how many patients are in it now, 0 if it was not empty.
 
+    ``crowd``: so many more people come to it, and ``told`` hears, some at a time, how many of them are written.
     Raises ``RuntimeError`` outside of demo mode.
     """
     if get_settings().mode != "demo":
@@ -151,4 +154,12 @@ def seed() -> int:
         ("receptionist", "Grace Wanjiru", "RECEPTIONIST"),
         ("clinician", "Dr Ruth Achieng", "CLINICIAN"),
     )
-    return seed_demo(access.SYSTEM, staff, PASSWORD, patients)
+    if not crowd:
+        return seed_demo(access.SYSTEM, staff, PASSWORD, patients)
+    with in_bulk():
+        return seed_demo(access.SYSTEM, staff, PASSWORD, patients, lambda now: _crowd(crowd, now, told))
+
+
+def _crowd(count: int, now: dt.datetime, told: Callable[[int], None]) -> Crowd:
+    first = now - dt.timedelta(days=365 * demo_crowd.YEARS)
+    return Crowd(demo_crowd.people(count, now.date()), count, first, now - dt.timedelta(minutes=1), told)

@@ -14,6 +14,7 @@ from clinic_app.core import bootstrap, migrations
 from clinic_app.core.settings import Settings, SettingsError, get_settings
 from clinic_app.services import demo
 from clinic_app.services.patients.overview import uncounted_national_ids
+from clinic_app.services.patients.rebuilding import wrong
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,31 @@ def national_ids() -> Finding:
     return Finding("national IDs", "missing", f"{who} {words}: {named}. Correct it on the profile.")
 
 
+def _search(settings: Settings) -> Finding:
+    if _database(settings).state != "ok":
+        return Finding("search", "skipped", "The database is not ready.")
+    return search()
+
+
+def search() -> Finding:
+    """Whether what patients are found by agrees with their records."""
+    found = wrong()
+    if not found:
+        return Finding("search", "ok", "index, parts of names and counts agree with the records")
+    words = ", ".join(found)
+    return Finding(
+        "search",
+        "missing",
+        f"{words[0].upper()}{words[1:]} do not agree with the records: python -m clinic_app rebuild-search",
+    )
+
+
 CHECKS: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
     ("node", _node),
     ("data directory", _data_dir),
     ("database", _database),
     ("national IDs", _national_ids),
+    ("search", _search),
     ("pages", _pages),
     ("redis", _redis),
     ("mail server", _mail),

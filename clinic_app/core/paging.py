@@ -13,12 +13,16 @@ PAGE_SIZE_AT_MOST = 100
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """One page: its rows, which page it is (from 1), how many rows a page has and how many there are."""
+    """One page: its rows, which page it is (from 1), how many rows a page has and how many there are.
+
+    ``more``: there are more than ``total``, which was not counted on.
+    """
 
     items: tuple[Item, ...]
     number: int
     size: int
     total: int
+    more: bool = False
 
     @property
     def pages(self) -> int:

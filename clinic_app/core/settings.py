@@ -138,6 +138,13 @@ class Settings(BaseSettings):
         description="How many pages of the list of patients one person may open in an hour, on pages and through the "
         "API; multiplied by `CLINIC_API_RATE_FACTOR`.",
     )
+    search_count_at_most: int = Field(
+        1000,
+        ge=100,
+        le=100_000,
+        description="How many matches of a search are counted and ranked. Of more, the best are shown, and that there "
+        "are more.",
+    )
     events_per_second: int = Field(
         40,
         ge=5,

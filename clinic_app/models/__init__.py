@@ -24,6 +24,7 @@ from clinic_app.models.intents import Intent
 from clinic_app.models.match_keys import MatchKey
 from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
+from clinic_app.models.patient_counts import PatientCount, PatientCountChange
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
 from clinic_app.models.registrations import RegistrationState, SelfRegistration, UsedChallenge
@@ -53,8 +54,10 @@ __all__ = [
     "Passkey",
     "PasskeyChallenge",
     "Patient",
-    "PatientMerge",
+    "PatientCount",
+    "PatientCountChange",
     "PatientImport",
+    "PatientMerge",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",

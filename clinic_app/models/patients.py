@@ -44,8 +44,20 @@ class Patient(TableModel, table=True):
 
     __tablename__ = "patients"
     __table_args__ = (
-        Index("ix_patients_name_key_id", "name_key", "id"),
+        # each order a list can have, in an index that holds all that turning pages reads
+        Index("ix_patients_listed_name", "is_active", "name_key", "id"),
+        Index("ix_patients_listed_id", "is_active", "id"),
+        Index("ix_patients_listed_born", "is_active", "date_of_birth", "id"),
+        Index("ix_patients_listed_created", "is_active", "created_at", "id"),
         Index("ix_patients_date_of_birth_id", "date_of_birth", "id"),
+        Index(
+            "ix_patients_born_less_known",
+            "date_of_birth",
+            "date_of_birth_precision",
+            "id",
+            sqlite_where=text("date_of_birth_precision <> 'DAY'"),
+            postgresql_where=text("date_of_birth_precision <> 'DAY'"),
+        ),
         Index("ix_patients_created_at", "created_at"),
         Index("ix_patients_verification_status", "verification_status", "created_at"),
         Index("ix_patients_phone", "phone"),
@@ -85,6 +97,7 @@ class Patient(TableModel, table=True):
     name_key: str = Field(sa_type=BYTEWISE)  # "first last", folded: what sorting compares
     search_names: str = Field(sa_type=Text)  # the words of the name, folded
     search_keys: str = Field(sa_type=Text)  # everything else a person may be found by, folded
+    search_words: str = Field(sa_type=Text)  # of those two, what an index of whole words has
     created_at: dt.datetime = Field(sa_type=UtcDateTime)
     updated_at: dt.datetime = Field(sa_type=UtcDateTime)
     registered_by_id: int | None = None  # an account; no foreign key, since accounts point at patients already

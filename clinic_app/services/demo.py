@@ -17,6 +17,7 @@ from clinic_app.models.patients import Counter
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.staff import add_staff_account
+from clinic_app.services.demo_crowd import Crowd
 from clinic_app.services.patients.forms import PatientDetails, PatientRegistration
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.self_registration import add_waiting
@@ -102,8 +103,11 @@ def seed_demo(
     staff: Sequence[tuple[str, str, str]],
     password: str,
     patients: Callable[[dt.date], Sequence[DemoPatient]],
+    crowd: Callable[[dt.datetime], Crowd] | None = None,
 ) -> int:
     """Create ``staff`` (username, name, role), all with ``password``, and ``patients(today)``; returns how many.
+
+    ``crowd(now)`` says who else has come to the clinic between them: very many, who are written in bulk.
 
     For the command line, in demo mode only. Raises ``PermissionDenied`` elsewhere.
     """
@@ -111,7 +115,8 @@ def seed_demo(
         raise PermissionDenied("Demo data is for demo mode only.")
     now = clock.now()
     wanted = sorted(((_when(one, now), one) for one in patients(clock.today())), key=lambda pair: pair[0])
-    opened = min((at for at, _ in wanted), default=now) - dt.timedelta(days=1)
+    others = crowd(now) if crowd else None
+    opened = min([*(at for at, _ in wanted), others.first if others else now]) - dt.timedelta(days=1)
     hashed = [crypto.hash_password(password) for _ in staff]  # known to everybody: the password rules do not apply
     with clock.at(opened), db.transaction() as session:
         session.add(Counter(name=DEMO_MARK, value=1))
@@ -128,6 +133,8 @@ def seed_demo(
 
     for at, one in wanted:
         catch_up(at)
+        if others:
+            others.until(at, receptionist.account_id or 0)
         if one.state == "pending":
             _register_themselves(one, at)
             continue
@@ -137,4 +144,6 @@ def seed_demo(
         if (next_one := _later(one, at, now)) is not None:
             heapq.heappush(later, (next_one[0], done.patient.id, next_one[1]))
     catch_up(now)
-    return sum(one.state != "pending" for _, one in wanted)
+    if others:
+        others.until(now, receptionist.account_id or 0)
+    return sum(one.state != "pending" for _, one in wanted) + (others.count if others else 0)

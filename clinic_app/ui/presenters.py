@@ -339,6 +339,10 @@ _WHAT = {
     "PATIENT_CREATED": ("user-plus", "Registered"),
     "PATIENT_VIEWED": ("eye", "Profile opened"),
     "PATIENT_VERIFIED": ("user-plus", "Verified"),
+    "PATIENT_MERGED": ("pencil", "Merged"),
+    "PATIENT_MERGE_UNDONE": ("pencil", "Merge undone"),
+    "NOT_A_DUPLICATE": ("pencil", "Said not to be a duplicate"),
+    "NOT_A_DUPLICATE_UNDONE": ("pencil", "Possible duplicate again"),
     "PORTAL_ACCOUNT_CREATED": ("key-round", "Portal account created"),
     "PORTAL_PASSWORD_RESET": ("key-round", "Temporary password reset"),
     "PORTAL_USERNAME_CHANGED": ("key-round", "Portal username changed"),
@@ -355,6 +359,7 @@ _WHAT = {
 #: Where a look that is not at the profile was at.
 _PAGES = {
     "card": "Patient card opened",
+    "compared side by side": "Compared with another record",
     "registration": "Record used to register a relative",
     "dialog": "Portal dialog opened",
     "outcome of a press": "Outcome shown again",
@@ -380,9 +385,24 @@ def happening(run: list[RecordedEvent]) -> Happening | None:
     if event.action not in _WHAT:
         return None
     symbol, words = _WHAT[event.action]
+    if event.action in _WITH_ANOTHER:
+        words = _with_another(event, words)
     if event.action == "PATIENT_CREATED" and event.details.get("portal_account_created"):
         words = "Registered with portal account"
     return Happening(symbol, words + by, when)
+
+
+_WITH_ANOTHER = {"PATIENT_MERGED", "PATIENT_MERGE_UNDONE", "NOT_A_DUPLICATE", "NOT_A_DUPLICATE_UNDONE"}
+
+
+def _with_another(event: RecordedEvent, words: str) -> str:
+    """``LMC004911 merged into this record``, ``Merge with LMC004911 undone``: which record it was besides."""
+    told = {name: str(event.details.get(name, "")) for name in ("patient_id", "merged", "into", "other")}
+    if event.action == "PATIENT_MERGED":
+        return f"Merged into {told['into']}" if told["into"] else f"{told['merged']} merged into this record"
+    if event.action == "PATIENT_MERGE_UNDONE":
+        return f"Merge of {told['merged']} into {told['patient_id']} undone"
+    return f"{words}: {told['other']}"
 
 
 def _look(run: list[RecordedEvent], by: str) -> Happening:

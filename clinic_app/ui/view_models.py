@@ -111,6 +111,7 @@ class LinkRow:
     """A patient whom somebody who waits may be. ``version``: of the record shown, which actions carry."""
 
     key: str = ""
+    person: int = 0  # who waits; 0 where they cannot be linked, being a patient already
     patient_id: str = ""
     name: str = ""
     initials: str = ""

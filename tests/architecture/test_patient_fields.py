@@ -174,7 +174,8 @@ def test_nothing_else_is_named_as_if_it_were_a_field(shape: Any) -> None:
 def test_nothing_else_is_kept_of_a_patient_but_what_the_system_sets() -> None:
     system = {
         *("id", "patient_id", "national_id_key", "portal_enabled", "is_active", "verification_status", "name_key"),
-        *("search_names", "search_keys", "created_at", "updated_at", "registered_by_id", "version", "merged_into_id"),
+        *("search_names", "search_keys", "search_words", "created_at", "updated_at", "registered_by_id", "version"),
+        *("merged_into_id",),
         "date_of_birth_precision",
     }
     assert set(PLACES["the table"][0]) - system == set(FORM)

@@ -31,6 +31,8 @@ STAY = {
     "match_keys": "some twenty a patient: go when the patient's details change, stay with the patient",
     "name_parts": "one for each part of a name that somebody in the register has",
     "name_part_changes": "added up every few seconds: see test_name_parts.py",
+    "patient_counts": "two rows",
+    "patient_count_changes": "added up every few seconds: see test_register_counts.py",
     "portal_run_items": "go with their run",
     "duplicate_pairs": "at most a few a record; gone when the records are alike no more, or one is not in use any more",
     "waiting_comparisons": "one a record at most; each goes when it has been compared",

@@ -6,7 +6,7 @@ import datetime as dt
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, and_, bindparam, or_
+from sqlalchemy import ColumnElement, Date, and_, bindparam, literal_column, or_
 
 from clinic_app.models.patients import PATIENTS, BirthPrecision
 from clinic_app.services.patients.birth_dates import BirthDate
@@ -46,6 +46,13 @@ def born_then(mark: str) -> ColumnElement[bool]:
     )
 
 
+def born_then_by_index(mark: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The same in two conditions of which one or the other holds, each for an index of its own."""
+    near = _born.between(_day(f"near_from{mark}"), _day(f"near_to{mark}"))
+    less = and_(_known != literal_column("'DAY'"), near, born_then(mark))
+    return _born.between(_day(f"born_from{mark}"), _day(f"born_to{mark}")), less
+
+
 def _month(day: dt.date, on: int = 0) -> dt.date:
     """The first day of the month of ``day``, or of one ``on`` months later."""
     months = day.year * 12 + day.month - 1 + on
@@ -65,6 +72,8 @@ def _days(asked: BirthDate) -> dict[str, dt.date]:
         "born_year": dt.date(first.year, 1, 1),
         "about_from": _month(first, -1),
         "about_to": _month(last, 2) - one_day,
+        "near_from": years[0],
+        "near_to": max(years[-1], _month(last, 2)),
     }
     return found | {f"about_year{number}_": years[min(number, len(years) - 1)] for number in range(_YEARS)}
 

@@ -13,13 +13,17 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 
-from sqlalchemy import bindparam, delete, func, insert, select, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, union_all
 from sqlmodel import Session
 
 from clinic_app.core import db, periodic
+from clinic_app.core.prepared import Prepared
+from clinic_app.core.sql_text import holds
 from clinic_app.models.name_parts import LONGEST_PART, NAME_PART_CHANGES, NAME_PARTS
 from clinic_app.models.patients import PATIENTS
+from clinic_app.services.patients import register_counts
 from clinic_app.services.patients.search_keys import words
+from clinic_app.services.patients.slips import one_slip
 
 EVERY = 5.0  # seconds between two times that changes are added up
 #: So many changes are added up in one transaction.
@@ -31,6 +35,38 @@ _BOTH = union_all(
     select(NAME_PART_CHANGES.c.part, NAME_PART_CHANGES.c.change).where(NAME_PART_CHANGES.c.part.in_(_WANTED)),
 ).subquery()
 _FREQUENCIES = select(_BOTH.c.part, func.sum(_BOTH.c.patients)).group_by(_BOTH.c.part)
+
+_TEXT, _AFTER, _REST, _AFTER_REST, _TURNED = map(bindparam, ("text", "after", "rest", "after_rest", "turned"))
+_SHORTEST, _LONGEST, _MOST = map(bindparam, ("shortest", "longest", "most"))
+
+
+def _counted(*ways: ColumnElement[bool], of_changes: ColumnElement[bool]) -> Prepared:
+    """Parts of one of these kinds, the commonest first."""
+    both = union_all(
+        *[select(NAME_PARTS.c.part, NAME_PARTS.c.patients).where(way) for way in ways],
+        select(NAME_PART_CHANGES.c.part, NAME_PART_CHANGES.c.change).where(of_changes),
+    ).subquery()
+    count = func.sum(both.c.patients)
+    statement = select(both.c.part).group_by(both.c.part).having(count > 0).order_by(count.desc(), both.c.part)
+    return Prepared(statement.limit(_MOST))
+
+
+_BEGINNING = _counted(
+    NAME_PARTS.c.part.between(_TEXT, _AFTER), of_changes=NAME_PART_CHANGES.c.part.between(_TEXT, _AFTER)
+)
+_HAVING = _counted(holds(NAME_PARTS.c.part, _TEXT), of_changes=holds(NAME_PART_CHANGES.c.part, _TEXT))
+_AS_LONG = func.length(NAME_PARTS.c.part).between(_SHORTEST, _LONGEST)
+#: Of a part one slip away, one half is as it should be, or the two letters in the middle are swapped.
+_NEAR = _counted(
+    and_(NAME_PARTS.c.part.between(_TEXT, _AFTER), _AS_LONG),
+    and_(NAME_PARTS.c.backwards.between(_REST, _AFTER_REST), _AS_LONG),
+    NAME_PARTS.c.part == _TURNED,
+    of_changes=func.length(NAME_PART_CHANGES.c.part).between(_SHORTEST, _LONGEST),
+)
+_BEGUN = Prepared(
+    select(func.sum(NAME_PARTS.c.patients).label("patients")).where(NAME_PARTS.c.part.between(_TEXT, _AFTER))
+)
+_LAST_SIGN = "\U0010ffff"
 
 
 @lru_cache(maxsize=65536)
@@ -51,6 +87,37 @@ def frequencies(session: Session, parts: Iterable[str]) -> dict[str, int]:
     rows = db.connection(session).execute(_FREQUENCIES, {"parts": sorted(set(wanted.values()))})
     found = {part: int(count) for part, count in rows}
     return {part: max(0, found.get(cut, 0)) for part, cut in wanted.items()}
+
+
+def beginning_with(session: Session, text: str) -> int:
+    """Building block: how often parts that begin with ``text`` are had, as it was when changes were added up last."""
+    found = _BEGUN.one_or_none(session, text=text, after=text + _LAST_SIGN)
+    return int(found.patients or 0)
+
+
+def with_text(session: Session, text: str, *, begins: bool, most: int) -> list[str]:
+    """Building block: the commonest parts that have ``text`` in them, or begin with it."""
+    after = {"after": text + _LAST_SIGN} if begins else {}
+    rows = (_BEGINNING if begins else _HAVING).all(session, text=text, most=most, **after)
+    return [row.part for row in rows]
+
+
+def one_slip_from(session: Session, word: str, most: int) -> list[str]:
+    """Building block: the commonest parts that differ from ``word`` by one slip of a typing hand."""
+    middle = len(word) // 2
+    half, rest = word[:middle], word[: middle - 1 : -1]
+    rows = _NEAR.all(
+        session,
+        text=half,
+        after=half + _LAST_SIGN,
+        rest=rest,
+        after_rest=rest + _LAST_SIGN,
+        turned=word[: middle - 1] + word[middle] + word[middle - 1] + word[middle + 1 :],
+        shortest=len(word) - 1,
+        longest=len(word) + 1,
+        most=-1 if db.connection(session).dialect.name == "sqlite" else None,
+    )
+    return [row.part for row in rows if one_slip(word, row.part)][:most]
 
 
 def change(session: Session, before: Iterable[str], after: Iterable[str]) -> None:
@@ -109,19 +176,38 @@ def _take() -> int:
     return len(rows)
 
 
-def rebuild(session: Session) -> int:
-    """Building block: count all names anew; returns how many parts there are. Nobody may register meanwhile."""
-    run = db.connection(session).execute
+def counted(session: Session) -> dict[str, int]:
+    """Building block: how many patients have each part, counted from the records. Reads the whole register."""
     names = select(PATIENTS.c.first_name, PATIENTS.c.last_name, func.count()).group_by(
         PATIENTS.c.first_name, PATIENTS.c.last_name
     )
-    counts: Counter[str] = Counter()
-    for first, last, count in run(names):
+    found: Counter[str] = Counter()
+    for first, last, count in db.connection(session).execute(names):
         for part in parts_of(first, last):
-            counts[part] += count
+            found[part] += count
+    return dict(found)
+
+
+def kept(session: Session) -> dict[str, int]:
+    """Building block: the same as it is kept."""
+    run = db.connection(session).execute
+    found: Counter[str] = Counter()
+    for rows in (
+        run(select(NAME_PARTS.c.part, NAME_PARTS.c.patients)),
+        run(select(NAME_PART_CHANGES.c.part, NAME_PART_CHANGES.c.change)),
+    ):
+        for part, by in rows:
+            found[part] += by
+    return {part: count for part, count in found.items() if count}
+
+
+def rebuild(session: Session) -> int:
+    """Building block: count all names anew; returns how many parts there are. Nobody may register meanwhile."""
+    run = db.connection(session).execute
+    found = counted(session)
     run(delete(NAME_PART_CHANGES))
     run(delete(NAME_PARTS))
-    rows = [{"part": part, "backwards": part[::-1], "patients": count} for part, count in sorted(counts.items())]
+    rows = [{"part": part, "backwards": part[::-1], "patients": count} for part, count in sorted(found.items())]
     for start in range(0, len(rows), _ROWS):
         run(insert(NAME_PARTS), rows[start : start + _ROWS])
     return len(rows)
@@ -132,5 +218,6 @@ def adding_up() -> AbstractAsyncContextManager[None]:
 
     async def work() -> None:
         await asyncio.to_thread(add_up)
+        await asyncio.to_thread(register_counts.add_up)
 
-    return periodic.running(work, EVERY, failed="name_parts_failed")
+    return periodic.running(work, EVERY, failed="counts_not_added_up")

@@ -14,7 +14,7 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.together import record_alone
-from clinic_app.services.patients import looks, repository, waiting
+from clinic_app.services.patients import looks, register_counts, repository, waiting
 from clinic_app.services.patients.views import Overview, Uncounted
 
 DAYS, LATEST = 14, 5
@@ -37,9 +37,7 @@ def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
             select(PATIENTS.c.created_at).where(active, PATIENTS.c.created_at >= clock.start_of_day(first))
         ).scalars()
         counts = Counter(clock.local(instant).date() for instant in created)
-        total, with_portal = session.execute(
-            select(func.count(), func.count().filter(PATIENTS.c.portal_enabled)).select_from(PATIENTS).where(active)
-        ).one()
+        total, with_portal = register_counts.counts(session)
         waits, since = waiting.count(session)
         latest = session.execute(
             repository.summaries()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, Text, bindparam, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session
 
 from clinic_app.core.prepared import Prepared
+from clinic_app.core.sql_text import among, numbers
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.patients import PATIENTS, BirthPrecision, Patient
 from clinic_app.services.accounts.merged_accounts import username_is_freed
@@ -132,6 +133,9 @@ def summaries() -> Select[*tuple[Any, ...]]:
     ).join(ACCOUNTS, ACCOUNTS.c.patient_id == PATIENTS.c.id, isouter=True)
 
 
+_SUMMARIES = Prepared(summaries().where(among(PATIENTS.c.id, bindparam("ids", type_=Text))))
+
+
 def summaries_of(session: Session, rows: Iterable[Any]) -> tuple[PatientSummary, ...]:
     """Rows of ``summaries`` as views, in their order."""
     found = tuple(rows)
@@ -140,6 +144,12 @@ def summaries_of(session: Session, rows: Iterable[Any]) -> tuple[PatientSummary,
         PatientSummary(**values(row, _SUMMARY), portal=access.status, access=access)
         for row, access in zip(found, standings, strict=True)
     )
+
+
+def summaries_by_ids(session: Session, ids: Sequence[int]) -> tuple[PatientSummary, ...]:
+    """The patients with these ids, in this order."""
+    rows = {row.id: row for row in _SUMMARIES.all(session, ids=numbers(ids))}
+    return summaries_of(session, [rows[one] for one in ids if one in rows])
 
 
 def _wanted(key: object) -> tuple[int, int | str]:

@@ -5,13 +5,15 @@
 
     own ~ portal usernames | next of kin
 
+``search_words``: names and numbers of those once more, numbers forwards and backwards, for an index of words.
+
 What is kept holds neither of the two signs, so a pattern can say in which part it looks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,10 @@ from clinic_app.services.patients.wording import full_name
 LONGEST_NAME_KEY = 210
 #: So many parts of a name are also kept written as one word, from each of them on.
 _RUNS_AT_MOST = 6
+#: What a number that is kept from its end begins with.
+BACKWARDS = "z"
+#: What is one word to any index.
+_BEGINS, _ENDS = re.compile(r"[a-z0-9]*"), re.compile(r"[a-z0-9]*$")
 _SIGNS = str.maketrans("~|", "  ")
 _EDGES = '.,;:!?#()[]{}<>"/&+\u00ab\u00bb\u201c\u201d\u201e\u2026\u3001\u3002'
 
@@ -34,6 +40,7 @@ class SearchKeys:
     name_key: str
     search_names: str
     search_keys: str
+    search_words: str
 
 
 def words(text: str) -> list[str]:
@@ -83,15 +90,24 @@ def numbers_of(patient: Any) -> list[str]:
     ]
 
 
-def keys_of(patient: Any, usernames: Iterable[str] = (), merged: Iterable[str] = ()) -> SearchKeys:
+def keys_of(
+    patient: Any,
+    usernames: Iterable[str] = (),
+    merged: Iterable[str] = (),
+    *,
+    dialled: Callable[[str | None], tuple[str, ...]] = phones.dialled,
+) -> SearchKeys:
     """The keys of ``patient``, anything with the fields of one. ``usernames``: those it has, or had, in the portal;
-    ``merged``: what ``numbers_of`` says of records that were merged into it."""
+    ``merged``: what ``numbers_of`` says of records that were merged into it.
+
+    ``dialled``: the same as ``phones.dialled``, perhaps quicker for numbers that are known to be of one kind.
+    """
     name = full_name(patient.first_name, patient.last_name)
     parts = words(name)
     own = _joined(
         [
             *_number_words(patient.patient_id),
-            *phones.dialled(patient.phone),
+            *dialled(patient.phone),
             *(email_words(patient.email) if patient.email else []),
             *_runs(parts),
             *merged,
@@ -102,12 +118,37 @@ def keys_of(patient: Any, usernames: Iterable[str] = (), merged: Iterable[str] =
     numbers = [number for number in given if number]
     numbers += [word for word in words(patient.external_id or "") if word not in numbers]  # as it stands, too
     relative = words(patient.next_of_kin_name or "")
-    kin = _joined([*relative, *_runs(relative), *phones.dialled(patient.next_of_kin_phone)])
+    kin = _joined([*relative, *_runs(relative), *dialled(patient.next_of_kin_phone)])
+    names, kept = f" {' '.join([*parts, *numbers])} ", f" {own} ~ {portal} | {kin} "
     return SearchKeys(
         name_key=folded(name)[:LONGEST_NAME_KEY],
-        search_names=f" {' '.join([*parts, *numbers])} ",
-        search_keys=f" {own} ~ {portal} | {kin} ",
+        search_names=names,
+        search_keys=kept,
+        search_words=words_in(names, kept),
     )
+
+
+def words_in(search_names: str, search_keys: str) -> str:
+    """The words of ``search_names``, and of the keys what has digits: each from its beginning on, and, behind
+    ``BACKWARDS``, from its end. Those of other scripts are left to an index of trigrams.
+    """
+    found = dict.fromkeys(word for word in search_names.split() if is_plain(word))
+    for word in search_keys.split():
+        if any(char.isdigit() for char in word):
+            found[_BEGINS.match(word)[0]] = None  # type: ignore[index]
+            found[backwards(_ENDS.search(word)[0])] = None  # type: ignore[index]
+    found.pop("", None)
+    return " ".join(found)
+
+
+def is_plain(word: str) -> bool:
+    """Whether ``word`` is one word to any index."""
+    return word.isascii() and word.isalnum()
+
+
+def backwards(number: str) -> str:
+    """``number`` as it is kept to be found by its end."""
+    return f"{BACKWARDS}{number[::-1]}" if number else ""
 
 
 def parts_of(search_keys: str) -> tuple[str, str, str]:
@@ -119,4 +160,5 @@ def parts_of(search_keys: str) -> tuple[str, str, str]:
 
 def numbered(keys: SearchKeys, patient_id: str) -> SearchKeys:
     """``keys``, made of somebody whose patient ID was empty, with the number they got: as ``keys_of`` makes them."""
-    return SearchKeys(keys.name_key, keys.search_names, f" {_joined(_number_words(patient_id))}{keys.search_keys}")
+    kept = f" {_joined(_number_words(patient_id))}{keys.search_keys}"
+    return SearchKeys(keys.name_key, keys.search_names, kept, words_in(keys.search_names, kept))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import reflex as rx
 
 from clinic_app.services.patients.verification import REJECT_REASONS
@@ -32,7 +30,7 @@ def _chip(chip: Chip) -> rx.Component:
     return rx.el.li(mark, apart(chip.words), class_name=when(chip.near, "chip near", "chip"))
 
 
-def _match(person: WaitingRow, one: LinkRow) -> rx.Component:
+def _match(one: LinkRow) -> rx.Component:
     ident = "match-" + one.key
     dot = rx.el.span(" · ", class_name="sep")
     number, born, phone = (apart(words, class_name="num") for words in (one.patient_id, one.born, one.phone))
@@ -45,7 +43,7 @@ def _match(person: WaitingRow, one: LinkRow) -> rx.Component:
         icon("link"),
         "Link to this patient",
         called="link-" + one.key,
-        on_press=lambda press: State.link(person.id, one.patient_id, one.version, press),
+        on_press=lambda press: State.link(one.person, one.patient_id, one.version, press),
         variant="outline",
         size="2",
         custom_attrs={"aria-describedby": ident},
@@ -53,7 +51,7 @@ def _match(person: WaitingRow, one: LinkRow) -> rx.Component:
     grade = badge(one.grade, one.tone)
     head = rx.el.div(avatar(one.initials), who, class_name="person")
     return rx.el.li(
-        row(head, when(person.patient_id == "", button), cls="between wrap"),
+        row(head, when(one.person > 0, button), cls="between wrap"),
         rx.el.ul(
             rx.el.li(grade),
             rx.foreach(one.chips, _chip),
@@ -65,8 +63,11 @@ def _match(person: WaitingRow, one: LinkRow) -> rx.Component:
     )
 
 
-def _why(one: WaitingRow) -> rx.Component:
-    """*Reject…*, opened: why, and perhaps in words."""
+def _why() -> rx.Component:
+    """*Reject…*, opened in the one card that says so: why, and perhaps in words.
+
+    A form's own hook stands outside of the list, where no card is known.
+    """
     choices = [
         rx.el.label(
             rx.el.input(
@@ -93,16 +94,18 @@ def _why(one: WaitingRow) -> rx.Component:
         max_length=150,
         auto_complete="off",
     )
-    cancel = rx.button("Cancel", type="button", variant="outline", size="3", on_click=State.ask_reject(one.id, False))
+    cancel = rx.button(
+        "Cancel", type="button", variant="outline", size="3", on_click=State.ask_reject(State.rejecting, False)
+    )
     reject = submit_button("Reject registration", "Rejecting...", False, variant="outline", class_name="danger")
     return press_form(
-        "reject-" + one.id.to_string(),
+        "reject-" + State.rejecting.to_string(),
         reasons,
         said,
         rx.el.div(reject, cancel, class_name="actions fill"),
         class_name="stack g4",
         no_validate=True,
-        on_submit=State.reject(one.id),
+        on_submit=State.reject(State.rejecting),
     )
 
 
@@ -136,7 +139,7 @@ def _foot(one: WaitingRow) -> rx.Component:
     problem = when(refused, note("bad", rx.el.p(apart(State.refused)), role="alert"))
     first = when(one.patient_id, known, rx.fragment(new, without, reject))
     actions = rx.el.div(first, class_name="actions fill")
-    return rx.el.div(problem, when(State.rejecting == one.id, _why(one), actions), class_name="section-foot")
+    return rx.el.div(problem, when(State.rejecting == one.id, _why(), actions), class_name="section-foot")
 
 
 def _head(one: WaitingRow) -> rx.Component:
@@ -152,7 +155,7 @@ def _head(one: WaitingRow) -> rx.Component:
 def _card(one: WaitingRow) -> rx.Component:
     typed = rx.el.div(rx.el.h3("What was typed"), rx.el.dl(rx.foreach(one.facts, _fact), class_name="facts"))
     nobody = rx.el.p("No record looks like this one.", class_name="muted")
-    matches = when(one.matches.length() > 0, rx.el.ul(rx.foreach(one.matches, partial(_match, one))), nobody)
+    matches = when(one.matches.length() > 0, rx.el.ul(rx.foreach(one.matches, _match)), nobody)
     found = rx.el.div(rx.el.h3("Likely matches"), matches)
     return rx.el.li(
         _head(one), rx.el.div(typed, found, class_name="pend"), _foot(one), class_name="card pend-box", key=one.id

@@ -49,6 +49,7 @@ def _match(one: WaitingPerson, found: LikelyMatch) -> LinkRow:
     born = wording.birth_words(patient.date_of_birth)
     return LinkRow(
         key=f"{one.id}-{patient.id}",
+        person=0 if one.patient_id else one.id,
         patient_id=patient.patient_id,
         name=patient.name,
         initials=wording.initials(patient.first_name, patient.last_name),
