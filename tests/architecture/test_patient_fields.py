@@ -163,7 +163,7 @@ def test_inputs_stand_in_the_order_of_the_list(place: str) -> None:
 def test_nothing_else_is_named_as_if_it_were_a_field(shape: Any) -> None:
     others = {
         *("create_portal_account", "portal_email", "portal_phone", "version", "id", "patient_id", "name"),
-        "date_of_birth_estimated",
+        *("date_of_birth_estimated", "allow_duplicate"),
         *("portal_enabled", "portal_status", "portal_username", "verification_status", "created_at", "updated_at"),
         *("is_active", "registered_by", "portal", "access", "activity", "national_id_counts", "deliveries"),
         *("merged_into", "merges"),
