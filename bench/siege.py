@@ -119,7 +119,7 @@ RULES: dict[str, Rule] = {
     "19": Rule(300, never=_FAULT),
     "20": Rule(300, never=_FAULT, mail=True),
     "21": Rule(300, 40, never=_FAULT),
-    "22": Rule(300, 100, must=(("429", 50),), never=_FAULT),
+    "22": Rule(300, 50, must=(("429", 1),), never=_FAULT),
     "flood": Rule(5000, 500, seconds=20, never=_FAULT),
 }  # fmt: skip
 assert set(RULES) == set(WORK)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from clinic_app.models import search_index
-from clinic_app.services.patients.search_keys import numbers_in
+from clinic_app.services.patients.search_keys import words_in
 
 revision = '0025_search_index'
 down_revision = '0024_self_registrations'
@@ -18,20 +18,20 @@ ORDERS = {
     'ix_patients_listed_born': ['is_active', 'date_of_birth', 'id'],
     'ix_patients_listed_created': ['is_active', 'created_at', 'id'],
 }
-PATIENTS = sa.table('patients', sa.column('id'), sa.column('search_keys'), sa.column('search_numbers'))
+PATIENTS = sa.table('patients', *map(sa.column, ('id', 'search_names', 'search_keys', 'search_words')))
 BATCH = 5000
 
 
 def _fill(connection) -> None:
     change = sa.update(PATIENTS).where(PATIENTS.c.id == sa.bindparam('row'))
-    change = change.values(search_numbers=sa.bindparam('numbers'))
+    change = change.values(search_words=sa.bindparam('words'))
     last = 0
     while True:
-        some = sa.select(PATIENTS.c.id, PATIENTS.c.search_keys).where(PATIENTS.c.id > last).order_by(PATIENTS.c.id)
-        rows = connection.execute(some.limit(BATCH)).all()
+        some = sa.select(PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_keys).where(PATIENTS.c.id > last)
+        rows = connection.execute(some.order_by(PATIENTS.c.id).limit(BATCH)).all()
         if not rows:
             return
-        connection.execute(change, [{'row': row.id, 'numbers': numbers_in(row.search_keys)} for row in rows])
+        connection.execute(change, [{'row': row.id, 'words': words_in(row.search_names, row.search_keys)} for row in rows])
         last = rows[-1].id
 
 
@@ -49,7 +49,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_patient_count_changes'))
     )
     # a default only for the rows that are there: the program always gives a value
-    op.add_column('patients', sa.Column('search_numbers', sa.Text(), server_default='', nullable=False))
+    op.add_column('patients', sa.Column('search_words', sa.Text(), server_default='', nullable=False))
     _fill(op.get_bind())
     for name, columns in ORDERS.items():
         op.create_index(name, 'patients', columns)
@@ -68,6 +68,6 @@ def downgrade() -> None:
     op.create_index('ix_patients_name_key_id', 'patients', ['name_key', 'id'])
     for name in (*ORDERS, 'ix_patients_born_less_known'):
         op.drop_index(name, table_name='patients')
-    op.drop_column('patients', 'search_numbers')
+    op.drop_column('patients', 'search_words')
     op.drop_table('patient_count_changes')
     op.drop_table('patient_counts')

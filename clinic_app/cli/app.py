@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clinic_app.cli import exporting, outbox, portal, staff
+from clinic_app.cli import duplicates, exporting, outbox, portal, staff
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 
@@ -25,6 +25,7 @@ audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(staff.app, name="staff")
 app.add_typer(audit, name="audit")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(portal.app, name="portal")
 app.add_typer(exporting.app, name="export")
 

@@ -97,7 +97,7 @@ class Patient(TableModel, table=True):
     name_key: str = Field(sa_type=BYTEWISE)  # "first last", folded: what sorting compares
     search_names: str = Field(sa_type=Text)  # the words of the name, folded
     search_keys: str = Field(sa_type=Text)  # everything else a person may be found by, folded
-    search_numbers: str = Field(sa_type=Text)  # of that what has digits, forwards and backwards, for an index
+    search_words: str = Field(sa_type=Text)  # of those two, what an index of whole words has
     created_at: dt.datetime = Field(sa_type=UtcDateTime)
     updated_at: dt.datetime = Field(sa_type=UtcDateTime)
     registered_by_id: int | None = None  # an account; no foreign key, since accounts point at patients already

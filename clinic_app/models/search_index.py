@@ -6,32 +6,30 @@ Triggers also keep ``patient_counts``.
 
 from __future__ import annotations
 
-INDEX, NUMBERS = "patients_search", "patients_search_numbers"
+INDEX, WORDS = "patients_search", "patients_search_words"
 _COLUMNS = "search_names, search_keys"
-_ADD_NUMBERS = f"INSERT INTO {NUMBERS} (rowid, search_numbers) VALUES (new.id, new.search_numbers)"
-_REMOVE_NUMBERS = (
-    f"INSERT INTO {NUMBERS} ({NUMBERS}, rowid, search_numbers) VALUES ('delete', old.id, old.search_numbers)"
-)
+_ADD_WORDS = f"INSERT INTO {WORDS} (rowid, search_words) VALUES (new.id, new.search_words)"
+_REMOVE_WORDS = f"INSERT INTO {WORDS} ({WORDS}, rowid, search_words) VALUES ('delete', old.id, old.search_words)"
 _OLD = "'delete', old.id, old.search_names, old.search_keys"
 
 _SQLITE_TABLE = (
     f"CREATE VIRTUAL TABLE {INDEX} USING fts5({_COLUMNS}, content='patients', content_rowid='id', "
     "tokenize='trigram case_sensitive 1', detail=column, columnsize=0)"
 )
-_NUMBERS_TABLE = (
-    f"CREATE VIRTUAL TABLE {NUMBERS} USING fts5(search_numbers, content='patients', content_rowid='id', "
+_WORDS_TABLE = (
+    f"CREATE VIRTUAL TABLE {WORDS} USING fts5(search_words, content='patients', content_rowid='id', "
     "detail=none, columnsize=0)"
 )
 _SQLITE_TRIGGERS = (
     f"CREATE TRIGGER patients_search_added AFTER INSERT ON patients BEGIN INSERT INTO {INDEX} (rowid, {_COLUMNS}) "
-    f"VALUES (new.id, new.search_names, new.search_keys); {_ADD_NUMBERS}; END",
+    f"VALUES (new.id, new.search_names, new.search_keys); {_ADD_WORDS}; END",
     "CREATE TRIGGER patients_search_removed AFTER DELETE ON patients BEGIN "
-    f"INSERT INTO {INDEX} ({INDEX}, rowid, {_COLUMNS}) VALUES ({_OLD}); {_REMOVE_NUMBERS}; END",
-    "CREATE TRIGGER patients_search_changed AFTER UPDATE OF search_names, search_keys, search_numbers ON patients "
+    f"INSERT INTO {INDEX} ({INDEX}, rowid, {_COLUMNS}) VALUES ({_OLD}); {_REMOVE_WORDS}; END",
+    "CREATE TRIGGER patients_search_changed AFTER UPDATE OF search_names, search_keys, search_words ON patients "
     "WHEN old.search_names <> new.search_names OR old.search_keys <> new.search_keys BEGIN "
     f"INSERT INTO {INDEX} ({INDEX}, rowid, {_COLUMNS}) VALUES ({_OLD}); "
     f"INSERT INTO {INDEX} (rowid, {_COLUMNS}) VALUES (new.id, new.search_names, new.search_keys); "
-    f"{_REMOVE_NUMBERS}; {_ADD_NUMBERS}; END",
+    f"{_REMOVE_WORDS}; {_ADD_WORDS}; END",
     "CREATE TRIGGER patients_counted_added AFTER INSERT ON patients WHEN new.is_active BEGIN "
     "INSERT INTO patient_count_changes (name, change) SELECT 'active', 1 "
     "UNION ALL SELECT 'portal', 1 WHERE new.portal_enabled; END",
@@ -70,6 +68,7 @@ _POSTGRES_TRIGGERS = (
 )
 _POSTGRES_INDEXES = (
     f"CREATE INDEX {INDEX}_trigrams ON patients USING gin (search_names gin_trgm_ops, search_keys gin_trgm_ops)",
+    f"CREATE INDEX {WORDS} ON patients USING gin (string_to_array(search_words, ' '))",
     f"CREATE INDEX {INDEX}_parts ON name_parts USING gin (part gin_trgm_ops)",
 )
 COUNTS = (
@@ -84,8 +83,8 @@ COUNTS = (
 def create(dialect: str) -> tuple[str, ...]:
     """The statements that make it, and fill it with who is there already."""
     if dialect == "sqlite":
-        filled = [f"INSERT INTO {name} ({name}) VALUES ('rebuild')" for name in (INDEX, NUMBERS)]
-        return (_SQLITE_TABLE, _NUMBERS_TABLE, *filled, *_SQLITE_TRIGGERS, *COUNTS)
+        filled = [f"INSERT INTO {name} ({name}) VALUES ('rebuild')" for name in (INDEX, WORDS)]
+        return (_SQLITE_TABLE, _WORDS_TABLE, *filled, *_SQLITE_TRIGGERS, *COUNTS)
     extension = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
     return (extension, *_POSTGRES_INDEXES, _POSTGRES_FUNCTION, *_POSTGRES_TRIGGERS, *COUNTS)
 
@@ -96,12 +95,13 @@ def drop(dialect: str) -> tuple[str, ...]:
         names = [statement.split()[2] for statement in _SQLITE_TRIGGERS]
         return (
             *[f"DROP TRIGGER IF EXISTS {name}" for name in names],
-            f"DROP TABLE IF EXISTS {NUMBERS}",
+            f"DROP TABLE IF EXISTS {WORDS}",
             f"DROP TABLE IF EXISTS {INDEX}",
         )
     return (
         "DROP TRIGGER IF EXISTS patients_counted ON patients",
         "DROP FUNCTION IF EXISTS patients_count()",
         f"DROP INDEX IF EXISTS {INDEX}_trigrams",
+        f"DROP INDEX IF EXISTS {WORDS}",
         f"DROP INDEX IF EXISTS {INDEX}_parts",
     )

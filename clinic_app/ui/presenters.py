@@ -339,6 +339,10 @@ _WHAT = {
     "PATIENT_CREATED": ("user-plus", "Registered"),
     "PATIENT_VIEWED": ("eye", "Profile opened"),
     "PATIENT_VERIFIED": ("user-plus", "Verified"),
+    "PATIENT_MERGED": ("pencil", "Merged"),
+    "PATIENT_MERGE_UNDONE": ("pencil", "Merge undone"),
+    "NOT_A_DUPLICATE": ("pencil", "Said not to be a duplicate"),
+    "NOT_A_DUPLICATE_UNDONE": ("pencil", "Possible duplicate again"),
     "PORTAL_ACCOUNT_CREATED": ("key-round", "Portal account created"),
     "PORTAL_PASSWORD_RESET": ("key-round", "Temporary password reset"),
     "PORTAL_USERNAME_CHANGED": ("key-round", "Portal username changed"),
@@ -355,6 +359,7 @@ _WHAT = {
 #: Where a look that is not at the profile was at.
 _PAGES = {
     "card": "Patient card opened",
+    "compared side by side": "Compared with another record",
     "registration": "Record used to register a relative",
     "dialog": "Portal dialog opened",
     "outcome of a press": "Outcome shown again",
@@ -380,9 +385,24 @@ def happening(run: list[RecordedEvent]) -> Happening | None:
     if event.action not in _WHAT:
         return None
     symbol, words = _WHAT[event.action]
+    if event.action in _WITH_ANOTHER:
+        words = _with_another(event, words)
     if event.action == "PATIENT_CREATED" and event.details.get("portal_account_created"):
         words = "Registered with portal account"
     return Happening(symbol, words + by, when)
+
+
+_WITH_ANOTHER = {"PATIENT_MERGED", "PATIENT_MERGE_UNDONE", "NOT_A_DUPLICATE", "NOT_A_DUPLICATE_UNDONE"}
+
+
+def _with_another(event: RecordedEvent, words: str) -> str:
+    """``LMC004911 merged into this record``, ``Merge with LMC004911 undone``: which record it was besides."""
+    told = {name: str(event.details.get(name, "")) for name in ("patient_id", "merged", "into", "other")}
+    if event.action == "PATIENT_MERGED":
+        return f"Merged into {told['into']}" if told["into"] else f"{told['merged']} merged into this record"
+    if event.action == "PATIENT_MERGE_UNDONE":
+        return f"Merge of {told['merged']} into {told['patient_id']} undone"
+    return f"{words}: {told['other']}"
 
 
 def _look(run: list[RecordedEvent], by: str) -> Happening:
@@ -477,9 +497,14 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
+def counted(page: Page[Any], word: str) -> str:
+    """``4,903 patients``, ``more than 1,000 patients``."""
+    return f"{'more than ' if page.more else ''}{plural(page.total, word)}"
+
+
 def shown_of(page: Page[Any], word: str) -> str:
-    """``21–40 of 4,903 patients``, ``41 of 41 patients``, ``1 patient``."""
-    whole = plural(page.total, word)
+    """``21–40 of 4,903 patients``, ``41 of 41 patients``, ``1 patient``, ``1–20 of more than 1,000 patients``."""
+    whole = counted(page, word)
     if page.total <= 1:
         return whole
     return f"{page.first:,} of {whole}" if page.first == page.last else f"{page.first:,}–{page.last:,} of {whole}"

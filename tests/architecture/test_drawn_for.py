@@ -26,6 +26,7 @@ NOT_ABOUT_ONE = {
     "says a sentence, about what was typed or about a failure, and changes nothing": """
         PortalDialogState.answer_slip PortalDialogState.check_email PortalDialogState.check_phone
         ProfileState.answer_slip ProfileState.check RegistrationState.answer_slip RegistrationState.check
+        RegistrationState.typing
         ShellState.show_failure
     """,
     "closes or wipes what this tab shows; what a newer opening shows has another turn": """

@@ -38,7 +38,7 @@ INTENDED = {
     "PressState": {},
     "ResumeState": {"own:session": "resume"},
     "ReceptionState": {"patient:see": "load watch"},
-    "RegistrationState": {"patient:register": "another answer_slip cancel check go_on load start_empty submit"},
+    "RegistrationState": {"patient:register": "another answer_slip cancel check go_on load start_empty submit typing"},
     "PendingState": {"patient:verify": "ask_reject link load reject turn undo verify watch"},
     "SearchState": {"patient:see": "enter_box search list_all", "patient:register": "register_term"},
     "Misdirected": {},

@@ -35,6 +35,7 @@ HARMLESS = {
     "note_staff_printed": "each print is one more",
     "overview": "reads",
     "own_passkeys": "reads",
+    "possible_duplicates": "a look, recorded where somebody new is shown",
     "own_record": "reads",
     "offered_drafts": "reads",
     "own_two_factor": "reads",

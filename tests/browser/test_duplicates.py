@@ -1,10 +1,10 @@
-"""Possible duplicates in a browser: from the list to one record, and back to two."""
+"""Two records in a browser: compared, one, and two again."""
 
 from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from clinic_app.services.patients import pair_finding
 
@@ -17,14 +17,9 @@ def _twice(clinic, **changes):
     return first, second
 
 
-def _pair(page: Page, first, second):
-    return page.get_by_role("listitem").filter(has_text=first.patient_id).filter(has_text=second.patient_id)
-
-
 def test_two_records_become_one_with_the_values_chosen_and_two_again(open_page, clinic):
     first, second = _twice(clinic)
-    page = open_page("receptionist", "/patients/duplicates")
-    _pair(page, first, second).get_by_role("link", name="Compare").click()
+    page = open_page("receptionist", f"/patients/duplicates/{first.patient_id}-{second.patient_id}")
     expect(page.get_by_role("heading", name="Compare and merge")).to_be_visible()
     names = page.get_by_role("radiogroup", name="Last name")
     expect(names.get_by_role("radio", name=re.compile("^Cheruiyot "))).to_be_checked()
@@ -42,15 +37,3 @@ def test_two_records_become_one_with_the_values_chosen_and_two_again(open_page, 
     expect(page.get_by_text(f"Merge undone. {second.patient_id} is a record of its own again.")).to_be_visible()
     expect(page.get_by_role("heading", name=f"{first.first_name} Cheruiyot", level=1, exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Undo merge")).to_have_count(0)
-
-
-def test_not_a_duplicate_leaves_a_note_that_takes_it_back(open_page, clinic):
-    first, second = _twice(clinic, gender="MALE")
-    page = open_page("receptionist", "/patients/duplicates")
-    pair = _pair(page, first, second)
-    pair.get_by_role("button", name="Not a duplicate").click()
-    undo = page.get_by_role("button", name="Undo").and_(
-        page.locator(f"[data-press='undo-{first.patient_id}-{second.patient_id}']")
-    )
-    undo.click()
-    expect(pair).to_be_visible()

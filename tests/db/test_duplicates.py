@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete
 
 from clinic_app.core import db
-from clinic_app.services.patients.duplicates import Comparable, Grade, likely_matches
+from clinic_app.models.match_keys import MATCH_KEYS
+from clinic_app.services.patients.duplicates import Comparable, Grade, index, likely_matches
 from clinic_app.services.patients.forms import PatientDetails, PatientUpdate
 from clinic_app.services.patients.profile import update_patient
 from tests import factories
+from tests.db import tools
 
 
 def _ask(**details):
@@ -79,3 +82,12 @@ def test_keys_follow_an_edit(desk, known):
 def test_who_is_left_out_is_not_asked_about(known):
     with db.reading() as session:
         assert not likely_matches(session, Comparable("Zacharia", "Okemwa", None), leave_out=[known.id])
+
+
+def test_keys_made_anew_are_those_that_were_kept(desk, known):
+    factories.make_patient(desk, first_name="Amina", last_name="Odhiambo")
+    kept = tools.raw("SELECT key, patient_id FROM match_keys ORDER BY key, patient_id")
+    with db.transaction() as session:
+        session.execute(delete(MATCH_KEYS))
+        assert index.rebuild(session) == 2
+    assert tools.raw("SELECT key, patient_id FROM match_keys ORDER BY key, patient_id") == kept

@@ -132,7 +132,7 @@ def test_a_possible_duplicate_is_left_out_with_who_it_may_be(admin, file):
     (row,) = done.shown
     (alike,) = row.alike
     assert (alike.patient_id, alike.name, alike.grade) == (there.patient.patient_id, "Amina Odhiambo", "certain")
-    assert "Same national ID" in alike.reasons
+    assert "National ID" in alike.reasons
     assert tools.trail("PATIENT_LISTED")[-1]["metadata"]["kind"] == "import"
 
 
@@ -357,3 +357,12 @@ def test_what_nobody_decides_goes_and_its_file_too(admin, file, clock):
         runs.view_import(admin, run)
     assert work.tidy_files(older=dt.timedelta(days=-9999)) == 2
     assert list(stored._folder().iterdir()) == []
+
+
+def test_a_row_that_is_a_little_like_one_above_goes_in(admin, file):
+    near = "K-8,Amina,Wafula,1961-09-02,,,\n"
+    done = runs.view_import(admin, _take_in(file(AMINA, near)))
+    assert (done.imported, done.total) == (2, 0)
+    path = file(AMINA, near, "K-9,Amina,Odhiambo,1955,,,\n")
+    lines = [line_of(one) for part in check_file(SYSTEM, path, csv_file.survey(path)) for one in part]
+    assert [one["outcome"] for one in lines[:2]] == ["possible_duplicate"] * 2

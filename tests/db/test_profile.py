@@ -81,7 +81,7 @@ def test_an_edit_changes_the_given_fields_only(clock, desk, patient):
     assert (profile.phone, profile.address, profile.version) == ("+254733100200", None, 2)
     after = tools.raw("SELECT * FROM patients WHERE id = :id", id=patient.id)[0]._asdict()
     changed = {name for name in row if row[name] != after[name]}
-    assert changed == {"phone", "address", "search_keys", "search_numbers", "updated_at", "version"}
+    assert changed == {"phone", "address", "search_keys", "search_words", "updated_at", "version"}
     assert profile.updated_at == dt.datetime(2026, 6, 15, 9, 1, tzinfo=dt.UTC)
     event = tools.trail("PATIENT_UPDATED")[-1]
     assert event["metadata"] == {"patient_id": patient.patient_id, "fields": ["address", "phone"]}

@@ -20,7 +20,7 @@ for _ in range(150):
     DEEP = {"a": [DEEP]}
 #: Instead of a number, a text, a form: what JSON can hold, and what only some readers take for JSON.
 ODD = (None, True, -1, 2**63, 10**400, 1.5, -0.0, "", "x" * 20_000, "\ud800", "\x00", [], {}, [[]], DEEP)
-NUMBERS = ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" * 4000)
+WORDS = ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" * 4000)
 INTERNAL = f"{ROOT_STATE}.reflex___state____"
 #: What leads into Reflex itself.
 NAMES = (
@@ -100,7 +100,7 @@ async def test_payloads_of_all_kinds(clinic, tab, handler):
             {"by": odd},
         ):
             await tab.send_raw({"name": handler, "payload": payload, "router_data": {"pathname": "/"}})
-    for number in NUMBERS:
+    for number in WORDS:
         text = (
             f'{{"name": {json.dumps(handler)}, "payload": {{"turn": {number}, "term": {number}}}, "router_data": {{}}}}'
         )

@@ -79,6 +79,7 @@ _LABELS = {
     "minute": "In the minute from",
     "patient_id": "Patient ID",
     "portal_username": "Portal username",
+    "registered_anyway": "Registered anyway, beside",
     "term": "Search term (digest)",
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 
 from clinic_app.core import clock, csv_safe, db
 from clinic_app.models.patients import PATIENTS
@@ -27,8 +28,10 @@ _PIECE = 500
 #: Events of one record in its file, the latest first.
 _EVENTS = 5_000
 #: Behind a patient's fields, what the system says of them.
-SYSTEM_COLUMNS = ("portal_enabled", "is_active", "verification_status", "created_at", "updated_at")
+SYSTEM_COLUMNS = ("portal_enabled", "is_active", "verification_status", "created_at", "updated_at", "merged_into")
 HEADER = ("patient_id", *PATIENT_FIELDS, ESTIMATED, *SYSTEM_COLUMNS)
+#: The record that a merged one leads to.
+_SURVIVOR = aliased(PATIENTS)
 _FORMAT, _VERSION = "clinic-patient-record", 1
 
 
@@ -87,7 +90,8 @@ def _pieces(where: list[Any], last: int) -> Iterator[str]:
     while seen < last:
         with db.reading() as session:
             rows = session.execute(
-                select(PATIENTS)
+                select(PATIENTS, _SURVIVOR.c.patient_id.label("merged_into"))
+                .join(_SURVIVOR, _SURVIVOR.c.id == PATIENTS.c.merged_into_id, isouter=True)
                 .where(*where, PATIENTS.c.id > seen, PATIENTS.c.id <= last)
                 .order_by(PATIENTS.c.id)
                 .limit(_PIECE)

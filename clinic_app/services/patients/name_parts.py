@@ -63,6 +63,9 @@ _NEAR = _counted(
     NAME_PARTS.c.part == _TURNED,
     of_changes=func.length(NAME_PART_CHANGES.c.part).between(_SHORTEST, _LONGEST),
 )
+_BEGUN = Prepared(
+    select(func.sum(NAME_PARTS.c.patients).label("patients")).where(NAME_PARTS.c.part.between(_TEXT, _AFTER))
+)
 _LAST_SIGN = "\U0010ffff"
 
 
@@ -84,6 +87,12 @@ def frequencies(session: Session, parts: Iterable[str]) -> dict[str, int]:
     rows = db.connection(session).execute(_FREQUENCIES, {"parts": sorted(set(wanted.values()))})
     found = {part: int(count) for part, count in rows}
     return {part: max(0, found.get(cut, 0)) for part, cut in wanted.items()}
+
+
+def beginning_with(session: Session, text: str) -> int:
+    """Building block: how often parts that begin with ``text`` are had, as it was when changes were added up last."""
+    found = _BEGUN.one_or_none(session, text=text, after=text + _LAST_SIGN)
+    return int(found.patients or 0)
 
 
 def with_text(session: Session, text: str, *, begins: bool, most: int) -> list[str]:

@@ -12,6 +12,7 @@ from clinic_app.core import db
 from clinic_app.models import search_index
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients import name_parts, register_counts
+from clinic_app.services.patients.duplicates import index
 from clinic_app.services.patients.search_index import asked_for
 
 _CACHE = 400_000  # KiB: a large index is made much quicker in memory
@@ -36,11 +37,13 @@ def take_away(session: Session) -> None:
 
 
 def make(session: Session) -> Rebuilt:
-    """Building block: the index, the parts of names and the counts, of the records that are there."""
+    """Building block: the index, the parts of names, the counts, and the keys that doubles are found by, of the records
+    that are there."""
     connection = db.connection(session)
     if connection.dialect.name == "sqlite":
         connection.execute(text(f"PRAGMA cache_size = -{_CACHE}"))
     parts = name_parts.rebuild(session)
+    index.rebuild(session)
     for statement in search_index.create(connection.dialect.name):
         connection.execute(text(statement))
     return Rebuilt(connection.execute(select(func.count()).select_from(PATIENTS)).scalar_one(), parts)
@@ -85,7 +88,7 @@ def _some(session: Session) -> list[Any]:
     """Patients from all over the register."""
     connection = db.connection(session)
     last = connection.execute(select(func.max(PATIENTS.c.id))).scalar_one() or 0
-    columns = (PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_numbers)
+    columns = (PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_words)
     after = [last * place // _LOOKED_AT for place in range(_LOOKED_AT)]
     rows = [
         connection.execute(select(*columns).where(PATIENTS.c.id > one).order_by(PATIENTS.c.id).limit(1)).first()
@@ -97,7 +100,7 @@ def _some(session: Session) -> list[Any]:
 def _is_found(session: Session, row: Any) -> bool:
     """Whether the index of SQLite knows of this row what is in it."""
     asked = [(search_index.INDEX, asked_for(row.search_names))]
-    asked += [(search_index.NUMBERS, f'"{word}"') for word in row.search_numbers.split()[:1]]
+    asked += [(search_index.WORDS, f'"{word}"') for word in row.search_words.split()[:1]]
     found = "SELECT count(*) FROM {0} WHERE {0} MATCH :wanted AND rowid = :id"
     run = db.connection(session).execute
     return all(run(text(found.format(name)), {"wanted": wanted, "id": row.id}).scalar_one() for name, wanted in asked)

@@ -47,9 +47,9 @@ __all__ = ["LONGEST_TERM", "ORDERS", "list_patients", "marked"]
 
 #: Names with a slip are looked for where fewer than this are found without; so many are looked at, and so many shown.
 FEW = 10
-_SLIPS_READ, _SLIPS_SHOWN = 3000, 40
+_SLIPS_READ, _SLIPS_SHOWN = (150, 3000), 40
 #: So many parts of names, one slip away, are looked for at once.
-_SLIPPED_PARTS = 60
+_SLIPPED_PARTS = 24
 #: Who asks for more rows of a search than this reads the register; pages of the desk show what fits the screen.
 A_LOOK = 20
 #: Among equals.
@@ -102,20 +102,28 @@ def _similar(session: Any, term: Term) -> list[int]:
         return []
     others = tuple(piece for piece in term.pieces if not piece.may_slip)
     rest = dataclasses.replace(term, pieces=others, whole=None, phone="", run="")
-    way = [search_tiers.clause(piece, search_tiers.LEVELS) for piece in others if not piece.born]
+    way = [search_tiers.beside_slips(piece) for piece in others if not piece.born]
     for piece in may_slip:
         near = name_parts.one_slip_from(session, piece.text, _SLIPPED_PARTS)
         slipped = tuple(Needle(NAMES, f" {part} ") for part in near)
-        way.append((*search_tiers.clause(piece, search_tiers.LEVELS), *slipped))
-    found = []
-    rows = search_index.rows_of(session, shape_of(rest), values_of(rest), tuple(way), _SLIPS_READ)
-    for row in rows:
-        missed = [piece for piece in may_slip if not _as_it_stands(piece, row)]
-        if missed and all(slip_in(piece, row.search_names) for piece in missed):
-            found.append(row.id)
-            if len(found) == _SLIPS_SHOWN:
-                break
+        stands = search_tiers.beside_slips(piece) if len(term.pieces) > 1 else ()
+        if not stands and not slipped:
+            return []
+        way.append((*slipped, *stands))
+    shape, values = shape_of(rest), values_of(rest)
+    found: list[int] = []
+    for most in _SLIPS_READ:
+        rows = search_index.rows_of(session, shape, values, tuple(way), most)
+        found = [row.id for row in rows if _slipped(may_slip, row)][:_SLIPS_SHOWN]
+        if len(found) == _SLIPS_SHOWN or len(rows) < most:
+            break
     return found
+
+
+def _slipped(pieces: list[Piece], row: Any) -> bool:
+    """Whether a row has each of ``pieces``, and at least one of them with a slip alone."""
+    missed = [piece for piece in pieces if not _as_it_stands(piece, row)]
+    return bool(missed) and all(slip_in(piece, row.search_names) for piece in missed)
 
 
 # --- a page -------------------------------------------------------------------------------------

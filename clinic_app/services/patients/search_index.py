@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, column, func, or_, select, table, union_all
+from sqlalchemy import ColumnElement, Text, bindparam, column, func, literal_column, or_, select, table, union_all
 from sqlmodel import Session
 
 from clinic_app.core import db
@@ -24,19 +24,25 @@ from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients import birth_search, name_parts, search_tiers
 from clinic_app.services.patients.search_keys import backwards
 from clinic_app.services.patients.search_match import Shape, matching, shape_of
-from clinic_app.services.patients.search_terms import Term
-from clinic_app.services.patients.search_tiers import KEYS, LEVELS, NAMES, Needle, Way, trigrams
+from clinic_app.services.patients.search_terms import Kind, Term
+from clinic_app.services.patients.search_tiers import KEYS, LEVELS, NAMES, Clause, Needle, Way, trigrams
 
 #: A register of so many is read where the index does not help.
 SMALL = 5000
 #: So many of the register tell how many match: the newest, and as many from its middle.
-SAMPLE = 2000
+SAMPLE = 1000
+#: Where one of so many matches, reading on finds a page soon.
+_DENSE = 50
 #: Where by those so many times the longest count match, very many do.
 _SURELY = 3
+#: What PostgreSQL is asked for whole words by, and how much of a number it is asked for.
+_WHOLE, _ENOUGH = ("search_words",), 7
+#: Of so many whom a number finds, one at least has it as their own.
+_OWN_OF = 4
 #: Numbers of so few digits may be the beginning of very many.
 _SHORT_NUMBER = 5
-#: So many parts of names are looked for at once, the commonest first.
-_PARTS = 60
+#: So many parts of names stand for one or two letters in them, and so many are looked for at once.
+_PARTS, _PARTS_AT_ONCE = 1000, 100
 _COLUMN = {NAMES: PATIENTS.c.search_names, KEYS: PATIENTS.c.search_keys}
 _NEWEST = PATIENTS.c.id.desc()
 _MOST = bindparam("most")
@@ -53,7 +59,10 @@ class Found:
 # --- statements ---------------------------------------------------------------------------------
 
 
-def _like(clause: tuple[str, ...], place: int) -> ColumnElement[bool]:
+def _in_postgres(clause: tuple[str, ...], place: int) -> ColumnElement[bool]:
+    if clause == _WHOLE:
+        wanted = func.string_to_array(bindparam(f"like{place}", type_=Text), literal_column("' '"))
+        return func.string_to_array(PATIENTS.c.search_words, literal_column("' '")).bool_op("&&")(wanted)
     return or_(*[_COLUMN[name].like(bindparam(f"like{place}_{n}"), escape="/") for n, name in enumerate(clause)])
 
 
@@ -75,7 +84,7 @@ def _by_sqlite(shape: Shape, index: str) -> Prepared:
 @lru_cache(maxsize=512)
 def _by_postgres(shape: Shape, way: tuple[tuple[str, ...], ...]) -> Prepared:
     """Those whom the index finds are all taken first: else the planner may walk the register in order instead."""
-    wanted = [_like(clause, place) for place, clause in enumerate(way)]
+    wanted = [_in_postgres(clause, place) for place, clause in enumerate(way)]
     rows = select(PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_keys)
     found = rows.where(*wanted, PATIENTS.c.is_active, *matching(shape)).cte("found").prefix_with("MATERIALIZED")
     return Prepared(select(found).order_by(found.c.id.desc()).limit(_MOST))
@@ -129,10 +138,12 @@ def asked_for(names: str) -> str:
 
 def _asked(way: Way) -> list[tuple[str, str]]:
     """Which index of SQLite is asked what: a number finds few, and whatever else is asked for is looked at there."""
+    if search_tiers.by_words(way) and not _begins_shortly(way):
+        return [(search_index.WORDS, " AND ".join(f"({' OR '.join(map(_token, clause))})" for clause in way))]
     number = search_tiers.number_clause(way)
     if number is None:
         return [(search_index.INDEX, _wanted(way))]
-    found = [(search_index.NUMBERS, " OR ".join(_token(needle) for needle in number if needle.numbered))]
+    found = [(search_index.WORDS, " OR ".join(_token(needle) for needle in number if needle.numbered))]
     rest = tuple(needle for needle in number if not needle.numbered)
     if rest:
         words = [clause for clause in way if search_tiers.number_clause((clause,)) is None]
@@ -166,12 +177,13 @@ class _Look:
         self.session, self.term, self.values, self.needed, self.limit = session, term, values, needed, limit
         self.shape = shape_of(term)
         self.postgres = db.connection(session).dialect.name == "postgresql"
+        self.dense = False  # whether one of fifty or more is known to match
         self.last = _LAST.one_or_none(session).id or 0
 
     def find(self) -> Found:
         """Everybody, up to the limit; of more than that the best."""
         every = [way for way in search_tiers.ways(self.term, LEVELS) if way]
-        if self.last > SMALL and self._unsure(every) and self._very_many():
+        if self.last > SMALL and (self._common_name() or (self._unsure(every) and self._very_many())):
             return self._best()
         ids: dict[int, None] = {}
         for way in every:
@@ -179,6 +191,12 @@ class _Look:
         for mark in search_tiers.births(self.term):
             ids.update(dict.fromkeys(self._births(mark)))
         return self._best() if len(ids) > self.limit else Found(list(ids))
+
+    def _common_name(self) -> bool:
+        """Whether the term is the beginning of names that so many have that they need not be counted."""
+        if len(self.term.pieces) != 1 or self.term.whole or self.term.pieces[0].kind not in (Kind.WORD, Kind.LETTER):
+            return False
+        return name_parts.beginning_with(self.session, self.term.pieces[0].text) >= _SURELY * self.limit
 
     def _unsure(self, every: list[Way]) -> bool:
         """Whether the index may have to find all of very many before it tells the first."""
@@ -189,8 +207,10 @@ class _Look:
         ids: dict[int, None] = dict.fromkeys(self._numbers())
         for level in range(1, LEVELS + 1):
             for way in search_tiers.ways(self.term, level):
-                if level > 1 or self._there(way):
+                if level > 1:
                     ids.update(dict.fromkeys(self._newest(way)))
+                elif self._there(way):
+                    ids.update(dict.fromkeys(self._whole(way)))
             if level == 1:
                 for mark in search_tiers.births(self.term):
                     ids.update(dict.fromkeys(self._births(mark)))
@@ -214,18 +234,28 @@ class _Look:
         names = [name for name in names if not any(char.isdigit() for char in name)]
         return all(name_parts.frequencies(self.session, names).values())
 
+    def _whole(self, way: Way) -> list[int]:
+        """The newest of those of whom a whole word is asked for."""
+        if _short_number(way):  # whose own that is, other indexes have told
+            return [] if self.postgres else self._indexed(way, self.needed)
+        return self._newest(way)
+
     def _newest(self, way: Way) -> list[int]:
-        """The newest of very many, as many as the page needs."""
-        if not self.postgres and search_tiers.indexed(way) and not _short_number(way):
-            return self._indexed(way, self.needed)
-        found = self._read(way, self.last - 10 * SAMPLE, self.last, self.needed)
-        return found if len(found) >= self.needed else self._way(way, self.needed)
+        """The newest of very many, as many as the page needs; of numbers more, since those of next of kin are last."""
+        most = self.needed
+        if search_tiers.number_clause(way) is not None:
+            most = min(self.limit, _OWN_OF * self.needed)
+        if not self.postgres and search_tiers.indexed(way) and not (self.dense and _short_number(way)):
+            return self._indexed(way, most)
+        found = self._read(way, self.last - 20 * SAMPLE, self.last, most)
+        return found if len(found) >= self.needed else self._way(way, most)
 
     def _very_many(self) -> bool:
         """Whether many more than the limit match, by the newest of the register and as many from its middle."""
-        enough = _SURELY * self.limit * SAMPLE // self.last + 1
-        middle = self.last // 2
-        return all(len(self._read((), high - SAMPLE, high, enough)) >= enough for high in (self.last, middle))
+        enough, very = _SURELY * self.limit * SAMPLE // self.last + 1, SAMPLE // _DENSE
+        counts = [len(self._read((), high - SAMPLE, high, max(enough, very))) for high in (self.last, self.last // 2)]
+        self.dense = min(counts) >= very
+        return min(counts) >= enough
 
     def _read(self, way: Way, low: int, high: int, most: int) -> list[int]:
         has = {f"has{place}": text for place, text in _texts(way)}
@@ -239,27 +269,31 @@ class _Look:
             return self._indexed(way, most)
         if self.last <= SMALL:
             return self._read((), 0, self.last, most)
+        spelled = min((self._spelled(clause) for clause in way), key=len)
+        if len(spelled) > _PARTS:  # many parts of names, and few who have them: there is no better way
+            return self._read((), 0, self.last, most)
         found: dict[int, None] = {}
-        for one in self._spelled(way):
-            found.update(dict.fromkeys(self._indexed(one, most)))
-        return list(found)
+        for start in range(0, len(spelled), _PARTS_AT_ONCE):
+            some = tuple(spelled[start : start + _PARTS_AT_ONCE])
+            found.update(dict.fromkeys(self._indexed((some,), most)))
+        return sorted(found, reverse=True)[:most]
 
     def _indexed(self, way: Way, most: int) -> list[int]:
         return [row.id for row in rows_of(self.session, self.shape, self.values, way, most)]
 
-    def _spelled(self, way: Way) -> list[Way]:
-        """``way``, of which no clause is long enough for the index, by whole words: parts of names that there are."""
-        first = way[0]
-        found: list[Way] = []
-        for needle in first:
+    def _spelled(self, clause: Clause) -> list[Needle]:
+        """A clause that is too short for the index, by the whole words that there are."""
+        found: list[Needle] = []
+        for needle in clause:
+            text = needle.text.strip()
             if needle.indexed:
-                found.append(((needle,),))
+                found.append(needle)
             elif needle.column == KEYS:
-                found.append(((Needle(KEYS, f" {needle.text.strip()} "),),))
+                found.append(Needle(KEYS, f" {text} "))
             else:
                 begins = needle.text.startswith(" ")
-                parts = name_parts.with_text(self.session, needle.text.strip(), begins=begins, most=_PARTS)
-                found += [(tuple(Needle(NAMES, f" {part} ") for part in parts),)] if parts else []
+                parts = name_parts.with_text(self.session, text, begins=begins, most=_PARTS + 1)
+                found += [Needle(NAMES, f" {part} ") for part in parts]
         return found
 
     def _births(self, mark: str) -> list[int]:
@@ -279,8 +313,29 @@ def rows_of(session: Session, shape: Shape, values: dict[str, Any], way: Way, mo
             found = _by_sqlite(shape, index).all(session, **values, wanted=asked, most=most)
             rows.update({row.id: row for row in found})
         return sorted(rows.values(), key=lambda row: row.id, reverse=True)[:most]
-    texts = {f"like{place}": like(text) for place, text in _texts(wanted)}
-    return _by_postgres(shape, _columns(wanted)).all(session, **values, **texts, most=most)
+    columns, texts = [], {}
+    for place, clause in enumerate(wanted):
+        if all(needle.worded and needle.text.endswith(" ") and needle.text.startswith(" ") for needle in clause):
+            columns.append(_WHOLE)
+            texts[f"like{place}"] = " ".join(needle.text.strip() for needle in clause)
+        else:
+            columns.append(tuple(needle.column for needle in clause))
+            texts |= {f"like{place}_{n}": like(_enough(needle)) for n, needle in enumerate(clause)}
+    return _by_postgres(shape, tuple(columns)).all(session, **values, **texts, most=most)
+
+
+def _enough(needle: Needle) -> str:
+    """Of a long number, as much as few others have: each letter more is another long list to be read."""
+    text = needle.text
+    if len(text) <= _ENOUGH or not any(char.isdigit() for char in text):
+        return text
+    return text[-_ENOUGH:] if text.endswith(" ") else text[:_ENOUGH]
+
+
+def _begins_shortly(way: Way) -> bool:
+    """Whether few letters of names are known: the index of words would put together very many first."""
+    texts = [clause[0].text for clause in way if all(needle.column == NAMES for needle in clause)]
+    return any(not text.endswith(" ") and len(text) <= _SHORT_NUMBER for text in texts)
 
 
 def _short_number(way: Way) -> bool:

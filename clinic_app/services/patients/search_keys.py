@@ -5,7 +5,7 @@
 
     own ~ portal usernames | next of kin
 
-``search_numbers``: of those, what has digits once more, forwards and backwards, for an index of beginnings.
+``search_words``: names and numbers of those once more, numbers forwards and backwards, for an index of words.
 
 What is kept holds neither of the two signs, so a pattern can say in which part it looks.
 """
@@ -40,7 +40,7 @@ class SearchKeys:
     name_key: str
     search_names: str
     search_keys: str
-    search_numbers: str
+    search_words: str
 
 
 def words(text: str) -> list[str]:
@@ -119,24 +119,31 @@ def keys_of(
     numbers += [word for word in words(patient.external_id or "") if word not in numbers]  # as it stands, too
     relative = words(patient.next_of_kin_name or "")
     kin = _joined([*relative, *_runs(relative), *dialled(patient.next_of_kin_phone)])
-    kept = f" {own} ~ {portal} | {kin} "
+    names, kept = f" {' '.join([*parts, *numbers])} ", f" {own} ~ {portal} | {kin} "
     return SearchKeys(
         name_key=folded(name)[:LONGEST_NAME_KEY],
-        search_names=f" {' '.join([*parts, *numbers])} ",
+        search_names=names,
         search_keys=kept,
-        search_numbers=numbers_in(kept),
+        search_words=words_in(names, kept),
     )
 
 
-def numbers_in(search_keys: str) -> str:
-    """What has digits among the keys: each from its beginning on, and, behind ``BACKWARDS``, from its end."""
-    found: dict[str, None] = {}
+def words_in(search_names: str, search_keys: str) -> str:
+    """The words of ``search_names``, and of the keys what has digits: each from its beginning on, and, behind
+    ``BACKWARDS``, from its end. Those of other scripts are left to an index of trigrams.
+    """
+    found = dict.fromkeys(word for word in search_names.split() if is_plain(word))
     for word in search_keys.split():
         if any(char.isdigit() for char in word):
             found[_BEGINS.match(word)[0]] = None  # type: ignore[index]
             found[backwards(_ENDS.search(word)[0])] = None  # type: ignore[index]
     found.pop("", None)
     return " ".join(found)
+
+
+def is_plain(word: str) -> bool:
+    """Whether ``word`` is one word to any index."""
+    return word.isascii() and word.isalnum()
 
 
 def backwards(number: str) -> str:
@@ -149,3 +156,9 @@ def parts_of(search_keys: str) -> tuple[str, str, str]:
     own, _, rest = search_keys.partition("~")
     portal, _, kin = rest.partition("|")
     return own, portal, kin
+
+
+def numbered(keys: SearchKeys, patient_id: str) -> SearchKeys:
+    """``keys``, made of somebody whose patient ID was empty, with the number they got: as ``keys_of`` makes them."""
+    kept = f" {_joined(_number_words(patient_id))}{keys.search_keys}"
+    return SearchKeys(keys.name_key, keys.search_names, kept, words_in(keys.search_names, kept))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clinic_app.services.patients.search_keys import is_plain
 from clinic_app.services.patients.search_terms import Kind, Piece, Term
 
 NAMES, KEYS = "search_names", "search_keys"
@@ -31,9 +32,14 @@ class Needle:
 
     @property
     def numbered(self) -> bool:
-        """Whether the index of numbers can find it."""
+        """Whether it is a number that the index of words has."""
         word = self.text.strip()
-        return self.column == KEYS and word.isascii() and word.isalnum() and any(char.isdigit() for char in word)
+        return self.column == KEYS and is_plain(word) and any(char.isdigit() for char in word)
+
+    @property
+    def worded(self) -> bool:
+        """Whether the index of words has it: a name from its beginning, or a number."""
+        return self.numbered or (self.column == NAMES and self.text.startswith(" ") and is_plain(self.text.strip()))
 
 
 #: One of these needles.
@@ -80,6 +86,16 @@ def ways(term: Term, level: int) -> list[Way]:
     if term.phone:
         found.append(((Needle(KEYS, f" {term.phone} "),),))
     return list(dict.fromkeys(found))
+
+
+def by_words(way: Way) -> bool:
+    """Whether the index of words alone can find ``way``."""
+    return all(needle.worded for clause in way for needle in clause)
+
+
+def beside_slips(piece: Piece) -> Clause:
+    """Where ``piece`` stands beside names with a slip: at the beginning of a name, or as a number."""
+    return clause(piece, LEVELS if piece.kind in (Kind.NUMBER, Kind.END, Kind.SHORT, Kind.EMAIL) else 2)
 
 
 def births(term: Term) -> list[str]:

@@ -248,7 +248,7 @@ def _invitations(session: Session, run_id: int) -> Counter[int]:
     each = (
         select(furthest.label("furthest"))
         .join(PORTAL_RUN_ITEMS, _ITEMS.account_id == messages.account_id)
-        .where(_ITEMS.run_id == run_id, messages.kind == str(Kind.INVITATION))
+        .where(_ITEMS.run_id == run_id, _ITEMS.state == ItemState.CREATED, messages.kind == str(Kind.INVITATION))
         .group_by(messages.account_id)
         .subquery()
     )
@@ -277,7 +277,7 @@ def _seconds_left(session: Session, run_id: int, waiting: int) -> int | None:
     now = clock.now()
     lately = session.execute(
         select(func.count().label("number"), func.min(_ITEMS.done_at).label("since")).where(
-            _ITEMS.run_id == run_id, _ITEMS.done_at > now - _LATELY
+            _ITEMS.run_id == run_id, _ITEMS.state != ItemState.WAITING, _ITEMS.done_at > now - _LATELY
         )
     ).one()
     return round(waiting * (now - lately.since).total_seconds() / lately.number) if lately.number > 1 else None

@@ -18,7 +18,7 @@ from clinic_app.core import context, db
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, PermissionDenied, Unavailable
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.notifications import OUTBOX_MESSAGES, MessageState
-from clinic_app.models.portal_runs import PORTAL_RUN_ITEMS
+from clinic_app.models.portal_runs import PORTAL_RUN_ITEMS, ItemState
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import prepare_credentials, put_temporary_password
 from clinic_app.services.accounts.views import Credentials
@@ -58,7 +58,12 @@ class _Unseen:
 _UNSEEN = (
     select(_ITEMS.patient_id)
     .join(ACCOUNTS, ACCOUNTS.c.id == _ITEMS.account_id)
-    .where(ACCOUNTS.c.is_active, ACCOUNTS.c.password_temporary, ACCOUNTS.c.password_changed_at <= _ITEMS.done_at)
+    .where(
+        _ITEMS.state == ItemState.CREATED,
+        ACCOUNTS.c.is_active,
+        ACCOUNTS.c.password_temporary,
+        ACCOUNTS.c.password_changed_at <= _ITEMS.done_at,
+    )
 )
 _REACHED = (
     select(OUTBOX_MESSAGES.c.id)

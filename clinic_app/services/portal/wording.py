@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clinic_app.services.accounts.merged_accounts import MERGED
 from clinic_app.services.notifications.kinds import Channel
 from clinic_app.services.notifications.views import Reach
 
@@ -33,6 +34,8 @@ NO_ADDRESS = "There is no address that a message could go to. Hand the credentia
 def turn_off_words(kept: str) -> str:
     """A reason as it is kept, for people: of ``OTHER: Moved to Nairobi`` the words alone."""
     code, _, more = kept.partition(": ")
+    if code == MERGED:
+        return "Merged with another account of the same person"
     words = TURN_OFF_REASONS.get(code, "")
     if code == "OTHER" and more:
         return more

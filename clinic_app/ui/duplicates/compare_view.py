@@ -20,11 +20,13 @@ def _choice(
     *words: Child, name: Text, value: Text, chosen: Text, patient_id: Text, cls: str = "choice", **props
 ) -> rx.Component:
     radio = rx.el.input(type="radio", name=name, value=value, default_checked=chosen, **props)
-    where = (
-        rx.el.span(" from ", patient_id, class_name="sr"),
-        rx.el.small(patient_id, class_name="only-small num", aria_hidden="true"),
-    )
-    return rx.el.label(radio, rx.el.span(*words, *where, class_name="v"), class_name=cls)
+    said = rx.el.span(" from ", patient_id, class_name="sr")
+    return rx.el.label(radio, rx.el.span(*words, said, class_name="v"), class_name=cls)
+
+
+def _whose(patient_id: Text) -> rx.Component:
+    """On a phone, where the columns stand under each other."""
+    return rx.el.small(patient_id, class_name="only-small num", aria_hidden="true")
 
 
 def _line(ident: Text, label: Child, first: rx.Component, second: rx.Component, cls: str = "cmp-row") -> rx.Component:
@@ -48,7 +50,8 @@ def _head(one: rx.Var[CompareHead]) -> rx.Component:
 def _row(one: CompareRow) -> rx.Component:
     def value(words: Text, head: rx.Var[CompareHead], chosen: Text) -> rx.Component:
         shown = when(words == "Not recorded", rx.el.span(words, class_name="muted"), apart(words, class_name="lines"))
-        return _choice(shown, name=one.name, value=head.patient_id, chosen=chosen, patient_id=head.patient_id)
+        whose = _whose(head.patient_id)
+        return _choice(shown, whose, name=one.name, value=head.patient_id, chosen=chosen, patient_id=head.patient_id)
 
     return rx.el.div(
         _line(
@@ -65,6 +68,7 @@ def _login(one: rx.Var[CompareHead]) -> rx.Component:
     return _choice(
         apart(one.username, class_name="break"),
         rx.el.small(one.access),
+        _whose(one.patient_id),
         name="login",
         value=one.account,
         chosen=State.login == one.account,
@@ -104,6 +108,7 @@ def _form() -> rx.Component:
             rx.Var.create("Merge into ") + State.stays,
             "Merging...",
             State.working,
+            name="git-merge",
             class_name="danger",
             variant="outline",
         ),

@@ -290,7 +290,7 @@ def _rest() -> rx.Component:
     choices = rx.el.div(
         _rest_choice("Leave out, list them in the report", ~State.rest_goes_in, False, "rest-out"),
         _rest_choice("Import too, and put the pairs under Possible duplicates", State.rest_goes_in, True, "rest-in"),
-        class_name="actions",
+        class_name="actions choose-rest",
         role="group",
         aria_labelledby="rest",
     )

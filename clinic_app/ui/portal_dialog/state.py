@@ -234,7 +234,8 @@ class PortalDialogState(FormState, rx.State):
         self._wipe()
         page = path_of(self)
         patient = await self._patient(patient_id)
-        if patient.access.status in {"none", "off"}:
+        nameless = kind == RENAMING and not patient.access.username  # another username turns it on again
+        if patient.access.status == "none" or (patient.access.status == "off" and not nameless):
             await say(self, (NoPortalAccount if patient.access.status == "none" else PortalTurnedOff).detail)
             return
         self.page, self.kind, self.channel = page, kind, channel

@@ -98,6 +98,10 @@ def access_panel(
         when(access.worn_out, "After too many wrong tries the temporary password opens nothing any more. ", by_time),
         when(access.link_until, by_link, "The patient cannot sign in until you reset it."),
     )
+    gone = rx.el.p(
+        "Its username was given up when records were merged, and belongs to somebody else now. "
+        "Another username turns access on again."
+    )
     cases = {
         "active": stack(marks(), enabled, username, last, change),
         "temporary": stack(
@@ -118,7 +122,7 @@ def access_panel(
         "off": stack(
             row(badge("Disabled", "idle"), cls="wrap", gap=2),
             rx.el.p("Portal access is turned off"),
-            username,
+            when(access.username, username, gone),
             rx.el.p(
                 "Turned off on ",
                 apart(access.turned_off),
@@ -126,7 +130,7 @@ def access_panel(
                 class_name="muted",
             ),
             when(access.turned_off_reason, rx.el.p("Reason: ", apart(access.turned_off_reason), class_name="break")),
-            when(may_change, rx.el.div(turn_on, class_name="actions")),
+            when(may_change, rx.el.div(when(access.username, turn_on, rename), class_name="actions")),
         ),
     }
     none = stack(

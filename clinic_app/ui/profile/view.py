@@ -109,7 +109,16 @@ def _banner_actions() -> tuple[rx.Component, ...]:
     printed = link_button(
         "Print patient card", href=State.person.card_href, name="printer", variant="outline", leaves=True
     )
-    return when(ShellState.who.may_register, relative), printed
+    attrs = {"formAction": routes.PATIENT_EXPORT, "formMethod": "post"}
+    whole = rx.el.form(
+        rx.el.input(type="hidden", name="patient_id", value=State.person.patient_id),
+        rx.button(
+            icon("download"), "Download record (JSON)", type="submit", variant="outline", size="2", custom_attrs=attrs
+        ),
+        aria_label="Download record",
+        on_submit=None,
+    )
+    return when(ShellState.who.may_register, relative), printed, when(ShellState.who.is_admin, whole)
 
 
 def _all_activity() -> rx.Component:

@@ -28,13 +28,26 @@ def _precision(value: str) -> BirthPrecision:
 
 
 class Comparable:
-    """The details of a person that tell whether somebody is the same, folded as they are compared.
+    """The details of a person that tell whether somebody is the same, as they are kept and as they are compared.
 
-    ``first`` and ``last`` are the parts of the names, ``sex`` is empty unless it is male or female. Made some fifty
-    times for each look: so it is made of plain attributes.
+    ``first`` and ``last`` are the folded parts of the names, ``sex`` is empty unless it is male or female, the keys
+    are empty where there is nothing. Made some fifty times for each look: so it is made of plain attributes.
     """
 
-    __slots__ = ("born", "email", "first", "last", "national_id", "phone", "sex")
+    __slots__ = (
+        "born",
+        "email",
+        "email_key",
+        "first",
+        "first_name",
+        "gender",
+        "last",
+        "last_name",
+        "national_id",
+        "national_id_key",
+        "phone",
+        "sex",
+    )
 
     def __init__(
         self,
@@ -46,12 +59,12 @@ class Comparable:
         email: str | None = None,
         national_id: str | None = None,
     ) -> None:
+        self.first_name, self.last_name, self.gender = first_name, last_name, gender
+        self.born, self.phone, self.email, self.national_id = born, phone, email, national_id
         self.first, self.last = _parts(first_name), _parts(last_name)
-        self.born = born
         self.sex = gender if gender in _SEXES else ""
-        self.phone = phone
-        self.email = without_blanks(email) if email else ""
-        self.national_id = (national_ids.key(national_id) or "") if national_id else ""
+        self.email_key = without_blanks(email) if email else ""
+        self.national_id_key = (national_ids.key(national_id) or "") if national_id else ""
 
     @classmethod
     def of(cls, person: Any) -> Self:

@@ -186,7 +186,7 @@ def agreements(one: Comparable, other: Comparable) -> list[Agreement]:
         births(one.born, other.born),
         _value(one.sex, other.sex),
         _value(one.phone, other.phone, edit=True),
-        _value(one.email, other.email),
-        _value(one.national_id, other.national_id, edit=True),
+        _value(one.email_key, other.email_key),
+        _value(one.national_id_key, other.national_id_key, edit=True),
     )
     return [Agreement(first, last, order, *rest) for first, last, order in _orders(one, other)]

@@ -15,7 +15,9 @@ from clinic_app.services.patients import name_parts
 from clinic_app.services.patients.duplicates.comparable import Comparable
 from clinic_app.services.patients.duplicates.index import COLUMNS
 from clinic_app.services.patients.duplicates.keys import keys_to_ask
-from clinic_app.services.patients.duplicates.scoring import Candidate, Register, best_of
+from clinic_app.services.patients.duplicates.scoring import LEAST, Candidate, Register, best_of
+
+__all__ = ["LEAST", "compared", "find", "likely_matches", "register_of"]
 
 #: Under one key so many are looked at: more have a name so common, or a date so usual, that it says nothing alone.
 _OF_ONE_KEY = 100
@@ -60,7 +62,7 @@ def _candidates(session: Session, person: Comparable) -> list[Any]:
     statement = _ASKING.get(count)
     if statement is None:
         statement = _ASKING[count] = _asking(count)
-    values: dict[str, Any] = {"national_id": person.national_id or None}
+    values: dict[str, Any] = {"national_id": person.national_id_key or None}
     for i in range(count):
         values[f"k{i}"], values[f"w{i}"] = asked[i] if i < len(asked) else (_NOBODY, 0)
     return statement.all(session, **values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text
 from sqlmodel import Session
 
 from clinic_app.core import db
@@ -30,7 +30,7 @@ COLUMNS = (
 
 def add(session: Session, patient: Any) -> None:
     """Building block: the keys of a patient who is new. One statement."""
-    db.connection(session).execute(insert(MATCH_KEYS).values(rows_of(patient)))
+    db.connection(session).execute(insert(MATCH_KEYS), rows_of(patient))  # put together once, not for each number
 
 
 def rows_of(patient: Any) -> list[dict[str, int]]:
@@ -45,7 +45,19 @@ def change(session: Session, before: Comparable, patient: Any) -> None:
     if gone := sorted(old - new):
         run(delete(MATCH_KEYS).where(MATCH_KEYS.c.patient_id == patient.id, MATCH_KEYS.c.key.in_(gone)))
     if fresh := sorted(new - old):
-        run(insert(MATCH_KEYS).values([{"key": key, "patient_id": patient.id} for key in fresh]))
+        run(insert(MATCH_KEYS), [{"key": key, "patient_id": patient.id} for key in fresh])
+
+
+def _put_unsorted(connection: Connection, rows: list[tuple[int, int]]) -> None:
+    """By the driver itself: there are many."""
+    cursor: Any = connection.connection.cursor()
+    if connection.dialect.name == "postgresql":
+        with cursor.copy("COPY match_keys_unsorted FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    else:
+        cursor.executemany("INSERT INTO match_keys_unsorted VALUES (?, ?)", rows)
+    cursor.close()
 
 
 def rebuild(session: Session) -> int:
@@ -56,14 +68,16 @@ def rebuild(session: Session) -> int:
     run = db.connection(session).execute
     run(text("DROP TABLE IF EXISTS match_keys_unsorted"))
     run(text("CREATE TEMPORARY TABLE match_keys_unsorted (key INTEGER, patient_id INTEGER)"))
-    put = text("INSERT INTO match_keys_unsorted VALUES (:key, :patient_id)")
     done, last = 0, 0
     while True:
         some = select(*[PATIENTS.c[name] for name in COLUMNS]).where(PATIENTS.c.id > last)
         patients = run(some.order_by(PATIENTS.c.id).limit(_AT_ONCE)).all()
         if not patients:
             break
-        run(put, [row for patient in patients for row in rows_of(patient)])
+        _put_unsorted(
+            db.connection(session),
+            [(key, one.id) for one in patients for key in keys_of(Comparable.of(one))],
+        )
         done, last = done + len(patients), patients[-1].id
     run(delete(MATCH_KEYS))
     run(text("INSERT INTO match_keys SELECT key, patient_id FROM match_keys_unsorted ORDER BY key, patient_id"))

@@ -55,8 +55,8 @@ def keys_of(person: Comparable) -> dict[int, int]:
         found.update(_of_date(sounds, person.born))
     if person.phone:
         found[_key("t", person.phone)] = WORTH["phone"]
-    if person.email:
-        found[_key("e", person.email)] = WORTH["email"]
+    if person.email_key:
+        found[_key("e", person.email_key)] = WORTH["email"]
     return found
 
 

@@ -11,8 +11,9 @@ from clinic_app.services.patients.duplicates import weights
 from clinic_app.services.patients.duplicates.comparable import Comparable
 from clinic_app.services.patients.duplicates.comparing import Agreement, Birth, Name, Order, Value, agreements
 
-#: From these probabilities on somebody is likely, or possibly, the same.
-LIKELY_FROM, CERTAIN_FROM = 0.5, 0.99
+#: From these probabilities on somebody is likely, or certainly, the same. A question too many costs a sentence at the
+#: desk, one too few a second record: so the first of them is below one half.
+LIKELY_FROM, CERTAIN_FROM = 0.3, 0.99
 #: From this on somebody is shown to people; programs are told of those from the lower one on.
 SHOWN_FROM, LEAST = 0.02, 1e-5
 

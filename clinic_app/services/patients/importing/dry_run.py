@@ -56,7 +56,7 @@ def _checked(
 
     named = 0
     try:
-        with closing(Earlier()) as earlier:
+        with closing(Earlier(all_of_it=True)) as earlier:
             for reads in in_batches(csv_file.rows(path, found), readers):
                 with db.reading() as session:
                     judged = judge(session, reads, earlier, goes_in, whole=True)

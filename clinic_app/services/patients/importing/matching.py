@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,13 +16,13 @@ from sqlmodel import Session
 from clinic_app.core import db
 from clinic_app.models.imports import RowOutcome
 from clinic_app.models.patients import PATIENTS, BirthPrecision
-from clinic_app.services.patients import duplicates, national_ids
+from clinic_app.services.patients import national_ids
 from clinic_app.services.patients.birth_dates import BirthDate
-from clinic_app.services.patients.duplicates import Comparable, Grade, finding, keys
+from clinic_app.services.patients.duplicates import Comparable, Grade, finding, keys, scoring
 from clinic_app.services.patients.duplicates.scoring import Register
 from clinic_app.services.patients.forms import PatientDetails
 from clinic_app.services.patients.importing import screening
-from clinic_app.services.patients.importing.rows import ReadRow
+from clinic_app.services.patients.importing.rows import Person, ReadRow
 
 #: So many of those who may be the same are named.
 LIMIT = 5
@@ -81,11 +81,44 @@ class Judged:
     clashes: Mapping[str, str] = field(default_factory=dict)
 
 
-class Earlier:
-    """Rows further up in the file that are to go in but are not in the register yet. On disk: memory stays flat."""
+class _Memory:
+    """A few rows: those of one batch."""
 
     def __init__(self) -> None:
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)  # SQLite's own temporary file
+        self.forget()
+
+    def forget(self) -> None:
+        self._under: dict[int, list[int]] = {}
+        self._ones: dict[str, int] = {}
+        self._people: dict[int, tuple[str | None, Comparable]] = {}
+
+    def close(self) -> None:
+        self.forget()
+
+    def put(self, row: int, form: PatientDetails, person: Person) -> None:
+        self._people[row] = form.external_id, person.who
+        for key in person.stands:
+            self._under.setdefault(key, []).append(row)
+        for value in _ones(form):
+            self._ones.setdefault(value, row)
+
+    def under(self, asked: Sequence[int]) -> Iterator[tuple[int, int]]:
+        for key in asked:
+            for row in self._under.get(key, ()):
+                yield key, row
+
+    def has(self, value: str) -> int:
+        return self._ones.get(value, 0)
+
+    def person(self, row: int) -> tuple[str | None, Comparable]:
+        return self._people[row]
+
+
+class _Disk:
+    """A whole file of them, in SQLite's own temporary file: memory stays flat."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._db.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
             "CREATE TABLE sharing (key INTEGER, row INTEGER, PRIMARY KEY (key, row)) WITHOUT ROWID;"
@@ -93,65 +126,72 @@ class Earlier:
             "CREATE TABLE one (value TEXT PRIMARY KEY, row INTEGER) WITHOUT ROWID; BEGIN"
         )
 
-    def forget(self) -> None:
-        """They are in the register now."""
-        for table in ("sharing", "person", "one"):
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608  names of ours
-
     def close(self) -> None:
-        """Done: the file goes."""
         self._db.close()
 
-    def add(self, read: ReadRow, who: Comparable) -> None:
-        """This one is to go in."""
-        form = read.form
-        if form is None:
-            return
-        born = who.born
-        details = [who.first_name, who.last_name, who.gender, who.phone, who.email, who.national_id]
+    def put(self, row: int, form: PatientDetails, person: Person) -> None:
+        born, run = form.date_of_birth, self._db.execute
+        details = [form.first_name, form.last_name, str(form.gender), form.phone, form.email, form.national_id]
         details += [born.day.isoformat(), str(born.precision)] if born else [None, None]
-        self._db.execute(
-            "INSERT OR REPLACE INTO person VALUES (?, ?, ?)", (read.row, form.external_id, json.dumps(details))
-        )
-        shared = [(key, read.row) for key in keys.keys_of(who)]
-        self._db.executemany("INSERT OR IGNORE INTO sharing VALUES (?, ?)", shared)
-        ones = [(value, read.row) for value in _ones(form)]
-        self._db.executemany("INSERT OR IGNORE INTO one VALUES (?, ?)", ones)
+        run("INSERT OR REPLACE INTO person VALUES (?, ?, ?)", (row, form.external_id, json.dumps(details)))
+        self._db.executemany("INSERT OR IGNORE INTO sharing VALUES (?, ?)", [(key, row) for key in person.stands])
+        self._db.executemany("INSERT OR IGNORE INTO one VALUES (?, ?)", [(value, row) for value in _ones(form)])
+
+    def under(self, asked: Sequence[int]) -> Iterable[tuple[int, int]]:
+        marks = ",".join("?" * len(asked))
+        statement = f"SELECT key, row FROM sharing WHERE key IN ({marks}) LIMIT ?"  # noqa: S608  question marks
+        return self._db.execute(statement, (*asked, _LOOKED_AT))
+
+    def has(self, value: str) -> int:
+        row = self._db.execute("SELECT row FROM one WHERE value = ?", (value,)).fetchone()
+        return row[0] if row else 0
+
+    def person(self, row: int) -> tuple[str | None, Comparable]:
+        found = self._db.execute("SELECT external_id, details FROM person WHERE row = ?", (row,)).fetchone()
+        other = json.loads(found[1])
+        born = BirthDate(dt.date.fromisoformat(other[6]), BirthPrecision(other[7])) if other[6] else None
+        return found[0], Comparable(other[0], other[1], born, *other[2:6])
+
+
+class Earlier:
+    """Rows further up in the file that are to go in but are not in the register yet: of a batch, or ``all_of_it``."""
+
+    def __init__(self, *, all_of_it: bool = False) -> None:
+        self._kept: _Memory | _Disk = _Disk() if all_of_it else _Memory()
+
+    def forget(self) -> None:
+        """They are in the register now."""
+        if isinstance(self._kept, _Memory):
+            self._kept.forget()
+
+    def close(self) -> None:
+        """Done."""
+        self._kept.close()
+
+    def add(self, row: int, form: PatientDetails, person: Person) -> None:
+        """This one is to go in."""
+        self._kept.put(row, form, person)
 
     def clashes(self, form: PatientDetails) -> dict[str, int]:
         """Field → the row that has this value, which one patient only may have."""
         found = {}
         for value in _ones(form):
-            row = self._db.execute("SELECT row FROM one WHERE value = ?", (value,)).fetchone()
-            if row:
-                found["external_id" if value[0] == "e" else "national_id"] = row[0]
+            if row := self._kept.has(value):
+                found["external_id" if value[0] == "e" else "national_id"] = row
         return found
 
-    def matches(self, who: Comparable, register: Register) -> list[Match]:
+    def matches(self, person: Person, register: Register) -> list[Match]:
         """Those that may be the same person, best first."""
-        worth = keys.keys_to_ask(who)
-        asked = [key for key, points in worth.items() if points >= keys.WORTH["part days"]]
-        marks = ",".join("?" * len(asked))
-        under = self._db.execute(
-            f"SELECT key, row FROM sharing WHERE key IN ({marks}) LIMIT ?",  # noqa: S608  question marks
-            (*asked, _LOOKED_AT),
-        )
+        asked = [key for key, points in person.asks.items() if points >= keys.WORTH["part days"]]
         shared: Counter[int] = Counter()
-        for key, row in under:
-            shared[row] += worth[key]
-        if not shared:
-            return []
-        found = [self._compared(who, row, register) for row, _ in shared.most_common(_COMPARED)]
-        return sorted((one for one in found if one.grade.strong or one.score >= finding.LEAST), key=_best_first)[:LIMIT]
-
-    def _compared(self, who: Comparable, row: int, register: Register) -> Match:
-        external_id, details = self._db.execute(
-            "SELECT external_id, details FROM person WHERE row = ?", (row,)
-        ).fetchone()
-        other = json.loads(details)
-        born = BirthDate(dt.date.fromisoformat(other[6]), BirthPrecision(other[7])) if other[6] else None
-        found = duplicates.compare(0, who, Comparable(other[0], other[1], born, *other[2:6]), register)
-        return Match(0, row, found.score, found.grade, found.reasons, external_id=external_id)
+        for key, row in self._kept.under(asked):
+            shared[row] += person.asks[key]
+        kept = {row: self._kept.person(row) for row, _ in shared.most_common(_COMPARED)}
+        people = ((row, who) for row, (_, who) in kept.items())
+        return [
+            Match(0, one.id, one.score, one.grade, tuple(one.reasons), external_id=kept[one.id][0])
+            for one in scoring.best_of(people, person.who, register, LIMIT)
+        ]
 
 
 def _best_first(one: Match) -> tuple[bool, float, int]:
@@ -193,20 +233,20 @@ def judge(
     ``goes_in(judged)`` says whether a row will be taken in, so that those below are compared with it too. ``whole``:
     for each row those who may be the same are named, also where no match is strong.
     """
-    people = [None if read.form is None else Comparable.of(read.form) for read in reads]
+    people = [read.person for read in reads]
     register = screening.register(session, people)
     ask = [whole] * len(reads) if whole else screening.perhaps_strong(session, people, register)
     taken = _taken(session, (read.form for read in reads if read.form is not None))
     found: list[Judged] = []
-    for read, who, asked in zip(reads, people, ask, strict=True):
-        if read.form is None or who is None:
+    for read, person, asked in zip(reads, people, ask, strict=True):
+        if read.form is None or person is None:
             one = Judged(read, RowOutcome.INVALID, read.errors)
         else:
-            known = finding.find(session, who, register, limit=LIMIT) if asked else []
+            known = finding.find(session, person.who, register, limit=LIMIT) if asked else []
             like = [Match(each.id, 0, each.score, each.grade, tuple(each.reasons)) for each in known]
-            one = _judged(read, read.form, [*like, *earlier.matches(who, register)], taken, earlier)
+            one = _judged(read, read.form, [*like, *earlier.matches(person, register)], taken, earlier)
             if goes_in(one):
-                earlier.add(read, who)
+                earlier.add(read.row, read.form, person)
         found.append(one)
     return _named(session, found)
 
@@ -230,7 +270,7 @@ def _judged(read: ReadRow, form: PatientDetails, like: list[Match], taken: _Take
         clashes[name] = sentence if has else IN_THIS_FILE.format(row=row, label=label)
         which = (has, 0) if has else (0, row)
         one = found.get(which, Match(*which, 1.0, Grade.CERTAIN, ()))
-        said = f"Same {label}"
+        said = label[:1].upper() + label[1:]
         reasons = one.reasons if said in one.reasons else (said, *one.reasons)
         certain = name == "external_id"
         score, grade = (1.0, Grade.CERTAIN) if certain or not one.grade.strong else (one.score, one.grade)

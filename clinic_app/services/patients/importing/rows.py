@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from clinic_app.core import csv_safe
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import BirthPrecision
+from clinic_app.services.patients import search_keys
+from clinic_app.services.patients.duplicates import Comparable, keys
 from clinic_app.services.patients.forms import ESTIMATED, LABELS, PATIENT_FIELDS, Kind, PatientDetails
 from clinic_app.services.patients.importing.csv_file import PRECISION, Record
+from clinic_app.services.patients.search_keys import SearchKeys
 
 #: What is wrong with a row as a whole is said under this name.
 ROW = "row"
@@ -22,6 +26,23 @@ _TICKS = frozenset({name for name, field in PATIENT_FIELDS.items() if field.kind
 _NUMBERS = frozenset({"phone", "next_of_kin_phone", "national_id", "external_id", "date_of_birth", "email", "gender"})
 _SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?E[+-]?[0-9]{1,3}", re.IGNORECASE)
 SHORTENED = "{label} was shortened to {value} by a spreadsheet. Format the column as text and fill it in again."
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is made of a row's details for finding and comparing: worked out where the row is read."""
+
+    who: Comparable
+    stands: tuple[int, ...]  # under these of the matcher's keys
+    asks: Mapping[int, int]  # under these for others, each with its worth
+    found_by: SearchKeys  # without the patient ID
+
+    @classmethod
+    def of(cls, form: PatientDetails) -> Person:
+        """Of these details."""
+        who = Comparable.of(form)
+        nameless = SimpleNamespace(patient_id="", **{name: getattr(form, name) for name in type(form).model_fields})
+        return cls(who, tuple(keys.keys_of(who)), keys.keys_to_ask(who), search_keys.keys_of(nameless))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +57,7 @@ class ReadRow:
     typed: Mapping[str, str]
     form: PatientDetails | None
     errors: Mapping[str, str]
+    person: Person | None = None
 
     @property
     def external_id(self) -> str:
@@ -115,7 +137,15 @@ def read_row(record: Record) -> ReadRow:
     if errors:
         form = None
     return ReadRow(
-        record.row, record.line, record.start, record.end, record.next_line, dict(record.values), form, errors
+        record.row,
+        record.line,
+        record.start,
+        record.end,
+        record.next_line,
+        dict(record.values),
+        form,
+        errors,
+        Person.of(form) if form is not None else None,
     )
 
 

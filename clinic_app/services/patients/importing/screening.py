@@ -17,8 +17,9 @@ from clinic_app.core.prepared import Prepared
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.patients import name_parts
-from clinic_app.services.patients.duplicates import Comparable, keys
+from clinic_app.services.patients.duplicates import Comparable
 from clinic_app.services.patients.duplicates.scoring import Register, compare
+from clinic_app.services.patients.importing.rows import Person
 
 #: Who shares less than this of what keys are worth is no strong match: one popular key, or two weak ones.
 _LEAST = 5
@@ -37,18 +38,17 @@ _PEOPLE = select(*[PATIENTS.c[name] for name in _FIELDS]).where(
 _GIVEN = Prepared(select(COUNTERS.c.value).where(COUNTERS.c.name == "patient_id"))
 
 
-def register(session: Session, people: Sequence[Comparable | None]) -> Register:
+def register(session: Session, people: Sequence[Person | None]) -> Register:
     """Building block: how many patients there are, and how common the names of these people are among them."""
     given = _GIVEN.one_or_none(session)
-    parts = {part for person in people if person for part in person.parts}
+    parts = {part for person in people if person for part in person.who.parts}
     return Register(given.value if given else 0, name_parts.frequencies(session, parts))
 
 
-def perhaps_strong(session: Session, people: Sequence[Comparable | None], among: Register) -> list[bool]:
+def perhaps_strong(session: Session, people: Sequence[Person | None], among: Register) -> list[bool]:
     """Building block: for each of ``people`` whether the matcher may find somebody strongly like them."""
     asked = [
-        {key: worth for key, worth in keys.keys_to_ask(person).items() if worth >= _LEAST_KEY} if person else {}
-        for person in people
+        {key: worth for key, worth in person.asks.items() if worth >= _LEAST_KEY} if person else {} for person in people
     ]
     wanted = sorted({key for one in asked for key in one})
     under: dict[int, list[int]] = defaultdict(list)
@@ -66,7 +66,7 @@ def perhaps_strong(session: Session, people: Sequence[Comparable | None], among:
             there[row.id] = Comparable.of(row)
     return [
         person is not None
-        and any(compare(one, person, there[one], among).grade.strong for one in found if one in there)
+        and any(compare(one, person.who, there[one], among).grade.strong for one in found if one in there)
         for person, found in zip(people, shared, strict=True)
     ]
 

@@ -160,7 +160,7 @@ class _Checking:
     def all(self, path: Path, gentle: bool) -> None:
         """Check every row. Raises ``FileRefused`` where there is none."""
         self._begin()
-        with closing(Earlier()) as earlier:
+        with closing(Earlier(all_of_it=True)) as earlier:
             for reads in in_batches(csv_file.rows(path, self.found)):
                 since = time.monotonic()
                 with db.reading() as session:
@@ -338,8 +338,7 @@ class _TakingIn:
                     left.append(Judged(one.read, one.outcome, {"external_id": why}, one.matches, one.clashes))
                 else:
                     same.append(one)
-            forms = [one.read.form for one in plan.takes if one.read.form is not None]
-            patients = taking_in.add_patients(session, self.held.actor, forms, run_id)
+            patients = taking_in.add_patients(session, self.held.actor, [one.read for one in plan.takes], run_id)
             _keep(session, run_id, left, decided)
             settled = [one.read.row for one in (*plan.takes, *same) if one.read.row in decided]
             if settled:
@@ -360,8 +359,8 @@ class _TakingIn:
                 "same": _IMPORTS.same + len(same),
             }
             if patients:
-                values["last_patient_id"] = patients[-1].patient_id
-                values["first_patient_id"] = func.coalesce(_IMPORTS.first_patient_id, patients[0].patient_id)
+                values["last_patient_id"] = patients[-1]
+                values["first_patient_id"] = func.coalesce(_IMPORTS.first_patient_id, patients[0])
             _advance(session, self.held, **values)
             self.woken = _wake(session, self.woken)
 
