@@ -39,8 +39,15 @@
     tab.leaving = true;
     document.documentElement.classList.add("locked"); // look.css hides everything at once
     sessionStorage.removeItem("token"); // the next page starts with a fresh Reflex state
+    const typed = address === undefined && document.querySelector("form[data-keeps][data-typed]");
+    if (typed) { typed.submit(); return; } // without a session it is not saved: it waits on the page that asks to sign in
     location.replace(address ?? location.pathname + location.search); // replace: Back does not return to the record
   }
+
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("form[data-keeps]");
+    if (form) form.dataset.typed = "yes";
+  });
 
   for (const name of ["pushState", "replaceState"]) {
     const change = history[name];

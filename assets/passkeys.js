@@ -1,14 +1,15 @@
-// Passkeys: signing in with one ([data-passkey-sign-in]) and adding one (form[data-passkey-new]). What has [data-passkey]
-// is shown only where the browser can: it knows passkeys, the address is safe (https, or this machine), and it is the
-// one they are made for. The server says what to ask the device for; a form that is posted brings the answer.
+// Passkeys: signing in with one ([data-passkey-sign-in]), confirming with one that it is you ([data-passkey-confirm]), and
+// adding one (form[data-passkey-new]), where the browser can: [data-passkey] is shown then, here what is drawn later than
+// show.js looks, and [data-no-passkey] goes. The server says what to ask the device for; a form that is posted brings the
+// answer.
 "use strict";
 (() => {
   const NONE = "No passkey was used. Try again, or sign in with your password.";
+  const NOT_CONFIRMED = "No passkey was used. Try again, or enter your password.";
   const NO_LINE = "There is no connection. Try again in a moment.";
   const STOPPED = "Your device stopped it, or it took too long. Nothing has changed; you can try again.";
   const THERE_ALREADY = "This device has a passkey for you already.";
 
-  const able = (part) => isSecureContext && !!window.PublicKeyCredential && location.hostname === part.dataset.passkey;
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (char) => char.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
@@ -44,28 +45,33 @@
     if (on) button.setAttribute("aria-disabled", "true"); else button.removeAttribute("aria-disabled");
   }
 
-  function send(address, passkey) {
+  function send(address, fields) {
     const form = document.createElement("form");
-    const field = document.createElement("input");
     Object.assign(form, { method: "post", action: address, hidden: true });
-    Object.assign(field, { type: "hidden", name: "passkey", value: passkey });
-    form.append(field);
+    for (const [name, value] of Object.entries(fields)) {
+      form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+    }
+    form.append(...document.querySelectorAll("#sign-in [name=kept]")); // what was typed before the session ended
     document.body.append(form);
-    form.submit();
+    form.requestSubmit(); // idle.js hears of it
   }
 
-  async function signIn(button) {
+  // Signing in, or confirming: the form of the answer leads on, or comes back with what was wrong.
+  async function use(button) {
+    const { passkeySignIn, passkeyConfirm, sendsTo, next } = button.dataset;
     if (button.ariaDisabled === "true") return;
     const part = button.closest("[data-passkey]");
     const error = part.querySelector("[data-passkey-error]");
     error.textContent = "";
     busy(button, true);
     try {
-      const publicKey = await asked(button.dataset.passkeySignIn);
-      send(document.getElementById("sign-in").action, written(await navigator.credentials.get({ publicKey })));
+      const publicKey = await asked(passkeySignIn ?? passkeyConfirm);
+      const passkey = written(await navigator.credentials.get({ publicKey }));
+      if (passkeyConfirm) send(sendsTo, { passkey, next });
+      else send(document.getElementById("sign-in").action, { passkey });
     } catch (refused) {
       busy(button, false);
-      error.textContent = refused.detail ?? NONE; // the browser does not tell "cancelled" from "there is none"
+      error.textContent = refused.detail ?? (passkeyConfirm ? NOT_CONFIRMED : NONE); // the browser does not tell "cancelled" from "there is none"
     }
   }
 
@@ -111,13 +117,19 @@
     }
   }
 
-  for (const part of document.querySelectorAll("[data-passkey]")) part.hidden = !able(part);
-  for (const part of document.querySelectorAll("[data-no-passkey]")) {
-    part.hidden = [...document.querySelectorAll("[data-passkey]")].some(able);
+  const able = (part) => isSecureContext && !!window.PublicKeyCredential && location.hostname === part.dataset.passkey;
+
+  function show() {
+    const parts = [...document.querySelectorAll("[data-passkey]")];
+    for (const part of parts) part.hidden = !able(part);
+    for (const part of document.querySelectorAll("[data-no-passkey]")) part.hidden = parts.some(able);
   }
+
+  show();
+  new MutationObserver(show).observe(document.body, { childList: true, subtree: true });
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-passkey-sign-in]");
-    if (button) signIn(button);
+    const button = event.target.closest("[data-passkey-sign-in], [data-passkey-confirm]");
+    if (button) use(button);
   });
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-passkey-new]")) return;

@@ -4,6 +4,7 @@
 // input leaves the form's data) and a second press does nothing. After a new connection (#press[data-line]) the server
 // is asked what became of presses without an answer: their outcome is shown, or that they were not sent; the form stays
 // as it was typed. What has to outlive a reload is kept in sessionStorage: random names, and nothing that was typed.
+// A button that opens a form ([data-reopens]: the form's name) looks busy until it is there.
 // Credentials on the screen ([data-shown]) are not left without a question (dialog#leave-credentials).
 "use strict";
 (() => {
@@ -128,6 +129,29 @@
     box.requestSubmit();
   }
 
+  // --- a form that is asked for -----------------------------------------------------------------------------
+
+  // Its button looks busy until the form is there, the line is another one, or it was refused: that is said elsewhere.
+  const REFUSED_MS = 8_000;
+  let opener = null; // {button, line}
+
+  function opened() {
+    if (opener) delete opener.button.dataset.pressed;
+    opener = null;
+  }
+
+  function opens(button) {
+    setTimeout(() => { // after it has been dispatched
+      opened();
+      if (form_of(button)) return;
+      const mine = opener = { button, line };
+      button.dataset.pressed = "";
+      setTimeout(() => { if (opener === mine) opened(); }, REFUSED_MS);
+    });
+  }
+
+  const form_of = (button) => document.querySelector(`form[data-press="${CSS.escape(button.dataset.reopens)}"]`);
+
   // --- credentials on the screen ----------------------------------------------------------------------------
 
   const on_screen = () => document.querySelector("[data-shown]")?.dataset.shown ?? "";
@@ -153,6 +177,7 @@
     const box = region();
     if (!box) return;
     answers(box);
+    if (opener && (form_of(opener.button) || opener.line !== box.dataset.line)) opened();
     for (const one of live.values()) if ((one.pressed || one.again) && !one.element.isConnected) refill(one);
     if (box.dataset.line && box.dataset.line !== line) {
       const lost = shown && !document.querySelector("[data-shown]"); // with the server's memory
@@ -186,6 +211,8 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-press]");
     if (button) begin(button, event);
+    const opening = event.target.closest("button[data-reopens]");
+    if (opening?.dataset.reopens) opens(opening);
     if (event.target.closest("[data-shown-close]")) closed();
   }, true);
   // While it is under way the form stays as it was sent.

@@ -1,5 +1,6 @@
-// Show/Hide beside a password ([data-shows="<id of the field>"]), and signing in with a passkey: what has [data-passkey]
-// is shown where the browser can; what asks the device (passkeys.js) is fetched at the first press.
+// Show/Hide beside a password ([data-shows="<id of the field>"]), and passkeys: what has [data-passkey] is shown where the
+// browser knows them and the address is safe, and the one they are made for. Signing in with one, what asks the device
+// (passkeys.js) is fetched at the first press.
 "use strict";
 (() => {
   function toggle(button) {

@@ -332,6 +332,38 @@ def row_14(target: Target) -> None:
     together(4, target, once)
 
 
+def _form(target: Target, line: Any, path: str, fields: dict[str, str]) -> Any:
+    """A form of ours, as a page sends it, by nobody."""
+    sent = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": "clinic_probe=1"}
+    return target.ask(line, "POST", path, urlencode(fields).encode(), **sent)
+
+
+def row_19(target: Target) -> None:
+    """Codes of links that there are not, with a password to be hashed"""
+
+    def once(line: Any, n: int) -> Any:
+        password = {"new_password": f"violet harbour {n}", "confirm_password": f"violet harbour {n}"}
+        return _form(target, line, routes.ACTIVATE, {"code": f"{n:012d}", **password})
+
+    together(8, target, once)
+
+
+def row_20(target: Target) -> None:
+    """Forgotten passwords of everybody there may be"""
+    together(8, target, lambda line, n: _form(target, line, routes.FORGOT, {"email": f"name{n}@example.org"}))
+
+
+def row_21(target: Target) -> None:
+    """The meter of password strength of links, 40 at once, with 87 crafted bytes"""
+    sent = {"password": SIGNS}
+    together(40, target, lambda line, n: target.json(line, routes.LINK_STRENGTH, {"code": f"{n:012d}", **sent}))
+
+
+def row_22(target: Target) -> None:
+    """Passkeys that nobody has, asked for without end"""
+    together(8, target, lambda line, _: target.json(line, routes.PASSKEY_CHALLENGE, {}))
+
+
 WORK: dict[str, Callable[[Target], None]] = {
     name.removeprefix("row_"): work for name, work in list(globals().items()) if name.startswith("row_")
 }

@@ -74,6 +74,7 @@ class Rule:
     never: tuple[str, ...] = ()  # beginnings of answers that must not come
     seconds: float = 0  # if it takes longer than the others
     hops: int = 0  # proxies in front
+    mail: bool = False  # a mail server is set up, which does not answer
     also: Callable[[dict[str, int]], str] = lambda _: ""  # what is wrong besides
 
     def missing(self, answers: Counter[str]) -> str:
@@ -115,6 +116,10 @@ RULES: dict[str, Rule] = {
     "12": Rule(1500, 16, must=(("200", 16),), never=("4", "5")),
     "14": Rule(10, never=_FAULT),
     "18": Rule(30, 200, never=("101", *_FAULT)),
+    "19": Rule(300, never=_FAULT),
+    "20": Rule(300, never=_FAULT, mail=True),
+    "21": Rule(300, 40, never=_FAULT),
+    "22": Rule(300, 50, must=(("429", 1),), never=_FAULT),
     "flood": Rule(5000, 500, seconds=20, never=_FAULT),
 }  # fmt: skip
 assert set(RULES) == set(WORK)
@@ -300,9 +305,10 @@ def _free_redis() -> str:
 
 
 @contextlib.contextmanager
-def served(ground: Ground, hops: int) -> Iterator[Clinic]:
+def served(ground: Ground, hops: int, *, mail: bool = False) -> Iterator[Clinic]:
     """A clinic for as long as the block lasts."""
     with ground.server(hops) as server:
+        server.env |= {"CLINIC_SMTP_HOST": "127.0.0.1", "CLINIC_SMTP_PORT": "9"} if mail else {}
         engine = db.make_engine(server.database_url)
         db.bind(engine)
         os.environ["CLINIC_PORT"] = str(server.port)  # tokens say whose they are
@@ -561,7 +567,7 @@ def once(clinic: Clinic, row: str, seconds: float, desks: dict[str, str], known:
 def measure(ground: Ground, row: str, seconds: float, runs: int) -> Row:
     """A server, and ``runs`` times idle and under attack."""
     rule = RULES[row]
-    with served(ground, rule.hops) as clinic, contextlib.ExitStack() as stack:
+    with served(ground, rule.hops, mail=rule.mail) as clinic, contextlib.ExitStack() as stack:
         browser = functools.partial(httpx.Client, base_url=clinic.server.url, headers=clinic.at_desk(), timeout=60)
         known = {who: stack.enter_context(browser()) for who in ("receptionist", "clinician")}
         for who, desk in known.items():

@@ -14,17 +14,21 @@ from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
 from clinic_app.services.notifications import delivery
-from clinic_app.services.patients import name_parts, typed_searches
+from clinic_app.services.patients import name_parts, pair_finding, typed_searches
+from clinic_app.services.patients.importing import work as importing_work
 from clinic_app.services.portal import bulk_runs, reminders
 from clinic_app.ui.account import page as account
 from clinic_app.ui.audit_trail import page as audit_trail
 from clinic_app.ui.bulk import page as bulk
 from clinic_app.ui.confirm import page as confirm
 from clinic_app.ui.dead_ends import page as dead_ends
+from clinic_app.ui.duplicates import page as duplicates
 from clinic_app.ui.frame.state import ShellState
+from clinic_app.ui.importing import page as importing
 from clinic_app.ui.kit.theme import STYLESHEETS, head_components
 from clinic_app.ui.own_record import page as own_record
 from clinic_app.ui.patients import page as patients
+from clinic_app.ui.pending import page as pending
 from clinic_app.ui.profile import page as profile
 from clinic_app.ui.reception import page as reception
 from clinic_app.ui.registration import page as registration
@@ -136,6 +140,20 @@ async def create_in_bulk():
 
 
 @contextlib.asynccontextmanager
+async def find_pairs():
+    """New and changed records are compared with all others."""
+    async with pair_finding.finding():
+        yield
+
+
+@contextlib.asynccontextmanager
+async def take_in_patients():
+    """A file is checked, or its patients are taken in, whoever began it and wherever."""
+    async with importing_work.working():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def watch_tabs():
     """What runs for a tab, and what is kept of it, ends with it."""
     async with tabs.watching(app):
@@ -171,17 +189,22 @@ app.register_lifespan_task(record_refusals)
 app.register_lifespan_task(send_messages)
 app.register_lifespan_task(remind_people)
 app.register_lifespan_task(create_in_bulk)
+app.register_lifespan_task(find_pairs)
+app.register_lifespan_task(take_in_patients)
 app.register_lifespan_task(watch_tabs)
 
 SCREENS = (
     reception,
     patients,
     registration,
+    pending,
     work_list,
+    duplicates,
     profile,
     audit_trail,
     staff_accounts,
     bulk,
+    importing,
     account,
     confirm,
     own_record,

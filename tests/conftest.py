@@ -36,7 +36,7 @@ from clinic_app.core import context, db, keys, logs  # noqa: E402
 from clinic_app.core.settings import get_settings  # noqa: E402
 from clinic_app.services.accounts import guessability  # noqa: E402
 from clinic_app.services.audit import refusals  # noqa: E402
-from clinic_app.services.patients import typed_searches  # noqa: E402
+from clinic_app.services.patients import pairs, typed_searches  # noqa: E402
 from clinic_app.services.portal import work_list  # noqa: E402
 from tests import factories  # noqa: E402
 from tests.browser.serving import Server  # noqa: E402
@@ -91,6 +91,7 @@ def _nothing_waits() -> Iterator[None]:
     for kept in (refusals._counts, refusals._own, typed_searches._standing, typed_searches._due):
         kept.clear()
     work_list.forget_numbers()
+    pairs.forget_numbers()
     yield
     for name in _clinics_environment().keys() - before.keys():  # ``serve`` leaves its port to the program that follows
         del os.environ[name]

@@ -47,6 +47,15 @@ class Mailbox:
         self.messages.append(message)
         return self.after_data() or "250 OK"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """Those that have a clinic send its emails there."""
+        return {
+            "CLINIC_SMTP_HOST": "127.0.0.1",
+            "CLINIC_SMTP_PORT": str(self.port),
+            "CLINIC_SMTP_SECURITY": "none",
+        }
+
     def to(self, address: str) -> list[EmailMessage]:
         """The messages to one address, in the order they came."""
         return [one for one in self.messages if str(one["To"]) == address]
@@ -88,9 +97,8 @@ def mail_server() -> Iterator[Mailbox]:
 
 def use_mail_server(settings: pytest.MonkeyPatch, port: int) -> None:
     """Have the clinic send emails there."""
-    settings.setenv("CLINIC_SMTP_HOST", "127.0.0.1")
-    settings.setenv("CLINIC_SMTP_PORT", str(port))
-    settings.setenv("CLINIC_SMTP_SECURITY", "none")
+    for name, value in Mailbox(port).settings.items():
+        settings.setenv(name, value)
     get_settings.cache_clear()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import itertools
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +14,17 @@ from sqlalchemy import select, update
 from clinic_app.core import clock, db
 from clinic_app.models.accounts import ACCOUNTS, SIGN_IN_LIMITS, Account, Role
 from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES
-from clinic_app.services import access
+from clinic_app.services import access, challenges
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions, staff
 from clinic_app.services.accounts.passwords import choose_password
 from clinic_app.services.accounts.sign_in_throttle import account_key
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.notifications import links
-from clinic_app.services.patients.forms import PatientRegistration
+from clinic_app.services.patients.duplicates.holding import ANYBODY
+from clinic_app.services.patients.forms import PatientDetails, PatientRegistration
 from clinic_app.services.patients.registration import register_patient
+from clinic_app.services.patients.self_registration import add_waiting
 from clinic_app.services.patients.views import Registered
 from clinic_app.services.portal.provisioning import turn_off_portal
 
@@ -48,7 +52,7 @@ def registration(**changes: Any) -> dict[str, Any]:
         "date_of_birth": "14/3/1988",
         "gender": "FEMALE",
         "phone": "0712 445 901",
-        "national_id": f"2784 {number:04d}",
+        "national_id": f"2784 {number * 1237 % 10000:04d}",  # far apart: nobody is like the one before
         "address": "12 Lake Road, Kisumu",
         "next_of_kin_name": "Peter Odhiambo",
         "next_of_kin_phone": "0722 910 448",
@@ -66,7 +70,24 @@ def make_patient(actor: Actor, **changes: Any) -> Registered:
     data = registration(**changes)
     if "portal_email" in changes:
         data["create_portal_account"] = True
-    return register_patient(actor, PatientRegistration.parse(data))
+    return register_patient(actor, PatientRegistration.parse(data), despite=ANYBODY)
+
+
+def solution() -> str:
+    """The solution of a new challenge, as the browser's script would find and send it."""
+    from altcha import v1 as altcha
+
+    asked = challenges.new_challenge()
+    found = altcha.solve_challenge(asked["challenge"], asked["salt"], asked["algorithm"], asked["maxnumber"])
+    assert found is not None
+    return base64.b64encode(json.dumps({**asked, "number": found.number}).encode()).decode()
+
+
+def registered_themselves(**changes: Any) -> int:
+    """The number of somebody who registered themselves and waits for the desk."""
+    typed = {"first_name": "Esther", "last_name": "Wangari", "phone": "0745 313872", "gender": "FEMALE", **changes}
+    with db.transaction() as session:
+        return add_waiting(session, PatientDetails.parse(typed), confirmed="email" in typed)
 
 
 def own_password(done: Registered) -> Actor:

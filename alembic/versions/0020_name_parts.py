@@ -6,7 +6,7 @@ from alembic import op
 from clinic_app.services.patients.name_parts import parts_of
 
 revision = '0020_name_parts'
-down_revision = '0017_portal_runs'
+down_revision = '0018_where_messages_go'
 branch_labels = None
 depends_on = None
 

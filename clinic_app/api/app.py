@@ -11,14 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from clinic_app.api import audit, auth, patients, portal, problems, reference
+from clinic_app.api import audit, auth, patients, portal, possible_duplicates, problems, reference
 from clinic_app.api.endpoint import Route
 from clinic_app.core import context
 from clinic_app.core.addresses import client_address
 from clinic_app.core.errors import NotFound
 from clinic_app.core.settings import get_settings
 
-ROUTERS = (auth.router, patients.router, portal.router, audit.router, reference.router)
+ROUTERS = (auth.router, patients.router, portal.router, possible_duplicates.router, audit.router, reference.router)
 
 
 class Api(Starlette):

@@ -31,7 +31,10 @@ _PROBLEMS: dict[int, tuple[str, type[BaseModel]]] = {
     401: ("Not signed in, or the token is no longer valid.", schemas.Detail),
     403: ("The account's role does not allow it.", schemas.Detail),
     404: ("Nothing was found at this address.", schemas.Detail),
-    409: ("It conflicts with a change made in the meantime, or with the current state.", schemas.Problem),
+    409: (
+        "It conflicts with a change made in the meantime, or with the current state, or may be there already.",
+        schemas.Problem,
+    ),
     413: ("The body is larger than 1 MiB.", schemas.Problem),
     415: ("The body is not JSON.", schemas.Problem),
     422: ("The idempotency key was already used for a different request.", schemas.Problem),

@@ -14,6 +14,7 @@ from clinic_app.api.endpoint import Answer, Ask, Call, Needs, Route, number
 from clinic_app.api.openapi import PAGING, parameter, takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
+from clinic_app.services.patients.duplicates.holding import ANYBODY
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import (
     BEST,
@@ -41,8 +42,11 @@ class _PatientKey(StringConvertor):
 register_url_convertor("patient", _PatientKey())
 _ORDERINGS = [sign + name for name in ORDERS for sign in ("", "-")]
 _TERM_AT_MOST = 200
+#: Whoever is likely the same person does not hold the registration.
+ALLOW_DUPLICATE = "allow_duplicate"
 _FLAGS = {
     "create_portal_account": "Create portal account",
+    ALLOW_DUPLICATE: ALLOW_DUPLICATE,
     ESTIMATED: ESTIMATED,
     **{name: field.label for name, field in PATIENT_FIELDS.items() if field.kind is Kind.TICK},
 }
@@ -56,12 +60,13 @@ def _booleans(body: Mapping[str, Any]) -> None:
 
 
 def _register(ask: Ask) -> Answer:
-    body = ask.body()
+    body = dict(ask.body())
     _booleans(body)
     for name in ("portal_email", "portal_phone"):  # which the form does not look at unless it needs them
         if not isinstance(body.get(name), str | None):
             raise InvalidInput({name: f"{name} must be text."})
-    done = register_patient(ask.actor, PatientRegistration.parse(body))
+    despite = ANYBODY if body.pop(ALLOW_DUPLICATE, None) else ()
+    done = register_patient(ask.actor, PatientRegistration.parse(body), despite=despite)
     answer: dict[str, Any] = {
         "success": True,
         "message": done.message,
@@ -114,7 +119,7 @@ def _search_by_body(ask: Ask) -> Answer:
 
 
 def _retrieve(ask: Ask) -> Answer:
-    return 200, serializers.patient(view_patient(ask.actor, ask.patient, activity=0))
+    return 200, serializers.patient(view_patient(ask.actor, ask.patient, activity=0, merged=True))
 
 
 def _edit(ask: Ask) -> Answer:
@@ -200,7 +205,29 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
                 },
             }
         }
-    }
+    },
+    409: {
+        "content": {
+            "application/json": {
+                "example": {
+                    "success": False,
+                    "error": "A patient with these details already exists.",
+                    "detail": "LMC000123 is likely the same person: name; date of birth, one digit off.",
+                    "candidates": [
+                        {
+                            "id": 123,
+                            "patient_id": "LMC000123",
+                            "name": "John Doe",
+                            "date_of_birth": "1990-01-15",
+                            "score": 0.981,
+                            "grade": "likely",
+                            "reasons": ["Name", "Date of birth, one digit off"],
+                        }
+                    ],
+                }
+            }
+        }
+    },
 }
 
 
@@ -214,6 +241,8 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 )
 async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGISTER))]) -> Response:
     """Register a patient and, with `create_portal_account`, their portal account: both or neither.
+
+    409 with `candidates` where a patient who is there already is likely the same person, unless `allow_duplicate`.
 
     The temporary password is in this response and nowhere else.
     """
@@ -287,7 +316,7 @@ async def search_by_body(call: Annotated[Call, Depends(Needs(Permission.PATIENT_
 @router.get(
     "/pending-verification/",
     operation_id="list_pending_verification",
-    response_model=schemas.Listing[schemas.PatientListed],
+    response_model=schemas.Listing[schemas.PatientWaiting],
     openapi_extra=takes(parameters=PAGING),
 )
 async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VERIFY))]) -> Response:

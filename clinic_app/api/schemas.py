@@ -144,6 +144,24 @@ class Registration(_sent(whole=True)):
         examples=["john@example.com"],
     )
     portal_phone: str | None = Field(None, examples=["0712345678"])
+    allow_duplicate: bool | None = Field(
+        None,
+        description="True: register although a patient who is there already is likely the same person. False unless "
+        "given: then 409, with the candidates.",
+        examples=[False],
+    )
+
+
+class Candidate(Shape):
+    """A patient who may be the same person."""
+
+    id: int = Field(examples=[123])
+    patient_id: str = Field(examples=["LMC000123"])
+    name: str = Field(examples=["John Doe"])
+    date_of_birth: str | None = Field(description="As much as is known: `1990-01-15`, `1990-01` or `1990`.")
+    score: float = Field(ge=0, le=1, description="How likely it is the same person.", examples=[0.98])
+    grade: Literal["certain", "likely", "possible"] = Field(description="Certain and likely hold a registration.")
+    reasons: list[str] = Field(examples=[["Name", "Date of birth, one digit off", "Phone"]])
 
 
 class Edit(_sent(whole=False)):
@@ -182,12 +200,21 @@ class PatientListed(_answered(_Named, PatientSummary)):
     created_at: dt.datetime
 
 
+class PatientWaiting(PatientListed):
+    """Somebody who waits for verification. Whoever registered themselves gets a patient ID when they are verified."""
+
+    patient_id: str | None = Field(examples=[None])  # type: ignore[assignment]
+
+
 class Patient(_answered(PatientListed, PatientProfile)):
     """The complete record of one patient."""
 
     portal_username: str | None = Field(examples=["john@example.com"])
     is_active: bool
     updated_at: dt.datetime
+    merged_into: str | None = Field(
+        description="The patient ID of the record this one was merged into: that one stands for it.", examples=[None]
+    )
     registered_by: str = Field(description="Name of the member of staff; empty if unknown.")
     version: int = Field(description="Goes up with every edit.")
 
@@ -228,6 +255,70 @@ class Verified(Shape):
     success: Literal[True]
     message: str
     patient: Patient
+
+
+# --- possible duplicates --------------------------------------------------------------------------
+
+
+class Duplicate(Shape):
+    """A record that may be the same person. ``score``: from 0 to 1."""
+
+    patient: PatientListed
+    score: float = Field(examples=[0.97])
+    grade: Literal["certain", "likely", "possible"]
+    reasons: list[str] = Field(examples=[["Phone", "Date of birth"]])
+
+
+class Duplicates(Shape):
+    """The records that may be the same person, the likeliest first."""
+
+    count: int
+    results: list[Duplicate]
+
+
+class Merge(Shape):
+    """The record that stays, and with what."""
+
+    into: int | str = Field(description="The id or the patient ID of the record that stays.", examples=["LMC000123"])
+    values: dict[str, Any] | None = Field(
+        None,
+        description="Field → the value that stays, which is that of one of the two records. For fields that are not "
+        "named, the value of the record that stays, or that of the other where it has none.",
+        examples=[{"last_name": "Doe"}],
+    )
+    portal_username: str | None = Field(
+        None,
+        description="Which of two portal accounts stays, by its username. The other is turned off.",
+        examples=["john@example.com"],
+    )
+
+
+class Merged(Shape):
+    """The records are one."""
+
+    success: Literal[True]
+    message: str = Field(examples=["Records merged successfully"])
+    patient: Patient = Field(description="The record that stays.")
+    merged: str = Field(description="The patient ID of the other one.", examples=["LMC000124"])
+
+
+class Unmerged(Shape):
+    """The records are two again."""
+
+    success: Literal[True]
+    message: str = Field(examples=["Merge undone successfully"])
+    patient: Patient = Field(description="The record that was merged.")
+    survivor: Patient = Field(description="The record it was merged into.")
+    not_restored: list[Literal["external_id", "national_id", "portal_username"]] = Field(
+        description="What did not come back, because somebody else has it now."
+    )
+
+
+class NotADuplicate(Shape):
+    """Another record, of somebody else."""
+
+    other: int | str = Field(description="The id or the patient ID of the other record.", examples=["LMC000124"])
+    undo: bool | None = Field(None, description="True takes it back.", examples=[False])
 
 
 # --- portal ---------------------------------------------------------------------------------------
@@ -362,6 +453,8 @@ class Problem(BaseModel):
     detail: str = Field(examples=["Email is required when creating a patient portal account."])
     errors: dict[str, str] = Field({}, description="Field → message, for errors in particular fields.")
     existing_username: str = Field("", description="Only if the patient already has an account.")
+    merged_into: str = Field("", description="Only if the record was merged: the patient ID of the one that stays.")
+    candidates: list[Candidate] = Field([], description="Only if a patient may be registered already: best first.")
 
 
 class Detail(Shape):

@@ -30,7 +30,9 @@ def _reader(view: type, *left_out: str) -> tuple[tuple[str, ...], Callable[[Any]
 
 
 _SUMMARY, _read_summary = _reader(PatientSummary, "portal", "access", "found_by")
-_PROFILE, _read_profile = _reader(PatientProfile, "portal", "access", "activity", "national_id_counts", "deliveries")
+_PROFILE, _read_profile = _reader(
+    PatientProfile, "portal", "access", "activity", "national_id_counts", "deliveries", "merges"
+)
 _PHONES = tuple(name for name, field in PATIENT_FIELDS.items() if field.kind is Kind.PHONE)
 _SUMMARY_PHONES = tuple(name for name in _PHONES if name in _SUMMARY)
 _TRAIL = tuple(name for name in TrailEvent.__slots__ if name not in ("account", "asked_for"))  # words of the page

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clinic_app.cli import outbox, portal, staff
+from clinic_app.cli import duplicates, exporting, outbox, portal, staff
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 
@@ -25,7 +25,9 @@ audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(staff.app, name="staff")
 app.add_typer(audit, name="audit")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(portal.app, name="portal")
+app.add_typer(exporting.app, name="export")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -121,6 +123,36 @@ def demo(
     if patients and not there:
         raise CommandFailed("There is somebody in this clinic already: a crowd comes to an empty one.", 5)
     typer.echo("The demo data is in place.")
+
+
+@app.command("import")
+@command
+def import_patients(
+    file: Annotated[Path, typer.Argument(help="The CSV file; its first line names the columns.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a JSON line for each row (dry run), or for each row left out, here.")
+    ] = None,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Take in possible duplicates, too.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 where a row was left out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Register the patients of a CSV file. Bad rows and possible duplicates are left out and reported.
+
+    Columns are a patient's fields (first_name, last_name, date_of_birth, gender, phone, …), and external_id, the number
+    in the system it comes from. Broken off, the same command goes on where it was; given the same file again, it tries
+    again what was left out, and takes in nothing twice.
+    """
+    from clinic_app.cli import importing
+    from clinic_app.cli.begin import connect
+
+    connect()
+    if dry_run:
+        importing.dry_run(file, report, allow_duplicates=allow_duplicates, as_json=as_json)
+    elif importing.take_in(file, report, allow_duplicates=allow_duplicates, as_json=as_json) and strict:
+        raise typer.Exit(1)
 
 
 @app.command("rebuild-search")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from clinic_app.cli import demo_crowd
 from clinic_app.core.settings import get_settings
@@ -52,7 +52,7 @@ def _as_known(born: str, number: int) -> str:
 
 
 def patients(today: dt.date) -> list[DemoPatient]:
-    """68 invented patients, the same every time but for their ages, which follow ``today``."""
+    """68 invented patients and three who registered themselves; ages follow ``today``, all else is always the same."""
     dice = random.Random(20260616)  # noqa: S311  invented people, not secrets
     states = (
         ["none"] * 34
@@ -61,7 +61,7 @@ def patients(today: dt.date) -> list[DemoPatient]:
         + ["expired"] * 3
         + ["off"] * 3
         + ["locked"] * 2
-        + ["pending"] * 3
+        + ["new"] * 3
     )
     dice.shuffle(states)
     languages = get_settings().language_tags
@@ -90,11 +90,11 @@ def patients(today: dt.date) -> list[DemoPatient]:
         email = f"{plain}{number}@example.org"
         if dice.random() < 0.3:
             given["email"] = email
-        if state not in ("none", "pending"):
+        if state not in ("none", "new"):
             given |= {"create_portal_account": "on", "portal_email": email}
         days_ago = (
             number % 2
-            if state == "pending"
+            if state == "new"
             else 0
             if number > 61
             else int(dice.triangular(0, 14, 2))
@@ -106,7 +106,37 @@ def patients(today: dt.date) -> list[DemoPatient]:
         if age is not None:  # at the registration: nobody was registered before they were born
             given["date_of_birth"] = _as_known((today - dt.timedelta(days_ago) - age).isoformat(), number)
         made.append(DemoPatient(given, state, days_ago, dice.randint(8 * 60, 17 * 60)))
+    made += _waiting(made)
     return sorted(made, key=lambda patient: (-patient.days_ago, patient.minute))
+
+
+def _whole(form: Mapping[str, str]) -> bool:
+    """Whether the day of birth is known."""
+    return len(form.get("date_of_birth", "")) == len("1990-01-15")
+
+
+def _waiting(made: list[DemoPatient]) -> list[DemoPatient]:
+    """Three who registered themselves this morning: one of them is a patient already, one is nobody."""
+    known = next(
+        one.form
+        for one in made
+        if one.state == "none" and one.form["phone"] and one.form["last_name"] and _whole(one.form)
+    )
+    typed = ("last_name", "gender", "phone", "date_of_birth")
+    again = {name: known[name] for name in typed} | {
+        "first_name": f"{known['first_name']} {'Wangari' if known['gender'] == 'FEMALE' else 'Otieno'}",
+        "email": "registered.herself@example.org" if known["gender"] == "FEMALE" else "registered.himself@example.org",
+        "preferred_language": known["preferred_language"],
+    }
+    new = {
+        "first_name": "Konstantinos",
+        "last_name": "Papadopoulos-Wanyama",
+        "gender": "MALE",
+        "date_of_birth": "12 Dec 1982",
+        "phone": "0799 605430",
+    }
+    nobody = {"first_name": "Test", "last_name": "Test", "date_of_birth": "1 Jan 2000", "phone": "0700 000000"}
+    return [DemoPatient(form, "pending", 0, minute) for form, minute in ((again, 485), (new, 521), (nobody, 542))]
 
 
 def seed(crowd: int = 0, told: Callable[[int], None] = lambda _: None) -> int:

@@ -43,13 +43,13 @@ def bulk(
     """
     connect()
     from clinic_app.services.access import SYSTEM
-    from clinic_app.services.portal import bulk_runs
+    from clinic_app.services.portal import bulk_choice, bulk_runs
 
-    chosen = bulk_runs.Chosen.parse(
+    chosen = bulk_choice.Chosen.parse(
         {"registered_from": registered_from, "registered_until": registered_until, "age": age, "language": language}
     )
     if dry_run:
-        _tell_preview(bulk_runs.preview_run(SYSTEM, chosen), as_json)
+        _tell_preview(bulk_choice.preview_run(SYSTEM, chosen), as_json)
         return
     run_id = _resumed() if resume else bulk_runs.start_run(SYSTEM, chosen)
     before = bulk_runs.report_run(SYSTEM, run_id)

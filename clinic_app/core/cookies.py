@@ -43,6 +43,11 @@ def way_back_name() -> str:
     return _named("clinic_way_back")
 
 
+def registration_name() -> str:
+    """The cookie of a browser that sent a self-registration: for half an hour it may ask for the email again."""
+    return _named("clinic_registration")
+
+
 def probe_name() -> str:
     """The cookie that a sign-in page sets only to see whether the browser keeps any."""
     return _named("clinic_probe")

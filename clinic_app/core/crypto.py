@@ -73,15 +73,26 @@ class _Room:
         self._pool = ThreadPoolExecutor(threads, name, _give_way, (niceness,))
         self.threads, self.at_once = threads, threads + _WAITING_AT_MOST
         self._places = threading.BoundedSemaphore(self.at_once)
+        self._inside, self._left = 0, threading.Condition()
 
     def work(self, work: Callable[..., Done], *args: object) -> Done:
         """``work(*args)`` on one of the threads. Raises ``Unavailable`` when too many wait for them already."""
         if not self._places.acquire(blocking=False):
             raise Unavailable
+        with self._left:
+            self._inside += 1
         try:
             return self._pool.submit(work, *args).result()
         finally:
+            with self._left:
+                self._inside -= 1
+                self._left.notify_all()
             self._places.release()
+
+    def wait_until_empty(self, seconds: float) -> None:
+        """Return once nobody works or waits here, after so many ``seconds`` at most."""
+        with self._left:
+            self._left.wait_for(lambda: not self._inside, seconds)
 
 
 #: Hashes leave a core to whoever serves pages, where there are several.
@@ -90,6 +101,8 @@ HASH_THREADS = max(1, (os.cpu_count() or 1) - 1)
 _known, _strangers = _Room("hash", HASH_THREADS), _Room("hash-strangers", HASH_THREADS)
 #: So do those of a run for many patients, with what processors the others leave: nobody at a desk waits behind one.
 _bulk = _Room("hash-bulk", HASH_THREADS, 19)
+#: And each of them begins while no hash of a desk is being made, or after so many seconds: a run ends some day.
+_LONGEST_PAUSE = 2.0
 #: So many hashes are made or wait for people in both rooms together, each with the thread that asked for it.
 HASHES_AT_ONCE = _known.at_once + _strangers.at_once
 
@@ -119,6 +132,8 @@ def hash_password(password: str, *, cost: int | None = None, in_bulk: bool = Fal
     """
     configured = get_settings().bcrypt_cost
     salt = bcrypt.gensalt(min(cost or configured, configured))
+    if in_bulk:
+        _known.wait_until_empty(_LONGEST_PAUSE)
     room = _bulk if in_bulk else _known
     return _SCHEME + room.work(bcrypt.hashpw, _prehash(trimmed(password, _LONGEST)), salt).decode()
 

@@ -12,10 +12,18 @@ STAFF_PASSWORD = "/choose-password"  # noqa: S105  an address
 RECEPTION = "/"
 PATIENTS = "/patients"
 REGISTRATION = "/patients/new"
+PENDING = "/patients/pending"
 PORTAL_WORK_LIST = "/patients/portal"
+DUPLICATES = "/patients/duplicates"
+COMPARE = "/patients/duplicates/[pair]"
 PROFILE = "/patients/[patient_id]"
 #: A plain page of ours, not Reflex's.
 PATIENT_CARD = "/patients/{patient_id}/card"
+#: Plain pages for whoever is not known yet, where the clinic has switched them on.
+SELF_REGISTRATION = "/register"
+SELF_REGISTRATION_DONE = "/register/done"
+SELF_REGISTRATION_AGAIN = "/register/again"
+CONFIRM_REGISTRATION = "/register/confirm"
 PORTAL = "/patient-portal"
 PORTAL_SIGN_IN = "/patient-portal/login"
 PORTAL_PASSWORD = "/patient-portal/change-password"  # noqa: S105  an address
@@ -36,6 +44,7 @@ CONFIRM_EMAIL = "/patient-portal/contact/confirm"
 AUDIT_TRAIL = "/admin/audit"
 STAFF_ACCOUNTS = "/admin/staff"
 PORTAL_BULK = "/admin/portal"
+IMPORT = "/admin/import"
 ACCOUNT = "/account"
 CONFIRM = "/account/confirm"
 
@@ -46,6 +55,14 @@ SESSION_ALIVE = "/auth/session"
 SESSION_TOUCH = "/auth/touch"
 AUDIT_EXPORT = "/auth/audit-export"
 PORTAL_SLIPS = "/auth/portal-slips"
+PORTAL_REPORT = "/auth/portal-report"
+#: A file is announced, and comes in parts; ``number`` is its import's, ``at`` the byte a part begins at.
+IMPORT_FILE = "/auth/import"
+IMPORT_PART = "/auth/import/{number}/{at}"
+IMPORT_REPORT = "/auth/import-report"
+IMPORT_EXAMPLE = "/auth/import-example"
+PATIENTS_EXPORT = "/auth/patients-export"
+PATIENT_EXPORT = "/auth/patient-export"
 REAUTHENTICATE = "/auth/reauthenticate"
 CHANGE_PASSWORD = "/auth/change-password"  # noqa: S105  an address
 SIGN_OUT_EVERYWHERE = "/auth/everywhere"
@@ -65,13 +82,24 @@ PORTAL_PASSKEY_REMOVE = "/patient-portal/passkeys/{passkey}/remove"
 PASSKEYS = "/auth/passkeys"
 PASSKEY_ADD = "/auth/passkeys/add"
 PASSKEY_REMOVE = "/auth/passkeys/{passkey}/remove"
-#: What a browser is to ask its authenticators, for signing in and for a new passkey.
+#: What a browser is to ask its authenticators: for signing in, for a new passkey.
 PASSKEY_CHALLENGE = "/auth/passkey"
 PASSKEY_NEW = "/auth/passkey/new"
+#: And for *Confirm it is you*.
+PASSKEY_CONFIRM = "/auth/passkey/confirm"
 
 #: Pages one comes back to after signing in again, or after confirming that it is still oneself.
 _PORTAL_PAGES = frozenset(
-    {PORTAL, PORTAL_CONTACT, PORTAL_VIEWS, PORTAL_OWN_PASSWORD, PORTAL_PASSKEYS, PORTAL_SESSIONS, PORTAL_DOWNLOAD}
+    {
+        PORTAL,
+        PORTAL_CONTACT,
+        PORTAL_VIEWS,
+        PORTAL_OWN_PASSWORD,
+        PORTAL_PASSKEYS,
+        PORTAL_PASSKEY_ADD,
+        PORTAL_SESSIONS,
+        PORTAL_DOWNLOAD,
+    }
 )
 _STAFF_PAGES = frozenset(
     {
@@ -79,16 +107,22 @@ _STAFF_PAGES = frozenset(
         PATIENTS,
         REGISTRATION,
         PORTAL_WORK_LIST,
-        "/patients/pending",
+        PENDING,
+        DUPLICATES,
         ACCOUNT,
         STAFF_ACCOUNTS,
         AUDIT_TRAIL,
         PORTAL_BULK,
+        PASSKEYS,
+        PASSKEY_ADD,
+        IMPORT,
     }
 )
 _PROFILE = re.compile(r"/patients/[A-Z]{1,8}[0-9]{6,12}")
+_COMPARE = re.compile(r"/patients/duplicates/[A-Z]{1,8}[0-9]{6,12}-[A-Z]{1,8}[0-9]{6,12}")
 _CARD = re.compile(_PROFILE.pattern + "/card")
 _PASSKEY_REMOVED = re.compile(PASSKEYS + "/[0-9]{1,18}/remove")
+_PORTAL_PASSKEY_REMOVED = re.compile(PORTAL_PASSKEYS + "/[0-9]{1,18}/remove")
 
 
 def on_portal(path: str) -> bool:
@@ -96,9 +130,19 @@ def on_portal(path: str) -> bool:
     return path == PORTAL or path.startswith(PORTAL + "/")
 
 
+def for_patients(path: str) -> bool:
+    """Whether whoever reads ``path`` is a patient, or about to become one."""
+    return on_portal(path) or path == SELF_REGISTRATION or path.startswith(SELF_REGISTRATION + "/")
+
+
 def profile(patient_id: str) -> str:
     """The page of the patient with this patient ID."""
     return f"/patients/{patient_id}"
+
+
+def compare(one: str, other: str) -> str:
+    """Where the records with these patient IDs are side by side."""
+    return f"/patients/duplicates/{one}-{other}"
 
 
 def patient_card(patient_id: str) -> str:
@@ -118,18 +162,20 @@ def patient_of(path: str) -> str:
 
 def staff_page(path: str) -> str:
     """``path`` if it is a page of the desk that one may be sent back to, else an empty string."""
-    return path if path in _STAFF_PAGES or _PROFILE.fullmatch(path) or _CARD.fullmatch(path) else ""
+    shapes = _PROFILE, _CARD, _COMPARE, _PASSKEY_REMOVED
+    return path if path in _STAFF_PAGES or any(shape.fullmatch(path) for shape in shapes) else ""
 
 
 def portal_page(path: str) -> str:
     """``path`` if it is a page of the portal that one may be sent back to, else an empty string."""
-    return path if path in _PORTAL_PAGES else ""
+    return path if path in _PORTAL_PAGES or _PORTAL_PASSKEY_REMOVED.fullmatch(path) else ""
 
 
 def after_confirming(path: str) -> str:
-    """Where *Confirm it is you* leads: ``path`` if it is one of ours, else the account page."""
-    plain = path in {TWO_FACTOR, TWO_FACTOR_CODES, PASSKEYS, PASSKEY_ADD} or _PASSKEY_REMOVED.fullmatch(path)
-    return path if plain else staff_page(path) or ACCOUNT
+    """Where *Confirm it is you* leads: ``path`` if it is one of ours, else the account page, or a patient's record."""
+    if on_portal(path):
+        return portal_page(path) or PORTAL
+    return path if path in {TWO_FACTOR, TWO_FACTOR_CODES} else staff_page(path) or ACCOUNT
 
 
 def confirm(path: str) -> str:

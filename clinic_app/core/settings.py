@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     opening_hours: str = Field("Monday to Saturday, 07:00 to 18:00", max_length=80, description="Shown to patients.")
     region: str = Field("KE", description="Region for phone numbers: two letters (ISO 3166-1).")
     languages: str = Field("en,sw,fr", description="Languages a patient may prefer (BCP 47), in the order offered.")
+    self_registration: bool = Field(
+        False,
+        description="Whether people can register themselves at `/register`; the reception verifies each of them.",
+    )
     timezone: str = Field("Africa/Nairobi", description="Time zone for the times people see (IANA name).")
     patient_id_prefix: str = Field("LMC", pattern=r"^[A-Z]{1,8}$", description="Letters in front of a patient ID.")
 

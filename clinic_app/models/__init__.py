@@ -18,12 +18,16 @@ from clinic_app.models.accounts import (
 )
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
+from clinic_app.models.duplicates import DuplicatePair, PatientMerge, WaitingComparison
+from clinic_app.models.imports import ImportRow, PatientImport
 from clinic_app.models.intents import Intent
+from clinic_app.models.match_keys import MatchKey
 from clinic_app.models.name_parts import NamePart, NamePartChange
 from clinic_app.models.notifications import LinkPurpose, MessageState, OneTimeLink, OutboxMessage
 from clinic_app.models.patient_counts import PatientCount, PatientCountChange
 from clinic_app.models.patients import Counter, Gender, Patient, VerificationStatus
 from clinic_app.models.portal_runs import PortalRun, PortalRunItem
+from clinic_app.models.registrations import RegistrationState, SelfRegistration, UsedChallenge
 
 __all__ = [
     "Account",
@@ -31,14 +35,17 @@ __all__ = [
     "AuditHead",
     "Counter",
     "Draft",
+    "DuplicatePair",
     "FlashNote",
     "FormerUsername",
     "Gender",
     "IdempotencyKey",
+    "ImportRow",
     "Intent",
     "KnownDevice",
     "LinkPurpose",
     "LoginSession",
+    "MatchKey",
     "MessageState",
     "NamePart",
     "NamePartChange",
@@ -49,13 +56,19 @@ __all__ = [
     "Patient",
     "PatientCount",
     "PatientCountChange",
+    "PatientImport",
+    "PatientMerge",
     "PendingSignIn",
     "PortalRun",
     "PortalRunItem",
     "RecoveryCode",
     "RefreshToken",
     "RefusalCount",
+    "RegistrationState",
     "Role",
+    "SelfRegistration",
     "SignInLimit",
+    "UsedChallenge",
     "VerificationStatus",
+    "WaitingComparison",
 ]

@@ -49,6 +49,7 @@ class Account(TableModel, table=True):
     role: str = Field(max_length=20)
     patient_id: int | None = Field(default=None, foreign_key="patients.id", unique=True)
     phone: str | None = Field(default=None, max_length=20)  # for SMS; E.164
+    contact_email: str | None = Field(default=None, max_length=254)  # for emails, where the username reaches nobody
     password_hash: str = Field(max_length=120)
     password_temporary: bool = False
     password_expires_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
@@ -66,6 +67,7 @@ class Account(TableModel, table=True):
     handed_over: str | None = Field(default=None, max_length=10)  # how the temporary password was; see services.portal
     handed_over_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
     handed_over_by_id: int | None = None  # an account
+    invited_again: int = 0  # how often the desk has sent an invitation again
     passkey_handle: str | None = Field(default=None, max_length=88)  # what authenticators know the account by
     failed_tries: int = 0  # since the last sign-in
     last_failed_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)

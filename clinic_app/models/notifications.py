@@ -68,6 +68,7 @@ class OutboxMessage(TableModel, table=True):
             postgresql_where=text("state = 'QUEUED'"),
         ),
         Index("ix_outbox_messages_account_id", "account_id", "id"),
+        Index("ix_outbox_messages_registration_id", "registration_id"),
         Index("ix_outbox_messages_ended_at", "ended_at"),
         Index(
             "ix_outbox_messages_failed",
@@ -82,7 +83,10 @@ class OutboxMessage(TableModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     kind: str = Field(max_length=30)
     channel: str = Field(max_length=10)  # email or sms
-    account_id: int = Field(foreign_key="accounts.id")
+    account_id: int | None = Field(default=None, foreign_key="accounts.id")  # its owner is written to; or, instead,
+    registration_id: int | None = Field(  # whoever registered
+        default=None, foreign_key="self_registrations.id", ondelete="CASCADE"
+    )
     link_id: int | None = Field(default=None, foreign_key="one_time_links.id")
     address: str = Field(max_length=254)  # an email, or a phone (E.164)
     facts: dict[str, Any] = Field(sa_type=JSON)  # what the text says besides; no secret

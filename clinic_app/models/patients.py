@@ -63,6 +63,12 @@ class Patient(TableModel, table=True):
         Index("ix_patients_phone", "phone"),
         Index("uq_patients_external_id", "external_id", unique=True),
         # counting the few that are left out is quicker than counting all that are not
+        Index(
+            "ix_patients_merged_into_id",
+            "merged_into_id",
+            sqlite_where=text("merged_into_id IS NOT NULL"),
+            postgresql_where=text("merged_into_id IS NOT NULL"),
+        ),
         Index("ix_patients_inactive", "id", sqlite_where=text("is_active = 0"), postgresql_where=text("NOT is_active")),
     )
 
@@ -96,6 +102,7 @@ class Patient(TableModel, table=True):
     updated_at: dt.datetime = Field(sa_type=UtcDateTime)
     registered_by_id: int | None = None  # an account; no foreign key, since accounts point at patients already
     version: int = 1  # goes up with every edit: an edit of an older version is refused
+    merged_into_id: int | None = None  # the record that stays; this one is inactive then, and leads there
 
 
 class Counter(TableModel, table=True):

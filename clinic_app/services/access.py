@@ -16,7 +16,10 @@ class Permission(StrEnum):
     PATIENT_REGISTER = "patient:register"
     PATIENT_EDIT = "patient:edit"
     PATIENT_VERIFY = "patient:verify"
+    DUPLICATES = "patient:duplicates"
     PATIENT_DEACTIVATE = "patient:deactivate"
+    PATIENT_IMPORT = "patient:import"
+    PATIENT_EXPORT = "patient:export"
     PORTAL_MANAGE = "portal:manage"
     PORTAL_BULK = "portal:bulk"
     WORK_LISTS = "work-lists"
@@ -35,11 +38,14 @@ _RECEPTIONIST = _CLINICIAN | {
     Permission.PATIENT_REGISTER,
     Permission.PATIENT_EDIT,
     Permission.PATIENT_VERIFY,
+    Permission.DUPLICATES,
     Permission.PORTAL_MANAGE,
     Permission.WORK_LISTS,
 }
 _ADMIN = _RECEPTIONIST | {
     Permission.PATIENT_DEACTIVATE,
+    Permission.PATIENT_IMPORT,
+    Permission.PATIENT_EXPORT,
     Permission.PORTAL_BULK,
     Permission.STAFF_MANAGE,
     Permission.AUDIT_SEE,
@@ -57,8 +63,11 @@ REFUSALS: dict[Permission, str] = {
     Permission.PATIENT_REGISTER: "Only receptionists and administrators can register patients.",
     Permission.PATIENT_EDIT: "Only receptionists and administrators can edit patients.",
     Permission.PATIENT_VERIFY: "Only receptionists and administrators can verify patients.",
+    Permission.DUPLICATES: "Only receptionists and administrators can see and merge possible duplicates.",
     Permission.PATIENT_SEE: "Only staff can see patients.",
     Permission.PATIENT_DEACTIVATE: "Only administrators can deactivate patients.",
+    Permission.PATIENT_IMPORT: "Only administrators can import patients.",
+    Permission.PATIENT_EXPORT: "Only administrators can export patients.",
     Permission.PORTAL_BULK: "Only administrators can create portal accounts in bulk.",
     Permission.WORK_LISTS: "Only receptionists and administrators can see work lists.",
     Permission.STAFF_MANAGE: "Only administrators can manage staff accounts.",

@@ -13,13 +13,14 @@ from clinic_app.core import clock, crypto, db
 from clinic_app.core.errors import PermissionDenied
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS, Role, SignInLimit
-from clinic_app.models.patients import PATIENTS, Counter, VerificationStatus
+from clinic_app.models.patients import Counter
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions, sign_in_throttle
 from clinic_app.services.accounts.staff import add_staff_account
 from clinic_app.services.demo_crowd import Crowd
-from clinic_app.services.patients.forms import PatientRegistration
+from clinic_app.services.patients.forms import PatientDetails, PatientRegistration
 from clinic_app.services.patients.registration import register_patient
+from clinic_app.services.patients.self_registration import add_waiting
 from clinic_app.services.portal.provisioning import reset_portal_password, turn_off_portal
 
 #: Something the reception does to a patient's account.
@@ -40,7 +41,10 @@ def is_demo_database() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DemoPatient:
-    """A registration, the portal state to end in, and when it was: days ago, minute of the day."""
+    """A registration, the portal state to end in, and when it was: days ago, minute of the day.
+
+    ``pending``: registered by themselves, and not verified yet.
+    """
 
     form: Mapping[str, str]
     state: str
@@ -75,9 +79,6 @@ def _grow_up(patient_id: int, wanted: DemoPatient, username: str, at: dt.datetim
             last = min(at + dt.timedelta(hours=5), now - dt.timedelta(minutes=1))
             own = {"password_temporary": False, "password_expires_at": None, "last_sign_in_at": last}
             session.execute(update(ACCOUNTS).where(ACCOUNTS.c.patient_id == patient_id).values(**own))
-        if wanted.state == "pending":
-            pending = {"verification_status": VerificationStatus.PENDING}
-            session.execute(update(PATIENTS).where(PATIENTS.c.id == patient_id).values(**pending))
         if wanted.state == "locked":
             whose = select(ACCOUNTS.c.id).where(ACCOUNTS.c.patient_id == patient_id)
             tried = SignInLimit(
@@ -88,6 +89,13 @@ def _grow_up(patient_id: int, wanted: DemoPatient, username: str, at: dt.datetim
                 window_started_at=now,
             )
             session.add(tried)
+
+
+def _register_themselves(wanted: DemoPatient, at: dt.datetime) -> None:
+    """Somebody who waits for the desk since ``at``."""
+    typed = PatientDetails.parse(wanted.form)
+    with clock.at(at), db.transaction() as session:
+        add_waiting(session, typed, confirmed=typed.email is not None)
 
 
 def seed_demo(
@@ -127,6 +135,9 @@ def seed_demo(
         catch_up(at)
         if others:
             others.until(at, receptionist.account_id or 0)
+        if one.state == "pending":
+            _register_themselves(one, at)
+            continue
         with clock.at(at):
             done = register_patient(receptionist, PatientRegistration.parse(one.form))
         _grow_up(done.patient.id, one, done.credentials.username if done.credentials else "", at, now)
@@ -135,4 +146,4 @@ def seed_demo(
     catch_up(now)
     if others:
         others.until(now, receptionist.account_id or 0)
-    return len(wanted) + (others.count if others else 0)
+    return sum(one.state != "pending" for _, one in wanted) + (others.count if others else 0)

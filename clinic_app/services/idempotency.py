@@ -91,6 +91,16 @@ def mark_done(session: Session, seq: int) -> None:
 
 
 @contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """What is recorded in this block is not the work that was asked for under a key: it is not done by it."""
+    before = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(before)
+
+
+@contextlib.contextmanager
 def _working_on(mine: _Reservation) -> Iterator[None]:
     token = _current.set(mine)
     try:

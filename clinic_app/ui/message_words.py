@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from clinic_app.core import clock
 from clinic_app.services.notifications import wording as message_wording
-from clinic_app.services.notifications.kinds import Channel
+from clinic_app.services.notifications.kinds import Channel, open_channels
 from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.views import PortalStanding
@@ -40,7 +40,17 @@ def _address(channel: str, address: str) -> str:
     return wording.phone_words(address) if channel == Channel.SMS else address
 
 
+#: Channel → what is said of a message that waits while nothing can be sent that way.
+_OFF = {
+    Channel.EMAIL: "Emails are switched off in the clinic's settings: it waits until they are on.",
+    Channel.SMS: "Text messages are switched off in the clinic's settings: it waits until they are on.",
+}
+_MOVED = "Messages go to another address now."
+
+
 def _reason(one: Delivery) -> str:
+    if one.state == "QUEUED" and one.channel not in open_channels():
+        return _OFF.get(Channel(one.channel), "")
     if not one.reason or one.state == "SENT":
         return ""
     if one.state == "HELD":
@@ -72,22 +82,24 @@ def messages(deliveries: Iterable[Delivery], standing: PortalStanding) -> list[M
     latest: dict[tuple[str, str], Delivery] = {}
     for one in deliveries:
         latest.setdefault((one.channel, one.address), one)
-    goes_to = {(one.channel, one.address) for one in standing.reach} if standing.status != "off" else set()
+    reach = {} if standing.status == "off" else {one.channel: one.address for one in standing.reach}
     found = []
     for one in sorted(latest.values(), key=lambda one: one.channel):  # emails first
         tone, mark = _BADGES.get(one.state, ("idle", ""))
+        failed, now_to = one.state == "FAILED", reach.get(one.channel, "")
+        moved = [_MOVED] if failed and now_to and now_to != one.address else []
         found.append(
             Message(
                 channel=one.channel,
-                lost=one.state == "FAILED",
+                lost=failed,
                 what=message_wording.KINDS.get(one.kind, "Message"),
                 address=_address(one.channel, one.address),
                 when=_when(one),
-                state=message_wording.STATES.get(one.state, ""),
+                state=message_wording.state_words(one.state, one.reason),
                 tone=tone,
                 mark=mark,
-                reason=_reason(one),
-                correct=one.state == "FAILED" and (one.channel, one.address) in goes_to,
+                reason=" ".join(filter(None, [_reason(one), *moved])),
+                correct=failed and now_to == one.address,
             )
         )
     return found

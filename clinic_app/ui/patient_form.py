@@ -12,6 +12,7 @@ import reflex as rx
 
 from clinic_app.core.settings import get_settings
 from clinic_app.services.patients import phones
+from clinic_app.services.patients.duplicates.typed import COMPARED
 from clinic_app.services.patients.forms import PATIENT_FIELDS, SECTIONS, Kind, PatientDetails, Section
 from clinic_app.ui.kit import forms
 from clinic_app.ui.kit.base import Event, apart, each, given, when
@@ -20,6 +21,8 @@ from clinic_app.ui.session.form_state import FormState
 from clinic_app.ui.view_models import Offer
 
 BORN_EXAMPLE = "For example 31 3 1980, 1960 or 35 years"
+#: So long nobody types before it is looked at who it may be.
+PAUSE_MS = 500
 #: An input takes more than a value may have: too long is said, never cut off.
 _ROOM = 100
 _BY_KIND: dict[Kind, dict[str, Any]] = {
@@ -41,11 +44,13 @@ def section_inputs(
     section: Section,
     *,
     under_email: rx.Component | None = None,
+    typing: rx.EventHandler | None = None,
 ) -> rx.Component:
     """The inputs of one section.
 
     ``check`` is the state's handler for a field that was left, ``answer_slip`` the one for *Did you mean …?*;
-    ``under_email`` stands below the email.
+    ``under_email`` stands below the email. ``typing`` is told what stands in an input that tells who somebody is, when
+    nothing was typed for a moment.
     """
     inputs = [name for name in SECTIONS[section] if not PATIENT_FIELDS[name].under]
     below: dict[str, list[rx.Component]] = {}
@@ -55,7 +60,8 @@ def section_inputs(
         if PATIENT_FIELDS[name].kind is Kind.EMAIL:
             more = [under_email] if under_email is not None else []
             below[name] = [slip_asked(state, answer_slip, name), *ticks, *more]
-    return rx.el.div(*[_input(state, check, name, below[name]) for name in inputs], class_name="pair")
+    told = typing.debounce(PAUSE_MS) if typing is not None else None
+    return rx.el.div(*[_input(state, check, name, below[name], told) for name in inputs], class_name="pair")
 
 
 def slip_asked(state: type[FormState], answer_slip: rx.EventHandler, name: str) -> rx.Component:
@@ -76,8 +82,15 @@ def labelled_input(state: type[FormState], check: rx.EventHandler, label: str, n
     )
 
 
-def _input(state: type[FormState], check: rx.EventHandler, name: str, below: Sequence[rx.Component]) -> rx.Component:
+def _input(
+    state: type[FormState],
+    check: rx.EventHandler,
+    name: str,
+    below: Sequence[rx.Component],
+    typing: rx.EventHandler | None,
+) -> rx.Component:
     field, info = PATIENT_FIELDS[name], PatientDetails.model_fields[name]
+    told = given(on_change=typing(name) if typing is not None and name in COMPARED else None)
     if field.kind is Kind.TICK:
         return _tick(state, check, name)
     if field.kind is Kind.CHOICE:
@@ -91,6 +104,7 @@ def _input(state: type[FormState], check: rx.EventHandler, name: str, below: Seq
             error=state.errors[name],
             default_value=state.values[name],
             more=[when(other, rx.el.option(other.words, value=other.value))],
+            **told,
         )
     return labelled_input(
         state,
@@ -100,6 +114,7 @@ def _input(state: type[FormState], check: rx.EventHandler, name: str, below: Seq
         required=info.is_required(),
         max_length=field.longest + _ROOM,
         **given(hint=_hint(state, name, field.kind), after=rx.fragment(*below) if below else None),
+        **told,
         **_BY_KIND.get(field.kind, {}),
         **({"disabled": state.values["single_name"] == "on"} if name == "last_name" else {}),
     )

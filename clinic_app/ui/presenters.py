@@ -14,24 +14,35 @@ from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnPasskey, OwnSession, StaffMember
 from clinic_app.services.audit import reading
 from clinic_app.services.audit.reading import RecordedEvent
-from clinic_app.services.notifications.kinds import open_channels
+from clinic_app.services.notifications.kinds import Channel, open_channels
 from clinic_app.services.patients import facts as record_facts
 from clinic_app.services.patients import national_ids, wording
 from clinic_app.services.patients.forms import LABELS, PATIENT_FIELDS, SECTIONS, Kind, PatientDetails
 from clinic_app.services.patients.portal_standing import WAITED
 from clinic_app.services.patients.search import marked
-from clinic_app.services.patients.views import Overview, PatientProfile, PatientRecord, PatientSummary, PortalStanding
+from clinic_app.services.patients.views import (
+    Match,
+    Overview,
+    PatientProfile,
+    PatientRecord,
+    PatientSummary,
+    PortalStanding,
+    Unmerged,
+)
 from clinic_app.services.portal import own_words
 from clinic_app.services.portal import wording as portal_wording
 from clinic_app.services.portal.views import OwnRecord, Viewing
 from clinic_app.ui import message_words
 from clinic_app.ui.view_models import (
     Access,
+    Chip,
     Choice,
     DayBar,
     Fact,
     Happening,
     Look,
+    MatchRow,
+    MergedRecord,
     PatientRow,
     Person,
     SessionRow,
@@ -108,6 +119,33 @@ def staff_row(one: StaffMember, own_id: int | None) -> StaffRow:
     )
 
 
+def merged_records(patient: PatientProfile) -> list[MergedRecord]:
+    """What was merged into a record. Merges are undone the latest first."""
+    return [
+        MergedRecord(
+            one.patient_id,
+            f"By {one.merged_by}, {', '.join(wording.day_and_time(one.merged_at))}."
+            if one.merged_by
+            else f"{wording.moment_words(one.merged_at)}.",
+            place == 0,
+        )
+        for place, one in enumerate(patient.merges)
+    ]
+
+
+#: What may not come back with undoing a merge.
+_LOST = {"national_id": "national ID", "external_id": "external ID", "portal_username": "portal username"}
+
+
+def merge_undone(done: Unmerged) -> str:
+    """What is said once a merge was undone, and what somebody else has meanwhile."""
+    said = f"Merge undone. {done.patient.patient_id} is a record of its own again."
+    if not done.lost:
+        return said
+    names = " and ".join(_LOST.get(name, name) for name in done.lost)
+    return f"{said} What did not come back, because somebody else has it now: {names}."
+
+
 def patient_row(patient: PatientSummary | PatientProfile, *, line: str = "", term: str = "") -> PatientRow:
     """A patient in a list."""
     before, hit, after = marked(patient.name, term) if term else (patient.name, "", "")
@@ -135,6 +173,21 @@ def patient_row(patient: PatientSummary | PatientProfile, *, line: str = "", ter
         via_before=via[0],
         via_hit=via[1],
         via_after=via[2],
+    )
+
+
+def match_row(match: Match) -> MatchRow:
+    """A patient who may be the one in a form. What is not quite the same says how after a comma."""
+    patient = match.patient
+    return MatchRow(
+        id=patient.id,
+        patient_id=patient.patient_id,
+        name=patient.name,
+        initials=wording.initials(patient.first_name, patient.last_name),
+        born=wording.birth_words(patient.date_of_birth),
+        href=routes.profile(patient.patient_id),
+        strong=match.strong,
+        chips=[Chip(reason, ", " in reason) for reason in match.reasons],
     )
 
 
@@ -227,7 +280,7 @@ def changes_at(standings: Iterable[PortalStanding]) -> dt.datetime | None:
     """When the first word that pages say about these becomes another one by time alone; None: not by itself."""
     now, found = clock.now(), list[dt.datetime | None]()
     for one in standings:
-        found.append(one.locked_until)
+        found += [one.locked_until, one.link_until]
         if one.temporary and one.expires_at is not None and one.expires_at > now:
             found.append(wording.deadline_changes(one.expires_at))
             found.append(one.password_since + WAITED if one.password_since and one.last_sign_in_at is None else None)
@@ -248,6 +301,7 @@ def access(standing: PortalStanding) -> Access:
     if last.startswith(("Today", "Yesterday")):
         last = last[0].lower() + last[1:].replace(", ", " at ")
     off = wording.date_words(clock.local(standing.turned_off_at).date()) if standing.turned_off_at else ""
+    emails_to = next((one.address for one in standing.reach if one.channel == Channel.EMAIL), standing.username)
     return Access(
         portal=standing.status,
         username=standing.username,
@@ -258,6 +312,9 @@ def access(standing: PortalStanding) -> Access:
         turned_off=f"{off} by {standing.turned_off_by}" if off and standing.turned_off_by else off,
         turned_off_reason=portal_wording.turn_off_words(standing.turned_off_reason),
         temporary=standing.temporary,
+        worn_out=standing.worn_out,
+        link_until=wording.deadline_words(standing.link_until)[1] if standing.link_until else "",
+        emails_to=emails_to if emails_to.lower() != standing.username else "",
         handed_over=message_words.handed_over(standing.handed_over, standing.handed_over_by, standing.handed_over_at),
         kept_back=portal_wording.why_nothing_goes(standing.reach, configured=bool(open_channels())),
         stamp=standing.stamp,
@@ -269,10 +326,9 @@ def replaced(standing: PortalStanding) -> list[str]:
     at = wording.deadline_words(standing.expires_at)[1] if standing.expires_at else ""
     what = "A new temporary password replaces the password that the patient has chosen."
     if standing.temporary and standing.expires_at:
-        gone = "expires" if standing.expires_at > clock.now() else "expired"
-        what = (
-            f"A new temporary password replaces the one that {gone} on {at}. A slip already handed over stops working."
-        )
+        gone = f"{'expires' if standing.expires_at > clock.now() else 'expired'} on {at}"
+        over = "opens nothing any more" if standing.worn_out else gone
+        what = f"A new temporary password replaces the one that {over}. A slip already handed over stops working."
     lifted = ["The account is unlocked."] if standing.status == "locked" else []
     return [what, "Whoever is signed in with this account is signed out.", *lifted, message_words.goes_where(standing)]
 
@@ -283,6 +339,10 @@ _WHAT = {
     "PATIENT_CREATED": ("user-plus", "Registered"),
     "PATIENT_VIEWED": ("eye", "Profile opened"),
     "PATIENT_VERIFIED": ("user-plus", "Verified"),
+    "PATIENT_MERGED": ("pencil", "Merged"),
+    "PATIENT_MERGE_UNDONE": ("pencil", "Merge undone"),
+    "NOT_A_DUPLICATE": ("pencil", "Said not to be a duplicate"),
+    "NOT_A_DUPLICATE_UNDONE": ("pencil", "Possible duplicate again"),
     "PORTAL_ACCOUNT_CREATED": ("key-round", "Portal account created"),
     "PORTAL_PASSWORD_RESET": ("key-round", "Temporary password reset"),
     "PORTAL_USERNAME_CHANGED": ("key-round", "Portal username changed"),
@@ -299,6 +359,7 @@ _WHAT = {
 #: Where a look that is not at the profile was at.
 _PAGES = {
     "card": "Patient card opened",
+    "compared side by side": "Compared with another record",
     "registration": "Record used to register a relative",
     "dialog": "Portal dialog opened",
     "outcome of a press": "Outcome shown again",
@@ -324,9 +385,24 @@ def happening(run: list[RecordedEvent]) -> Happening | None:
     if event.action not in _WHAT:
         return None
     symbol, words = _WHAT[event.action]
+    if event.action in _WITH_ANOTHER:
+        words = _with_another(event, words)
     if event.action == "PATIENT_CREATED" and event.details.get("portal_account_created"):
         words = "Registered with portal account"
     return Happening(symbol, words + by, when)
+
+
+_WITH_ANOTHER = {"PATIENT_MERGED", "PATIENT_MERGE_UNDONE", "NOT_A_DUPLICATE", "NOT_A_DUPLICATE_UNDONE"}
+
+
+def _with_another(event: RecordedEvent, words: str) -> str:
+    """``LMC004911 merged into this record``, ``Merge with LMC004911 undone``: which record it was besides."""
+    told = {name: str(event.details.get(name, "")) for name in ("patient_id", "merged", "into", "other")}
+    if event.action == "PATIENT_MERGED":
+        return f"Merged into {told['into']}" if told["into"] else f"{told['merged']} merged into this record"
+    if event.action == "PATIENT_MERGE_UNDONE":
+        return f"Merge of {told['merged']} into {told['patient_id']} undone"
+    return f"{words}: {told['other']}"
 
 
 def _look(run: list[RecordedEvent], by: str) -> Happening:

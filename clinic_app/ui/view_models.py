@@ -76,6 +76,71 @@ class PatientRow:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """A reason why two people may be one; ``near`` where it is not quite the same."""
+
+    words: str = ""
+    near: bool = False
+
+
+@dataclass(frozen=True)
+class MatchRow:
+    """A patient who may be the one in the form."""
+
+    id: int = 0
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""
+    href: str = ""
+    strong: bool = False
+    chips: list[Chip] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TypedFact:
+    """A label and what somebody typed; ``more`` is what is known of it besides."""
+
+    label: str = ""
+    value: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class LinkRow:
+    """A patient whom somebody who waits may be. ``version``: of the record shown, which actions carry."""
+
+    key: str = ""
+    person: int = 0  # who waits; 0 where they cannot be linked, being a patient already
+    patient_id: str = ""
+    name: str = ""
+    initials: str = ""
+    born: str = ""
+    phone: str = ""
+    href: str = ""
+    version: int = 0
+    grade: str = ""
+    tone: str = ""
+    chips: list[Chip] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """Somebody who waits for verification. ``patient_id`` and ``href``: of whoever is a patient already."""
+
+    id: int = 0
+    name: str = ""
+    initials: str = ""
+    registered: str = ""  # Registered herself today, 08:05
+    patient_id: str = ""
+    href: str = ""
+    version: int = 0
+    seen: list[int] = field(default_factory=list)  # the ids of whom they may be, as shown: actions carry them
+    facts: list[TypedFact] = field(default_factory=list)
+    matches: list[LinkRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class WorkRow:
     """Somebody in the portal work list. ``why`` is a sentence in three parts, the middle one being what matters."""
 
@@ -133,6 +198,18 @@ class SlipChoice:
 
 
 @dataclass(frozen=True)
+class ChosenRow:
+    """A patient chosen for a run: eligible, or why not."""
+
+    patient_id: str = ""
+    name: str = ""
+    href: str = ""
+    email: str = ""
+    eligible: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class NotCreatedRow:
     """A patient who got no portal account in a run, and why."""
 
@@ -140,6 +217,54 @@ class NotCreatedRow:
     name: str = ""
     href: str = ""
     why: str = ""
+
+
+@dataclass(frozen=True)
+class AlikeRow:
+    """Somebody who may be the same as a row of a file: a patient, or another row (then ``href`` is empty)."""
+
+    key: str = ""  # of the row and of this one
+    row: int = 0
+    patient: int = 0
+    words: str = ""  # Amina Odhiambo, LMC004817; or row 12 of this file
+    href: str = ""
+    reasons: str = ""
+    chosen: bool = False  # decided to be the same person
+
+
+@dataclass(frozen=True)
+class FileRowShown:
+    """A row of a file: what it is, why, and what was decided about it."""
+
+    row: int = 0
+    number: str = ""
+    name: str = ""
+    born: str = ""
+    outcome: str = ""  # in words
+    tone: str = ""  # good, warn or bad
+    why: str = ""
+    alike: list[AlikeRow] = field(default_factory=list)
+    waits: bool = False  # for a decision
+    decision: str = ""  # as the services have it
+
+
+@dataclass(frozen=True)
+class OutcomeFilter:
+    """A filter of the rows of a file."""
+
+    key: str = ""
+    words: str = ""
+    count: str = ""
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class EarlierFile:
+    """An import that is over, in a line."""
+
+    id: int = 0
+    name: str = ""
+    line: str = ""
 
 
 @dataclass(frozen=True)
@@ -248,6 +373,9 @@ class Access:
     turned_off_reason: str = ""
     temporary: bool = False
     handed_over: str = ""  # In person, by Grace Wanjiru. Yesterday, 16:45.
+    worn_out: bool = False  # the temporary password, by wrong tries
+    link_until: str = ""  # Thu 18 Jun, 16:40: a link that was sent works so long, the temporary password does not
+    emails_to: str = ""  # where emails go, if not to the username
     kept_back: str = ""  # why no invitation can be sent, in a sentence
     stamp: str = ""  # of what is shown: actions carry it
 
@@ -265,3 +393,78 @@ class Person:
     phone: str = ""  # or "Not recorded"
     phone_uri: str = ""  # tel:+254712445901, or empty
     card_href: str = ""  # the page their card is printed from
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word, and whether the other record has it not."""
+
+    text: str = ""
+    differs: bool = False
+
+
+@dataclass(frozen=True)
+class Twin:
+    """One of two records in a pair, and in what it differs from the other."""
+
+    row: PatientRow = PatientRow()
+    words: list[Word] = field(default_factory=list)  # of the name
+    born_differs: bool = False
+    phone_start: str = ""  # as far as both have it
+    phone_rest: str = ""
+
+
+@dataclass(frozen=True)
+class PairCard:
+    """Two records that may be one person. ``said``: they are two, and that can be taken back."""
+
+    key: str = ""  # LMC004817-LMC004911
+    stamp: str = ""
+    first: Twin = Twin()
+    second: Twin = Twin()
+    grade: str = ""  # Certain
+    tone: str = ""
+    chips: list[Chip] = field(default_factory=list)
+    href: str = ""
+    said: bool = False
+
+
+@dataclass(frozen=True)
+class CompareHead:
+    """One of two records side by side."""
+
+    patient_id: str = ""
+    name: str = ""
+    line: str = ""  # registered 2 Jun 2026 by Daniel Otieno · last changed today, 09:12
+    username: str = ""  # of its portal account, if it has one
+    account: str = ""  # the id of that
+    access: str = ""  # In use: last signed in 12 Jun 2026, 19:20
+
+
+@dataclass(frozen=True)
+class CompareRow:
+    """A field in which two records differ: the words of both, and whether the second one is chosen to begin with."""
+
+    name: str = ""
+    label: str = ""
+    first: str = ""
+    second: str = ""
+    second_first: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a merge will do, in a sentence. ``icon``: check, archive, key-round or undo-2."""
+
+    icon: str = ""
+    lead: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class MergedRecord:
+    """A record that was merged into the one on the screen. ``undo``: that can be undone now."""
+
+    patient_id: str = ""
+    line: str = ""  # By Grace Wanjiru, today, 10:44.
+    undo: bool = False

@@ -35,8 +35,12 @@ def _page(
     errors: dict[str, str] | None = None,
     refused: str = "",
     offered: str = "",
+    elsewhere: tuple[str, str] | None = None,
 ) -> HTMLResponse:
-    """The form. The code comes back as it was typed, a password never; ``offered`` is a passphrase of ours."""
+    """The form. The code comes back as it was typed, a password never; ``offered`` is a passphrase of ours.
+
+    ``elsewhere`` is the page where the code belongs, if that is another one: its title and the way there.
+    """
     return pages.render(
         "links/activate.html",
         status,
@@ -45,6 +49,7 @@ def _page(
         errors=errors or {},
         refused=refused,
         offered=offered,
+        elsewhere=elsewhere,
     )
 
 
@@ -176,7 +181,8 @@ async def save(request: Request, form: Form) -> Response:
         return ended(over)
     except ClinicError as error:
         status, headers = failure_status(error)
-        answer = _page(status, code=code, errors=error.fields, refused="" if error.fields else error.detail)
+        refused = "" if error.fields else error.detail
+        answer = _page(status, code=code, errors=error.fields, refused=refused, elsewhere=pages.elsewhere(error, code))
         answer.headers.update(headers)
         return answer
     return let_in(first_page(request, done), done)

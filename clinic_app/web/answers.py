@@ -10,9 +10,10 @@ from fastapi.responses import RedirectResponse
 
 from clinic_app.core import cookies, routes
 from clinic_app.core.errors import ClinicError, TooManyAttempts, Unavailable
-from clinic_app.services.accounts import flash, known_devices, places
+from clinic_app.services.accounts import flash, known_devices, places, sessions
 from clinic_app.services.accounts.views import SignedIn
 from clinic_app.web import way_back
+from clinic_app.web.requests import look_up, token_hash
 
 #: Empties the browser's cache. Not its storage: that holds the choice of light or dark, and nothing about anybody.
 CLEARED = '"cache"'
@@ -43,6 +44,13 @@ def let_in(path: str, signed_in: SignedIn) -> Response:
     if not signed_in.actor.held_back:  # else it is needed once that is done
         forget(answer, cookies.way_back_name())
     return forget(forget(answer, cookies.flash_name()), cookies.step_name())
+
+
+async def sign_in_first(request: Request, path: str) -> Response:
+    """To the sign-in page of the side that ``path`` is on, and back to it afterwards."""
+    token = token_hash(request)
+    owner = await look_up(sessions.owner_of, token) if token else 0
+    return way_back.remember(see_other(places.sign_in_page(path)), path, owner or way_back.parted(request))
 
 
 def let_out(*, patient: bool = False, owner: int = 0) -> Response:

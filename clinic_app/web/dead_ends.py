@@ -28,7 +28,7 @@ class Way(NamedTuple):
 
 
 def _page(path: str, status: int, title: str, paragraphs: tuple[str, ...], *ways: Way, **more: Any) -> HTMLResponse:
-    portal = routes.on_portal(path)
+    portal = routes.for_patients(path)
     values = {"heading": title, "sign": "", "steps": (), "foot": "", **more}
     home = routes.PORTAL if portal else routes.RECEPTION
     template = "dead_ends/portal.html" if portal else "dead_ends/staff.html"
@@ -40,12 +40,12 @@ def _again(path: str) -> str:
     asked_for = path.startswith("/") and not path.startswith(("//", "/auth/")) and "\\" not in path
     if asked_for:
         return path
-    return routes.PORTAL if routes.on_portal(path) else routes.RECEPTION
+    return routes.PORTAL if routes.for_patients(path) else routes.RECEPTION
 
 
 def not_found(path: str) -> HTMLResponse:
     """404: ``path`` is none of ours. It is not repeated: it may hold anything."""
-    if routes.on_portal(path):
+    if routes.for_patients(path):
         ways = (Way("Go to my record", routes.PORTAL),)
     else:
         ways = (Way("Go to Reception", routes.RECEPTION), Way("Find a patient", routes.PATIENTS, "search"))
@@ -55,7 +55,7 @@ def not_found(path: str) -> HTMLResponse:
 
 def no_rights(path: str) -> HTMLResponse:
     """403: signed in, and the page is for others."""
-    if routes.on_portal(path):
+    if routes.for_patients(path):
         words = ("This page is not for your account. Nothing has been changed.",)
         return _page(path, 403, "You cannot open this page", words, Way("Go to my record", routes.PORTAL))
     words = ("Your role does not allow it.", "If you need it for your work, ask an administrator to change your role.")
@@ -66,7 +66,7 @@ def unavailable(path: str) -> HTMLResponse:
     """503: the database is away, so nobody knows who is asking. Nobody is sent to sign in for that."""
     reference = context.current().request_id
     shown = f"Reference: {reference}" if reference else ""
-    if routes.on_portal(path):
+    if routes.for_patients(path):
         title = "We cannot open your record just now"
         words = (
             "It is our fault, not your phone's. Your record is safe, and nothing is lost.",

@@ -60,4 +60,4 @@ async def send_link(form: Form) -> Response:
         answer = _page(status, email=typed, refused=error.detail)
         answer.headers.update(headers)
         return answer
-    return pages.render("links/forgot_sent.html", email=username)
+    return pages.render("links/forgot_sent.html", email=username, hourly=forgotten.HOURLY)

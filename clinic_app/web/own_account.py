@@ -11,7 +11,8 @@ from clinic_app.core import cookies, routes
 from clinic_app.core.budget import Budgets
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, ErrorKind, ReauthenticationRequired
 from clinic_app.services.accounts import drafts, own_sessions, passphrase, passwords
-from clinic_app.services.accounts.errors import CodeRefused, WrongPassword
+from clinic_app.services.accounts.errors import CodeRefused, PasskeyNotConfirmed, WrongPassword
+from clinic_app.services.accounts.passkey_confirmation import confirm_with_passkey
 from clinic_app.services.accounts.reauthentication import reauthenticate
 from clinic_app.web import requests
 from clinic_app.web.answers import back, keep, let_in, let_out, see_other
@@ -26,14 +27,22 @@ _DRAFT_STATUS = {ErrorKind.UNAUTHENTICATED: 401, ErrorKind.FORBIDDEN: 403}
 
 @router.post(routes.REAUTHENTICATE)
 async def confirm_it_is_you(request: Request, actor: Acting, form: Form) -> Response:
-    """*Continue* at ``/account/confirm``: the password, and the code, once more; then on to ``next``."""
+    """*Continue* at ``/account/confirm``: the password, and the code, once more, or a passkey; then on to ``next``.
+
+    For patients the page that asked them, which then asks for no password.
+    """
     after = routes.after_confirming(form.get("next", ""))
     password, code, kept = form.get("password", "")[:1024], form.get("code", "")[:64], token_hash(request)
     try:
-        done = await asyncio.to_thread(reauthenticate, actor, password, code, session_token_hash=kept)
+        if "passkey" in form:
+            done = await asyncio.to_thread(confirm_with_passkey, actor, form["passkey"], session_token_hash=kept)
+        else:
+            done = await asyncio.to_thread(reauthenticate, actor, password, code, session_token_hash=kept)
     except ClinicError as error:
-        if isinstance(error, AuthenticationRequired) and not isinstance(error, CodeRefused):
+        if isinstance(error, AuthenticationRequired) and not isinstance(error, CodeRefused | PasskeyNotConfirmed):
             return see_other(after)  # sent twice: the session that came of it leads on there, else one has to sign in
+        if not actor.is_staff:
+            return await back(after, message=error.detail)
         field = {WrongPassword: "password", CodeRefused: "code"}.get(type(error), "")
         return await back(routes.confirm(after), errors={field: error.detail} if field else {}, message=error.detail)
     return let_in(after, done)

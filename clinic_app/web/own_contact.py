@@ -12,6 +12,7 @@ from clinic_app.core import routes
 from clinic_app.core.errors import ClinicError, ErrorKind, InvalidInput
 from clinic_app.services.access import Actor
 from clinic_app.services.intents import AlreadyDone
+from clinic_app.services.patients.email_slips import meant_domain
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.facts import facts
 from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind
@@ -20,7 +21,7 @@ from clinic_app.services.portal.forms import OWN_CONTACT, OwnContactCorrection
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
 from clinic_app.services.portal.own_email import may_confirm
 from clinic_app.services.portal.own_words import field_words
-from clinic_app.web import pages, requests
+from clinic_app.web import kept_forms, pages, requests
 from clinic_app.web.answers import failure_status, see_other
 from clinic_app.web.patient_side import answered, noted
 from clinic_app.web.requests import Acting, Form, counted
@@ -28,6 +29,8 @@ from clinic_app.web.requests import Acting, Form, counted
 router = requests.router()
 #: So many times the longest value is read of a field: whatever is longer is refused by its rule.
 _ROOM = 8
+_NOT_SAVED = "You were signed out before this was saved. What you typed is here: save it now."
+_OTHER_FIELDS = "This form has other fields now, so nothing was saved. What you typed is here: save it now."
 _TICKS = tuple(name for name in OWN_CONTACT if PATIENT_FIELDS[name].kind is Kind.TICK)
 
 
@@ -50,14 +53,14 @@ def _typed(form: Mapping[str, str]) -> dict[str, str]:
 
 
 def _began(form: Mapping[str, str]) -> dict[str, str] | None:
-    """What the form began with, as it says itself; None where it is none of ours."""
+    """What the form began with, as it says itself; None where it is none of ours. It may have other fields than now."""
     try:
         found = json.loads(form.get("began", "")[:50_000])
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or set(found) != set(_names()):
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         return None
-    return found if all(isinstance(value, str) for value in found.values()) else None
+    return found if found and set(found) <= set(PATIENT_FIELDS) else None
 
 
 def _version(form: Mapping[str, str]) -> int | None:
@@ -103,7 +106,7 @@ def _page(
         version=version,
         username=actor.username,
         errors={name: errors[name] for name in values if name in errors} if errors else {},
-        **{"refused": "", "stale": [], **said},
+        **{"refused": "", "notice": "", "stale": [], "meant": "", **said},
     )
 
 
@@ -137,14 +140,42 @@ def _stale(actor: Actor, typed: dict[str, str], began: dict[str, str], correctio
     )
 
 
+def _again(actor: Actor, form: Mapping[str, str], said: str) -> Response:
+    """The form over the record as it is now, with what was typed into one from before; nothing is saved."""
+    began, typed = _began(form), _typed(form)
+    if began is None:
+        return see_other(routes.PORTAL_CONTACT)
+    now = own_contact(actor)
+    fresh = _values(now)
+    changed = {name for name in fresh if name in began and typed[name].strip() != began[name].strip()}
+    stale = facts(now, [name for name, value in fresh.items() if name in began and value != began[name]])
+    values = {name: typed[name] if name in changed else value for name, value in fresh.items()}
+    return _page(actor, values, fresh, now.version, notice=said, stale=stale)
+
+
+def _asks_about(changed: Mapping[str, str], form: Mapping[str, str]) -> str:
+    """The domain that was probably meant in another email, unless that was asked before."""
+    email = changed.get("email", "")
+    return "" if email.rpartition("@")[2].strip() == form.get("email_asked", "") else meant_domain(email)
+
+
 def _save(actor: Actor, form: dict[str, str]) -> Response:
+    if sealed := form.get(kept_forms.FIELD):
+        path, kept = kept_forms.of(actor, sealed)
+        return _again(actor, kept, _NOT_SAVED) if path == routes.PORTAL_CONTACT else see_other(routes.PORTAL_CONTACT)
     began, version, typed = _began(form), _version(form), _typed(form)
     if began is None or version is None:
         return see_other(routes.PORTAL_CONTACT)
+    if set(began) != set(_names()):
+        return _again(actor, form, _OTHER_FIELDS)
+    if domain := form.get("email_domain", "")[:100]:  # *Change it*
+        typed["email"] = f"{typed['email'].rpartition('@')[0]}@{domain}"
     changed = {name: value for name, value in typed.items() if value.strip() != began[name].strip()}
     correction = None
     try:
         correction = OwnContactCorrection.parse(changed, version)
+        if meant := _asks_about(changed, form):
+            return _page(actor, typed, began, version, meant=meant)
         done = counted(actor, form, correct_own_contact, correction)
     except AlreadyDone:
         return _saved(list(changed))
@@ -177,5 +208,9 @@ async def contact_page(request: Request, actor: Acting) -> Response:
 
 @router.post(routes.PORTAL_CONTACT)
 async def save(request: Request, actor: Acting, form: Form) -> Response:
-    """*Save contact details*: what was changed in the form, and only that."""
-    return await answered(request, actor, lambda: _save(actor, form), refuses=True)
+    """*Save contact details*: what was changed in the form, and only that.
+
+    Sent when the session is over, it waits on the page that asks to sign in, and comes back to be saved.
+    """
+    typed = None if kept_forms.FIELD in form else form
+    return await answered(request, actor, lambda: _save(actor, form), refuses=True, typed=typed)

@@ -53,10 +53,16 @@ async def decide(request: Request, actor: Acting, form: Form) -> Response:
 # --- by whoever has the code --------------------------------------------------------------------------
 
 
-def _page(status: int = 200, *, code: str = "", errors: dict[str, str] | None = None, refused: str = "") -> Response:
-    return pages.render(
-        "own_record/confirm_email.html", status, code=code[:_LONGEST_CODE], errors=errors or {}, refused=refused
-    )
+def _page(
+    status: int = 200,
+    *,
+    code: str = "",
+    errors: dict[str, str] | None = None,
+    refused: str = "",
+    elsewhere: tuple[str, str] | None = None,
+) -> Response:
+    values = {"code": code[:_LONGEST_CODE], "errors": errors or {}, "refused": refused, "elsewhere": elsewhere}
+    return pages.render("own_record/confirm_email.html", status, **values)
 
 
 @router.get(routes.CONFIRM_EMAIL)
@@ -78,7 +84,8 @@ async def confirm(actor: Asking, form: Form) -> Response:
         return pages.render("own_record/email_end.html", 410, title=over.title, done=False, words=over.detail)
     except ClinicError as error:
         status, headers = failure_status(error)
-        page = _page(status, code=code, errors=error.fields, refused="" if error.fields else error.detail)
+        refused = "" if error.fields else error.detail
+        page = _page(status, code=code, errors=error.fields, refused=refused, elsewhere=pages.elsewhere(error, code))
         page.headers.update(headers)
         return page
     if actor.account_id == owner:

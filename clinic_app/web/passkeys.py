@@ -13,13 +13,13 @@ from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequi
 from clinic_app.core.settings import get_settings
 from clinic_app.core.user_agents import device_words
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import passkeys, places
+from clinic_app.services.accounts import passkey_confirmation, passkeys, places
 from clinic_app.services.accounts.errors import PasskeyNotFound, WrongPassword
 from clinic_app.services.accounts.reauthentication import check_fresh
 from clinic_app.services.accounts.views import OwnPasskey
 from clinic_app.services.patients import wording
 from clinic_app.web import dead_ends, pages, requests
-from clinic_app.web.answers import back, failure_status, forget, see_other
+from clinic_app.web.answers import back, failure_status, forget, see_other, sign_in_first
 from clinic_app.web.patient_side import told
 from clinic_app.web.requests import Acting, Form, Json, ask, look_up
 
@@ -46,19 +46,22 @@ class Side:
     def page(self, what: str, status: int, **values: Any) -> Response:
         """One of the two pages."""
         words = {"patient": self.patient, "large": " lg" if self.patient else "", "list": self.list}
-        words |= {"device": self.device, "opens": self.opens}
+        words |= {"device": self.device, "opens": self.opens, "site": addresses.passkey_site(get_settings())}
         return pages.render(f"passkeys/{self.name}_{what}.html", status, **words, **values)
 
     def removal(self, passkey_id: int) -> str:
         """The page that asks whether to remove this one."""
         return self.remove.replace("{passkey}", str(passkey_id))
 
-    def elsewhere(self, actor: Actor) -> Response | None:
-        """Where somebody goes who has nothing to do on these pages; None where they may stay."""
+    async def elsewhere(self, request: Request, actor: Actor) -> Response | None:
+        """Where somebody goes who has nothing to do on these pages; None where they may stay.
+
+        Whoever is not signed in comes back to the page asked for.
+        """
         if not addresses.passkey_site(get_settings()):
             return dead_ends.not_found(self.list)
         if actor.kind != "account":
-            return see_other(places.sign_in_page(self.list))
+            return await sign_in_first(request, request.url.path)
         if actor.held_back or (actor.patient_id is not None) != self.patient:
             return see_other(places.start(actor))
         return None
@@ -109,12 +112,14 @@ async def _list(
     keys = await look_up(passkeys.own_passkeys, actor)
     if removing and removing not in [one.id for one in keys]:
         return see_other(side.list)
+    asks = side.patient and not _is_fresh(actor)
     return side.page(
         "list",
         400 if error or refused else 200,
         keys=tuple(_row(side, one) for one in keys),
         removing=removing,
-        asks_password=side.patient and not _is_fresh(actor),
+        asks_password=asks,
+        confirms_at=side.removal(removing) if asks and removing else "",
         error=error,
         refused=refused,
         said=said,
@@ -123,7 +128,7 @@ async def _list(
 
 
 async def _show_list(side: Side, request: Request, actor: Actor) -> Response:
-    if (elsewhere := side.elsewhere(actor)) is not None:
+    if (elsewhere := await side.elsewhere(request, actor)) is not None:
         return elsewhere
     note = await look_up(told, request)
     page = await _list(side, actor, said=str(note.get("notice", "")))
@@ -145,27 +150,32 @@ async def staff_list(request: Request, actor: Acting) -> Response:
 # --- adding -------------------------------------------------------------------------------------
 
 
-def _add_page(
+async def _add_page(
     side: Side, actor: Actor, status: int = 200, *, name: str, errors: dict[str, str] | None = None, refused: str = ""
 ) -> Response:
+    asks = side.patient and not _is_fresh(actor)
+    confirms = asks and bool(await look_up(passkeys.own_passkeys, actor))
     return side.page(
         "add",
         status,
         add=side.add,
-        site=addresses.passkey_site(get_settings()),
         name=name[: passkeys.LONGEST_NAME],
-        asks_password=side.patient and not _is_fresh(actor),
+        asks_password=asks,
+        confirms_at=side.add if confirms else "",
         errors=errors or {},
         refused=refused,
     )
 
 
 async def _show_add(side: Side, request: Request, actor: Actor) -> Response:
-    if (elsewhere := side.elsewhere(actor)) is not None:
+    if (elsewhere := await side.elsewhere(request, actor)) is not None:
         return elsewhere
     if not side.patient and not _is_fresh(actor):
         return see_other(routes.confirm(side.add))
-    return _add_page(side, actor, name=device_words(request.headers.get("user-agent", "")))
+    note = await look_up(told, request)
+    refused = str(note.get("message", ""))
+    page = await _add_page(side, actor, name=device_words(request.headers.get("user-agent", "")), refused=refused)
+    return forget(page, cookies.flash_name()) if note else page
 
 
 @router.get(routes.PORTAL_PASSKEY_ADD)
@@ -207,54 +217,70 @@ async def ask_for_a_new_one(actor: Acting, sent: Json) -> Response:
     return Response(options, media_type="application/json")
 
 
-async def _add(side: Side, actor: Actor, form: dict[str, str]) -> Response:
-    if (elsewhere := side.elsewhere(actor)) is not None:
+@router.post(routes.PASSKEY_CONFIRM)
+async def ask_for_one_to_confirm(actor: Acting) -> Response:
+    """*Confirm with a passkey*: what the browser is to ask for, as JSON; a form brings the answer."""
+    try:
+        options = await ask(passkey_confirmation.begin_confirming_with_passkey, actor)
+    except ClinicError as error:
+        status, headers = failure_status(error)
+        known = {ErrorKind.NOT_FOUND: 404, ErrorKind.UNAUTHENTICATED: 401, ErrorKind.FORBIDDEN: 403}
+        return JSONResponse({"detail": error.detail}, known.get(error.kind, status), headers)
+    return Response(options, media_type="application/json")
+
+
+async def _add(side: Side, request: Request, actor: Actor, form: dict[str, str]) -> Response:
+    if (elsewhere := await side.elsewhere(request, actor)) is not None:
         return elsewhere
     name = form.get("passkey_name", "")[:1000]
     try:
         await ask(passkeys.finish_adding_passkey, actor, name, form.get("passkey", ""))
     except ClinicError as error:
         if error.kind == ErrorKind.UNAUTHENTICATED:
-            return see_other(places.sign_in_page(side.list))
+            return await sign_in_first(request, request.url.path)
         status, _ = failure_status(error)
         refused = "" if error.fields else error.detail
-        return _add_page(side, actor, status, name=name, errors=error.fields, refused=refused)
+        return await _add_page(side, actor, status, name=name, errors=error.fields, refused=refused)
     return await back(side.list, notice=f"The passkey was added. On this {side.device} you can sign in with it now.")
 
 
 @router.post(routes.PORTAL_PASSKEY_ADD)
-async def portal_add(actor: Acting, form: Form) -> Response:
+async def portal_add(request: Request, actor: Acting, form: Form) -> Response:
     """*Add this passkey*, with what the patient's device answered."""
-    return await _add(_PORTAL, actor, form)
+    return await _add(_PORTAL, request, actor, form)
 
 
 @router.post(routes.PASSKEY_ADD)
-async def staff_add(actor: Acting, form: Form) -> Response:
+async def staff_add(request: Request, actor: Acting, form: Form) -> Response:
     """*Add this passkey*, with what the device answered."""
-    return await _add(_STAFF, actor, form)
+    return await _add(_STAFF, request, actor, form)
 
 
 # --- removing -----------------------------------------------------------------------------------
 
 
-async def _ask_removal(side: Side, actor: Actor, passkey: str) -> Response:
-    if (elsewhere := side.elsewhere(actor)) is not None:
+async def _ask_removal(side: Side, request: Request, actor: Actor, passkey: str) -> Response:
+    if (elsewhere := await side.elsewhere(request, actor)) is not None:
         return elsewhere
     ident = _number(passkey)
     if not side.patient and not _is_fresh(actor):
         return see_other(routes.confirm(side.removal(ident)))
-    return await _list(side, actor, removing=ident) if ident else see_other(side.list)
+    if not ident:
+        return see_other(side.list)
+    note = await look_up(told, request)
+    page = await _list(side, actor, removing=ident, refused=str(note.get("message", "")))
+    return forget(page, cookies.flash_name()) if note else page
 
 
-async def _remove(side: Side, actor: Actor, passkey: str, form: dict[str, str]) -> Response:
-    if (elsewhere := side.elsewhere(actor)) is not None:
+async def _remove(side: Side, request: Request, actor: Actor, passkey: str, form: dict[str, str]) -> Response:
+    if (elsewhere := await side.elsewhere(request, actor)) is not None:
         return elsewhere
     ident = _number(passkey)
     try:
         name = await ask(passkeys.remove_passkey, actor, ident, form.get("password", "")[:1024])
     except ClinicError as error:
         if error.kind == ErrorKind.UNAUTHENTICATED:
-            return see_other(places.sign_in_page(side.list))
+            return await sign_in_first(request, request.url.path)
         if isinstance(error, PasskeyNotFound):
             return await back(side.list, notice=error.detail)
         errors, location = _unproved(side, error)
@@ -271,24 +297,24 @@ async def _remove(side: Side, actor: Actor, passkey: str, form: dict[str, str]) 
 
 
 @router.get(routes.PORTAL_PASSKEY_REMOVE)
-async def portal_removal(actor: Acting, passkey: str) -> Response:
+async def portal_removal(request: Request, actor: Acting, passkey: str) -> Response:
     """*Remove*, beside one of a patient's: asks first, in its place."""
-    return await _ask_removal(_PORTAL, actor, passkey)
+    return await _ask_removal(_PORTAL, request, actor, passkey)
 
 
 @router.get(routes.PASSKEY_REMOVE)
-async def staff_removal(actor: Acting, passkey: str) -> Response:
+async def staff_removal(request: Request, actor: Acting, passkey: str) -> Response:
     """*Remove*, beside one of a member of staff who confirmed recently."""
-    return await _ask_removal(_STAFF, actor, passkey)
+    return await _ask_removal(_STAFF, request, actor, passkey)
 
 
 @router.post(routes.PORTAL_PASSKEY_REMOVE)
-async def portal_remove(actor: Acting, passkey: str, form: Form) -> Response:
+async def portal_remove(request: Request, actor: Acting, passkey: str, form: Form) -> Response:
     """*Remove passkey*: it opens nothing any more."""
-    return await _remove(_PORTAL, actor, passkey, form)
+    return await _remove(_PORTAL, request, actor, passkey, form)
 
 
 @router.post(routes.PASSKEY_REMOVE)
-async def staff_remove(actor: Acting, passkey: str, form: Form) -> Response:
+async def staff_remove(request: Request, actor: Acting, passkey: str, form: Form) -> Response:
     """*Remove passkey*: the same for staff."""
-    return await _remove(_STAFF, actor, passkey, form)
+    return await _remove(_STAFF, request, actor, passkey, form)

@@ -8,12 +8,11 @@ from fastapi import Request, Response
 
 from clinic_app.core import qr, routes
 from clinic_app.core.errors import ClinicError, ErrorKind
-from clinic_app.services.accounts import sessions
 from clinic_app.services.patients.card import patient_card
 from clinic_app.services.patients.views import PatientCard
-from clinic_app.web import pages, requests, way_back
-from clinic_app.web.answers import see_other
-from clinic_app.web.requests import Acting, look_up, token_hash
+from clinic_app.web import pages, requests
+from clinic_app.web.answers import sign_in_first
+from clinic_app.web.requests import Acting
 
 router = requests.router()
 _STATUS = {ErrorKind.FORBIDDEN: 403, ErrorKind.NOT_FOUND: 404, ErrorKind.UNAVAILABLE: 503}
@@ -36,9 +35,6 @@ async def card_page(request: Request, actor: Acting, patient_id: str) -> Respons
         card = await asyncio.to_thread(lambda: patient_card(actor, patient_id))
     except ClinicError as error:
         if error.kind == ErrorKind.UNAUTHENTICATED:
-            token = token_hash(request)
-            owner = await look_up(sessions.owner_of, token) if token else 0
-            path = routes.patient_card(patient_id)
-            return way_back.remember(see_other(routes.STAFF_SIGN_IN), path, owner or way_back.parted(request))
+            return await sign_in_first(request, routes.patient_card(patient_id))
         return pages.render("patient_card/problem.html", _STATUS.get(error.kind, 400), detail=error.detail)
     return await asyncio.to_thread(_page, card)

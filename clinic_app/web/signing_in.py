@@ -31,11 +31,12 @@ from clinic_app.services.accounts.signing_in import (
     sign_in,
 )
 from clinic_app.services.portal.forgotten import links_can_be_sent
-from clinic_app.web import dead_ends, pages, requests
+from clinic_app.web import dead_ends, kept_forms, pages, requests
 from clinic_app.web.answers import failure_status, first_page, forget, keep, let_in, see_other
 from clinic_app.web.requests import Asking, Form, ask, look_up, shows_pages, token_hash
 
 router = requests.router()
+_KEPT = "What you typed is kept: sign in to go on."
 _PROBE_LIFE = 400 * 24 * 3600  # seconds; the longest that browsers keep any: a form may have been open for days
 
 
@@ -57,9 +58,10 @@ class Door:
         refused: str = "",
         errors: dict[str, str] | None = None,
         ended: str = "",
+        kept: str = "",
     ) -> HTMLResponse:
-        """The form, with what was typed as a username and what was wrong."""
-        values = {"username": username[:254], "refused": refused, "errors": errors or {}, "ended": ended}
+        """The form, with what was typed as a username and what was wrong. ``kept`` is another form, sealed."""
+        values = {"username": username[:254], "refused": refused, "errors": errors or {}, "ended": ended, "kept": kept}
         values["passkey_site"] = addresses.passkey_site(get_settings())
         return pages.render(self.template, status, must_wait=status == 429, **values)
 
@@ -70,12 +72,12 @@ class Door:
 
 
 _STAFF = Door(STAFF_DOOR, routes.STAFF_SIGN_IN, "signing_in/staff.html", "username", "Username")
-_PATIENT = Door(PATIENT_DOOR, routes.PORTAL_SIGN_IN, "signing_in/portal.html", "email", "Email")
+PATIENT = Door(PATIENT_DOOR, routes.PORTAL_SIGN_IN, "signing_in/portal.html", "email", "Email")
 
 
 def _why_over(door: Door, over: sessions.Over | None) -> str:
     """What the page says to somebody whose session has ended by itself, or by a new password; else nothing."""
-    if over is None or over.is_patient != (door is _PATIENT):
+    if over is None or over.is_patient != (door is PATIENT):
         return ""
     if over.changed:
         return "Your password was changed. Sign in with the new one."
@@ -86,6 +88,13 @@ def _why_over(door: Door, over: sessions.Over | None) -> str:
     if over.is_patient:
         return f"{why} So nobody else who takes your phone can read your record."
     return f"{why} Sign in to go on where you were; what you typed is kept."
+
+
+async def sign_in_and_go_on(request: Request, kept: str) -> Response:
+    """*Patient portal sign in*, after a form of somebody's whose session is over: ``kept`` has what was typed."""
+    over = await look_up(sessions.why_over, token_hash(request))
+    why = f"{_why_over(PATIENT, over)} {_KEPT}".strip()
+    return _probing(request, PATIENT.page(ended=why, kept=kept))
 
 
 async def _show(request: Request, door: Door, actor_start: str) -> Response:
@@ -110,20 +119,20 @@ def _device(request: Request) -> str:
     return cookies.sent(request.scope).get(cookies.device_name(), "")
 
 
-async def _sign_in_with_passkey(request: Request, door: Door, answer: str) -> Response:
+async def _sign_in_with_passkey(request: Request, door: Door, answer: str, kept: str) -> Response:
     known = {"replaces": token_hash(request), "device": _device(request)}
     try:
         done = await ask(finish_passkey_sign_in, door.name, answer, **known)
     except PasskeysUnavailable:
         return dead_ends.not_found(door.path)
     except ClinicError as error:
-        return _refused(door, error)
-    return let_in(first_page(request, done), done)
+        return _refused(door, error, kept=kept)
+    return kept_forms.goes_on(let_in(first_page(request, done), done), done.actor, kept)
 
 
-def _refused(door: Door, error: ClinicError, username: str = "") -> Response:
+def _refused(door: Door, error: ClinicError, username: str = "", kept: str = "") -> Response:
     status, headers = failure_status(error)
-    page = door.page(status, username=username, refused=error.detail)
+    page = door.page(status, username=username, refused=error.detail, kept=kept)
     page.headers.update(headers)
     return page
 
@@ -132,10 +141,11 @@ async def _sign_in(request: Request, door: Door, form: dict[str, str]) -> Respon
     if _keeps_no_cookies(request):
         return dead_ends.no_cookies(door.path)
     name, password = form.get(door.field, ""), form.get("password", "")
+    kept = form.get(kept_forms.FIELD, "") if door is PATIENT else ""
     if "passkey" in form:
-        return await _sign_in_with_passkey(request, door, form["passkey"])
+        return await _sign_in_with_passkey(request, door, form["passkey"], kept)
     if missing := door.missing(form):
-        return door.page(400, username=name, errors=missing)
+        return door.page(400, username=name, errors=missing, kept=kept)
     try:
         known = {"replaces": token_hash(request), "device": _device(request)}
         done = await waiting_room.patiently(
@@ -145,14 +155,14 @@ async def _sign_in(request: Request, door: Door, form: dict[str, str]) -> Respon
         life = int(SECOND_STEP.total_seconds())
         return keep(see_other(routes.SIGN_IN_CODE), cookies.step_name(), needed.token, max_age=life)
     except TemporaryPasswordExpired as error:
-        if door is _PATIENT:
+        if door is PATIENT:
             hours = get_settings().temporary_password_hours
             by_email = links_can_be_sent()
             return pages.render("signing_in/expired.html", 410, detail=error.detail, hours=hours, by_email=by_email)
         return door.page(410, username=name, refused=error.detail)
     except ClinicError as error:
-        return _refused(door, error, name)
-    return let_in(first_page(request, done), done)
+        return _refused(door, error, name, kept)
+    return kept_forms.goes_on(let_in(first_page(request, done), done), done.actor, kept)
 
 
 @router.get(routes.STAFF_SIGN_IN)
@@ -170,13 +180,13 @@ async def staff_sign_in(request: Request, form: Form) -> Response:
 @router.get(routes.PORTAL_SIGN_IN)
 async def patient_page(request: Request, actor: Asking) -> Response:
     """*Patient portal sign in*. Somebody signed in is sent to where they belong."""
-    return await _show(request, _PATIENT, places.start(actor) if actor.kind == "account" else "")
+    return await _show(request, PATIENT, places.start(actor) if actor.kind == "account" else "")
 
 
 @router.post(routes.PORTAL_SIGN_IN)
 async def patient_sign_in(request: Request, form: Form) -> Response:
     """*Sign in* at ``/patient-portal/login``. Anybody may try."""
-    return await _sign_in(request, _PATIENT, form)
+    return await _sign_in(request, PATIENT, form)
 
 
 @router.post(routes.PASSKEY_CHALLENGE)

@@ -12,15 +12,16 @@ from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.core.paging import clamp
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Actor
+from clinic_app.services.accounts.views import SHOWN_MINUTES
 from clinic_app.services.intents import AlreadyDone
 from clinic_app.services.patients import wording
 from clinic_app.services.portal.slips import Slip, make_slips
 from clinic_app.web import pages, requests
-from clinic_app.web.answers import let_out
+from clinic_app.web.answers import failure_status, let_out
 from clinic_app.web.requests import Acting, Form, counted
 
 router = requests.router()
-_STATUS = {ErrorKind.FORBIDDEN: 403, ErrorKind.NOT_FOUND: 404, ErrorKind.UNAVAILABLE: 503}
+_STATUS = {ErrorKind.FORBIDDEN: 403, ErrorKind.NOT_FOUND: 404}
 _SHOWN = "These slips were made before, and are shown once. Whose slip was lost gets a new password from the profile."
 
 
@@ -43,7 +44,7 @@ def _sheet(actor: Actor, form: dict[str, str]) -> Response:
     run_id = clamp(form.get("run_id"), 0, 2**31 - 1, 0)
     undelivered = form.get("which") != "all"
     made = counted(actor, form, lambda who: make_slips(who, run_id, undelivered=undelivered))
-    return pages.render("slips/sheet.html", slips=[_slip(one) for one in made])
+    return pages.render("slips/sheet.html", slips=[_slip(one) for one in made], minutes=SHOWN_MINUTES)
 
 
 @router.post(routes.PORTAL_SLIPS)
@@ -59,4 +60,7 @@ async def print_slips(actor: Acting, form: Form) -> Response:
     except ClinicError as error:
         if error.kind == ErrorKind.UNAUTHENTICATED:
             return let_out()
-        return pages.render("slips/problem.html", _STATUS.get(error.kind, 400), detail=error.detail)
+        status, headers = failure_status(error)
+        answer = pages.render("slips/problem.html", _STATUS.get(error.kind, status), detail=error.detail)
+        answer.headers.update(headers)
+        return answer

@@ -11,8 +11,11 @@ from tests.security.handlers import Registry, registry
 NOT_ABOUT_ONE = {
     "reads what the address, the filters or the session name": """
         AccountState.load AuditTrailState.load AuditTrailState.apply AuditTrailState.clear AuditTrailState.turn
-        BulkState.load BulkState.look BulkState.turn BulkState.watch ConfirmState.load
+        BulkState.load BulkState.look BulkState.turn BulkState.turn_chosen BulkState.watch ConfirmState.load
+        ImportPageState.another ImportPageState.choose ImportPageState.load ImportPageState.turn ImportPageState.watch
+        CompareState.load PairsState.choose PairsState.load PairsState.turn PairsState.watch
         OwnRecordState.load OwnSessionsState.load OwnSessionsState.watch
+        PendingState.load PendingState.turn PendingState.watch
         PatientListState.carry_over PatientListState.clear PatientListState.load
         PatientListState.search PatientListState.sort_by PatientListState.turn PatientListState.watch ProfileState.load
         ProfileState.watch ReceptionState.load ReceptionState.watch SearchState.enter_box SearchState.search
@@ -23,6 +26,7 @@ NOT_ABOUT_ONE = {
     "says a sentence, about what was typed or about a failure, and changes nothing": """
         PortalDialogState.answer_slip PortalDialogState.check_email PortalDialogState.check_phone
         ProfileState.answer_slip ProfileState.check RegistrationState.answer_slip RegistrationState.check
+        RegistrationState.typing
         ShellState.show_failure
     """,
     "closes or wipes what this tab shows; what a newer opening shows has another turn": """
@@ -39,7 +43,7 @@ NOT_ABOUT_ONE = {
 }
 WITHOUT = {name for names in NOT_ABOUT_ONE.values() for name in names.split()}
 #: What a handler about one thing takes first.
-IDS = frozenset({"patient_id", "account_id", "session_id", "seq", "run_id"})
+IDS = frozenset({"patient_id", "person", "account_id", "session_id", "seq", "run_id", "pair"})
 
 
 def faults(known: Registry) -> list[str]:

@@ -12,10 +12,15 @@ from tests.security.handlers import Registry, registry
 INTENDED = {
     "AccountState": {"own:session": "load"},
     "AuditTrailState": {"audit:see": "apply clear close load open turn"},
-    "BulkState": {"portal:bulk": "begin go_on load look start stop turn watch"},
+    "BulkState": {"portal:bulk": "begin go_on load look start stop turn turn_chosen watch"},
+    "CompareState": {"patient:duplicates": "keep keep_login load merge not_a_duplicate"},
     "ConfirmState": {"own:session": "load"},
+    "ImportPageState": {
+        "patient:import": "another choose decide decide_all drop go_on load open_report stop take_in turn watch"
+    },
     "OwnRecordState": {"own:record": "load"},
     "OwnSessionsState": {"own:session": "end load watch"},
+    "PairsState": {"patient:duplicates": "choose load not_a_duplicate take_back turn watch"},
     "PatientListState": {"patient:see": "clear load search sort_by turn watch", "patient:register": "carry_over"},
     "PortalDialogState": {
         "portal:manage": "answer_slip ask_correct ask_for ask_reset ask_username change_open change_username"
@@ -27,12 +32,14 @@ INTENDED = {
         "patient:see": "load show_all_activity watch",
         "patient:register": "register_relative",
         "patient:edit": "answer_slip cancel check edit go_on put_aside save",
+        "patient:duplicates": "undo_merge",
         "portal:manage": "ask_turn_off turn_off turn_on",
     },
     "PressState": {},
     "ResumeState": {"own:session": "resume"},
     "ReceptionState": {"patient:see": "load watch"},
-    "RegistrationState": {"patient:register": "another answer_slip cancel check go_on load start_empty submit"},
+    "RegistrationState": {"patient:register": "another answer_slip cancel check go_on load start_empty submit typing"},
+    "PendingState": {"patient:verify": "ask_reject link load reject turn undo verify watch"},
     "SearchState": {"patient:see": "enter_box search list_all", "patient:register": "register_term"},
     "Misdirected": {},
     "Refusal": {},

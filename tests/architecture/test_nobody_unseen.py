@@ -12,6 +12,8 @@ ON_NOBODYS_BEHALF = {
     "audit/authorization.py note_failure": "what was refused is recorded of whoever it was",
     "intents.py mark_seen": "about one's own press, which nobody else can name",
     "accounts/reauthentication.py check_own_password": "a try is counted whoever makes it",
+    "accounts/passkey_confirmation.py _count": "a try is counted whoever makes it",
+    "accounts/passkey_confirmation.py confirm_with_passkey": "looks at the account and the session itself, locked",
     "accounts/reauthentication.py _look_at_code": "a try is counted whoever makes it",
     "accounts/reauthentication.py reauthenticate": "looks at the account and the session itself, locked",
     "accounts/tokens.py end_tokens": "ends its own session, which may be over",
@@ -24,15 +26,27 @@ READERS = {
     "accounts/passwords.py": "the owner's own words, to refuse them in a password: not shown",
     "audit/browsing.py": "patient IDs of events: AUDIT_READ",
     "audit/exporting.py": "patient IDs of events: AUDIT_EXPORTED",
-    "demo.py": "invents them",
     "notifications/delivery.py": "the first name and what the patient allows, for a message to its owner: MESSAGE_SENT",
     "patients/birth_search.py": "conditions of a search",
+    "patients/duplicates/finding.py": "compares: who shows the answer records it",
+    "patients/duplicates/holding.py": "patient IDs of those who were overruled: PATIENT_CREATED",
+    "patients/duplicates/index.py": "makes keys: nobody is shown",
+    "patients/duplicates/showing.py": "PATIENT_LISTED",
+    "patients/exporting.py": "PATIENTS_EXPORTED, and one patient by the repository",
+    "patients/importing/matching.py": "compares: who shows the answer records it",
+    "patients/importing/runs.py": "PATIENT_LISTED",
+    "patients/importing/screening.py": "compares: nobody is shown",
+    "patients/importing/taking_in.py": "adds them: PATIENT_CREATED, and one patient by the repository",
     "patients/name_parts.py": "counts parts of names: nobody is shown",
+    "patients/merged_keys.py": "numbers that a record is found by, and patient IDs: not shown otherwise",
+    "patients/merging.py": "both records by the repository: PATIENT_MERGED, PATIENT_MERGE_UNDONE",
     "demo_crowd.py": "invents them",
     "patients/listing.py": "the order of a list, for search.py",
     "patients/search_index.py": "who may match, for search.py",
     "patients/search_match.py": "conditions of a search",
     "patients/opened_last.py": "PATIENT_LISTED",
+    "patients/pair_finding.py": "compared with others: not shown",
+    "patients/pairs.py": "PATIENT_LISTED, and both records of a pair by the repository",
     "patients/overview.py": "PATIENT_LISTED",
     "patients/profile.py": "names the type alone",
     "patients/rebuilding.py": "whether the index has them: nobody is shown",
@@ -40,6 +54,9 @@ READERS = {
     "patients/repository.py": "one patient, by the reason the caller gives (looks.Seen)",
     "patients/search.py": "PATIENT_LISTED, PATIENT_SEARCHED",
     "patients/verification.py": "PATIENT_LISTED, and one patient by the repository",
+    "portal/bulk_choice.py": "PATIENT_LISTED",
+    "portal/bulk_export.py": "PORTAL_BULK_REPORT_EXPORTED",
+    "patients/waiting.py": "the line of those who wait: PATIENT_LISTED by whoever shows it",
     "portal/bulk_runs.py": "PATIENT_LISTED, and one patient by the repository",
     "portal/provisioning.py": "names the type alone",
     "portal/reminders.py": "what the patient allows: not shown",
@@ -113,6 +130,9 @@ def test_every_look_at_one_patient_gives_its_reason():
     assert unshown == {
         "patients/activity.py all_activity",  # shown where the trail says that the record is open
         "patients/profile.py reread_patient",  # likewise
+        "patients/merging.py _lock",  # read again at once, as CHANGED
+        "patients/merging.py _standing",  # whose merge it is, before that
+        "patients/pairs.py _both",  # read again at once, as CHANGED
         "portal/bulk.py _request",  # named by PORTAL_BULK_RUN
         "portal/invitations.py _new_credentials",
         "portal/provisioning.py account_of",

@@ -163,9 +163,10 @@ def test_inputs_stand_in_the_order_of_the_list(place: str) -> None:
 def test_nothing_else_is_named_as_if_it_were_a_field(shape: Any) -> None:
     others = {
         *("create_portal_account", "portal_email", "portal_phone", "version", "id", "patient_id", "name"),
-        "date_of_birth_estimated",
+        *("date_of_birth_estimated", "allow_duplicate"),
         *("portal_enabled", "portal_status", "portal_username", "verification_status", "created_at", "updated_at"),
         *("is_active", "registered_by", "portal", "access", "activity", "national_id_counts", "deliveries"),
+        *("merged_into", "merges"),
     }
     assert set(shape) - others == set(FORM)
 
@@ -174,6 +175,7 @@ def test_nothing_else_is_kept_of_a_patient_but_what_the_system_sets() -> None:
     system = {
         *("id", "patient_id", "national_id_key", "portal_enabled", "is_active", "verification_status", "name_key"),
         *("search_names", "search_keys", "search_words", "created_at", "updated_at", "registered_by_id", "version"),
+        *("merged_into_id",),
         "date_of_birth_precision",
     }
     assert set(PLACES["the table"][0]) - system == set(FORM)

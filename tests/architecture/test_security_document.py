@@ -30,12 +30,12 @@ from clinic_app.services.accounts import (
     sign_in_throttle,
     signing_in,
     tokens,
+    views,
 )
 from clinic_app.services.audit import anchor, authorization
 from clinic_app.services.audit import refusals as refusal_counts
 from clinic_app.services.notifications import links
 from clinic_app.services.portal import forgotten, handing_over
-from clinic_app.ui.portal_dialog import state as portal_dialog
 from clinic_app.web import event_budget, event_socket, open_sockets, own_account, refusals
 from clinic_app.web import forgotten as forgotten_page
 
@@ -96,7 +96,7 @@ def figures() -> dict[str, str]:
         "temporary password, life": f"{default('temporary_password_hours')} hours ({low} to {high})",
         "temporary password handed over by post, life": f"{handing_over.BY_POST // dt.timedelta(hours=1)} hours",
         "temporary password, wrong tries": str(signing_in.TEMPORARY_TRIES),
-        "temporary password, on the screen": f"{portal_dialog.SHOWN_MINUTES} minutes",
+        "temporary password, on the screen": f"{views.SHOWN_MINUTES} minutes",
         "wrong passwords for one account": f"{sign_in_throttle.PER_ACCOUNT} {window}",
         "wrong passwords for one account from one address": f"{sign_in_throttle.PER_ACCOUNT_AND_ADDRESS} {window}",
         "wrong passwords from one address, or one IPv6 /64": f"{sign_in_throttle.PER_ADDRESS} {window}",

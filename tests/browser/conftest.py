@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import Envelope
 from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, Request, expect, sync_playwright
 
 from clinic_app.core import clock, db
@@ -29,7 +27,8 @@ from clinic_app.services.patients.views import Registered
 from tests import factories
 from tests.browser.checkers import Checkers
 from tests.browser.looking import Looks
-from tests.browser.serving import DEMO_PASSWORD, Server, bound, free_port
+from tests.browser.serving import DEMO_PASSWORD, Server, bound
+from tests.counterparts import Mailbox, mail_server
 
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking --disable-component-update "
@@ -92,29 +91,12 @@ def new_clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     made.stop()
 
 
-class _MailServer:
-    """Takes every message and keeps it, but knows nobody at ``refused.example``."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, str]] = []
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]) -> str:
-        if address.endswith("@refused.example"):
-            return "550 No such address"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
-        self.taken.append((envelope.rcpt_tos[0], (envelope.content or b"").decode()))  # type: ignore[union-attr]
-        return "250 OK"
-
-
 @dataclass(frozen=True)
 class Posting:
-    """A clinic that sends messages, and what its mail server has taken: addresses and messages."""
+    """A clinic that sends messages, and what its mail server has taken."""
 
     server: Server
-    taken: list[tuple[str, str]]
+    post: Mailbox
 
     def patient(self, **changes: Any) -> Registered:
         """A new patient; nothing was sent to them."""
@@ -125,21 +107,14 @@ class Posting:
 @pytest.fixture(scope="package")
 def posting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Posting]:
     """A demo clinic with a mail server of the tests' own, and an SMS gateway that does not answer."""
-    handler, port = _MailServer(), free_port()
-    mail = Controller(handler, hostname="127.0.0.1", port=port)
-    mail.start()
-    made = Server(
-        tmp_path_factory.mktemp("posting"),
-        CLINIC_SMTP_HOST="127.0.0.1",
-        CLINIC_SMTP_PORT=str(port),
-        CLINIC_SMTP_SECURITY="none",
-        CLINIC_SMS_URL="json://127.0.0.1:9/{phone}",
-    )
-    made.prepare()
-    made.start()
-    yield Posting(made, handler.taken)
-    made.stop()
-    mail.stop()
+    with mail_server() as post:
+        post.refuse = lambda address: "550 No such address" if address.endswith("@refused.example") else None
+        folder = tmp_path_factory.mktemp("posting")
+        made = Server(folder, **post.settings, CLINIC_SMS_URL="json://127.0.0.1:9/{phone}")
+        made.prepare()
+        made.start()
+        yield Posting(made, post)
+        made.stop()
 
 
 #: The browser reports every document that is answered with an error. A refused form is one of ours, in words.

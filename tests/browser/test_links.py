@@ -2,62 +2,43 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from playwright.sync_api import Page, expect
 
 from clinic_app.core.settings import get_settings
 from clinic_app.services.portal import provisioning
 from tests import factories
 from tests.browser.conftest import Clinic, patient_sign_in, until
-from tests.browser.serving import Server, bound, free_port
+from tests.browser.serving import Server, bound
+from tests.counterparts import Mailbox, mail_server, text_of
 
 NEW = "seven kettles under rain"
 ADDRESS = re.compile(r"http://localhost:\d+/patient-portal/activate#([0-9A-Z-]{14})")
 
 
-@dataclass
-class Mailbox:
-    """What a mail server has taken."""
+def _link(post: Mailbox, address: str, number: int = 1) -> tuple[str, str]:
+    """The link in the newest letter to ``address`` that has one, and its code, once there are so many."""
 
-    letters: list[tuple[str, str]] = field(default_factory=list)
+    def found() -> list[re.Match[str]]:
+        return [one for letter in post.to(address) for one in ADDRESS.finditer(text_of(letter))]
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
-        letter = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.letters.append((letter["to"], letter.get_body(("plain",)).get_content()))  # type: ignore[union-attr]
-        return "250 OK"
-
-    def link(self, address: str, number: int = 1) -> tuple[str, str]:
-        """The link in the newest letter to ``address`` that has one, and its code, once there are so many."""
-
-        def found() -> list[re.Match[str]]:
-            return [one for to, text in self.letters if to == address for one in ADDRESS.finditer(text)]
-
-        until(lambda: len(found()) >= number)
-        return found()[-1][0], found()[-1][1]
+    until(lambda: len(found()) >= number)
+    return found()[-1][0], found()[-1][1]
 
 
 @pytest.fixture(scope="module")
-def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    made, port = Mailbox(), free_port()
-    controller = Controller(made, hostname="127.0.0.1", port=port)
-    controller.start()
-    yield made, port
-    controller.stop()
+def mailbox() -> Iterator[Mailbox]:
+    with mail_server() as post:
+        yield post
 
 
 @pytest.fixture(scope="module")
 def mailing(server: Server, mailbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A clinic that sends emails."""
-    given = {"CLINIC_SMTP_HOST": "127.0.0.1", "CLINIC_SMTP_PORT": str(mailbox[1]), "CLINIC_SMTP_SECURITY": "none"}
-    made = Server(tmp_path_factory.mktemp("mailing"), **given)
+    made = Server(tmp_path_factory.mktemp("mailing"), **mailbox.settings)
     made.prepare()
     made.start()
     yield made
@@ -86,7 +67,7 @@ def _save(page: Page, password: str) -> None:
 
 def test_an_invitation_opened_on_a_phone_leads_to_the_own_record_once(open_phone, clinic, mailbox):
     clinic.patient(portal_email="invited@example.org", phone="")
-    link, code = mailbox[0].link("invited@example.org")
+    link, code = _link(mailbox, "invited@example.org")
     page = open_phone(link)
     expect(page.get_by_label("Code from the message")).to_have_value(code)
     expect(page.get_by_text("Filled in from your link.")).to_be_visible()
@@ -111,7 +92,7 @@ def test_an_invitation_opened_on_a_phone_leads_to_the_own_record_once(open_phone
 
 def test_a_forgotten_password_is_replaced_by_way_of_the_sign_in_page(open_phone, clinic, mailbox):
     clinic.with_own_password("forgets@example.org")
-    sent = len(ADDRESS.findall(" ".join(text for to, text in mailbox[0].letters if to == "forgets@example.org")))
+    sent = len(ADDRESS.findall(" ".join(map(text_of, mailbox.to("forgets@example.org")))))
     page = open_phone("/patient-portal/login")
     page.get_by_role("link", name="Forgot your password?").click()
     page.get_by_role("button", name="Send the link").click()
@@ -121,7 +102,7 @@ def test_a_forgotten_password_is_replaced_by_way_of_the_sign_in_page(open_phone,
     expect(page.get_by_role("heading", name="Look at your messages")).to_be_visible()
     expect(page.get_by_text("If there is a sign-in for forgets@example.org, a message with a link")).to_be_visible()
     until(lambda: clinic.sql("SELECT 1 FROM outbox_messages WHERE kind = 'FORGOT_PASSWORD' AND state = 'SENT'"))
-    _, code = mailbox[0].link("forgets@example.org", sent + 1)
+    _, code = _link(mailbox, "forgets@example.org", sent + 1)
     page.get_by_role("link", name="Type the code from the message").click()
     page.get_by_label("Code from the message").fill(code.lower().replace("-", " "))
     page.get_by_label("New password", exact=True).fill(NEW)
@@ -132,9 +113,9 @@ def test_a_forgotten_password_is_replaced_by_way_of_the_sign_in_page(open_phone,
 
 def test_a_link_that_has_expired_and_one_that_was_replaced_say_what_to_do(open_phone, clinic, mailbox):
     done = clinic.patient(portal_email="late@example.org", phone="")
-    first, _ = mailbox[0].link("late@example.org")
+    first, _ = _link(mailbox, "late@example.org")
     provisioning.reset_portal_password(clinic.desk, done.patient.id)
-    second, code = mailbox[0].link("late@example.org", 2)
+    second, code = _link(mailbox, "late@example.org", 2)
     page = open_phone(first)
     _save(page, NEW)
     expect(page.get_by_role("heading", name="There is a newer code")).to_be_visible()
@@ -152,7 +133,7 @@ def test_a_link_that_has_expired_and_one_that_was_replaced_say_what_to_do(open_p
 
 def test_without_scripts_the_code_is_typed(open_phone, clinic, mailbox):
     clinic.patient(portal_email="types@example.org", phone="")
-    link, code = mailbox[0].link("types@example.org")
+    link, code = _link(mailbox, "types@example.org")
     page = open_phone(link, java_script_enabled=False)
     expect(page.get_by_label("Code from the message")).to_have_value("")
     expect(page.locator("#strength")).to_be_hidden()

@@ -18,13 +18,18 @@ from sqlalchemy import delete, insert, update
 
 from clinic_app.core import clock, crypto, db
 from clinic_app.core.settings import get_settings
+from clinic_app.models.imports import PATIENT_IMPORT_ROWS, PATIENT_IMPORTS
 from clinic_app.models.portal_runs import PORTAL_RUN_ITEMS, PORTAL_RUNS
 from clinic_app.services import access
 from clinic_app.services.accounts import sign_in_throttle, staff, two_factor
 from clinic_app.services.accounts.errors import LinkOver
+from clinic_app.services.patients import merging, pair_finding
+from clinic_app.services.patients.merge_forms import MergeRequest
 from clinic_app.services.patients.profile import view_patient
-from clinic_app.services.portal.bulk_runs import Chosen, start_run
-from clinic_app.web import activating, dead_ends, pages
+from clinic_app.services.patients.self_registration import NOT_RIGHT, REACHED, Received
+from clinic_app.services.portal.bulk_choice import Chosen
+from clinic_app.services.portal.bulk_runs import start_run
+from clinic_app.web import activating, dead_ends, pages, self_registration
 from tests import factories, stuck
 from tests.browser.conftest import begin_edit, patient_sign_in, sign_in
 
@@ -265,6 +270,59 @@ def forgot_sent(open_page, clinic, settings):
     return _heading(_answered(open_page, pages.render("links/forgot_sent.html", email=email)), "Look at your messages")
 
 
+def _register(open_page, settings, *args, **values) -> Page:
+    settings.setenv("CLINIC_ADDRESS", "Oginga Odinga Street 14, Kisumu")
+    _sends_emails(settings)
+    page = _heading(_answered(open_page, self_registration._form(*args, **values)), "Register as a patient")
+    expect(page.get_by_text("Checked: no robot")).to_be_visible()
+    return page
+
+
+@scene
+def register(open_page, clinic, settings):
+    return _register(open_page, settings)
+
+
+@scene
+def register_mistakes(open_page, clinic, settings):
+    typed = {**dict.fromkeys(self_registration.ASKED, ""), "first_name": "Beatrice", "date_of_birth": "14/3/88"}
+    errors = {"last_name": "Last name is required.", "phone": REACHED}
+    page = _register(open_page, settings, 400, typed, errors=errors)
+    expect(page.locator("#error-summary")).to_be_focused()
+    return page
+
+
+@scene
+def register_waits(open_page, clinic, settings):
+    made = _answered(open_page, self_registration._form())
+    made.route("**/register-worker.js", lambda route: route.fulfill(body="", content_type="text/javascript"))
+    page = _heading(made, "Register as a patient")
+    page.reload()
+    page.get_by_role("button", name="Send registration").click()
+    expect(page.get_by_text("Working it out...")).to_be_visible()
+    return page
+
+
+@scene
+def register_check_your_email(open_page, clinic, settings):
+    done = Received("Beatrice", "email", "beatrice.achieng.of.a.very.long.name@a-mail-server.example.org")
+    page = self_registration._what_next(done, "We sent the email again.")
+    return _heading(_answered(open_page, page), "Check your email")
+
+
+@scene
+def register_called(open_page, clinic, settings):
+    page = self_registration._what_next(Received("Beatrice", "phone", "+254712445901"), "")
+    return _heading(_answered(open_page, page), "Thank you, Beatrice")
+
+
+@scene
+def register_confirm(open_page, clinic, settings):
+    errors = {"code": NOT_RIGHT}
+    page = self_registration._confirm(400, code="7KQM-4RXT-92WD", errors=errors)
+    return _heading(_answered(open_page, page), "Confirm your registration")
+
+
 @scene
 def not_found(open_page, clinic, watch):
     watch.expect("404")
@@ -407,6 +465,82 @@ def _stuck(clinic) -> None:
     stuck.message(stuck.in_group(clinic.desk, "never", first_name="Fatuma"), "SENT")
 
 
+def _double(clinic, **changes):
+    """One person on file twice, and compared."""
+    same = {"first_name": "Zacharia", "last_name": "Okemwa", "date_of_birth": "3/4/1975", "phone": "0712 777 888"}
+    same |= changes
+    first = clinic.patient(**same, portal_email=f"twice{clinic.patient().patient.id}@example.org")
+    other = {
+        "last_name": "Okemwah",
+        "phone": "0712 777 889",
+        "email": "z.okemwa@example.org",
+        "address": "Box 1\nKisii",
+    }
+    second = clinic.patient(**{**same, **other, "portal_email": f"again{first.patient.id}@example.org"})
+    pair_finding.compare_all()
+    return first.patient, second.patient
+
+
+@scene
+def duplicates(open_page, clinic):
+    first, second = _double(clinic)
+    _double(clinic, first_name="Konstantinos-Alexandros", last_name="Papadopoulos-Wanyama Ole Sankale", phone="")
+    page = _heading(open_page("receptionist", "/patients/duplicates"), "Possible duplicates")
+    assert first.patient_id != second.patient_id
+    expect(page.get_by_role("link", name="Compare").first).to_be_visible()
+    return page
+
+
+@scene
+def duplicates_said_to_be_two(open_page, clinic):
+    first, second = _double(clinic)
+    page = _heading(open_page("receptionist", "/patients/duplicates"), "Possible duplicates")
+    assert first.patient_id != second.patient_id
+    page.get_by_role("button", name="Not a duplicate").first.click()
+    expect(page.get_by_text("The pair comes back if either record changes.").first).to_be_visible()
+    return page
+
+
+@scene
+def duplicates_empty(open_page, clinic, new_clinic):
+    page = open_page("receptionist", "/patients/duplicates", at=new_clinic)
+    expect(page.get_by_role("heading", name="No possible duplicates")).to_be_visible()
+    return page
+
+
+@scene
+def duplicates_loading(open_page, clinic):
+    page = open_page("receptionist")
+    _hold(page, lambda message: "duplicates" in message)
+    page.goto("/patients/duplicates")
+    expect(page.get_by_text("Loading possible duplicates")).to_be_attached()
+    return page
+
+
+@scene
+def compare_and_merge(open_page, clinic):
+    first, second = _double(clinic)
+    page = open_page("receptionist", f"/patients/duplicates/{first.patient_id}-{second.patient_id}")
+    expect(page.get_by_role("button", name=f"Merge into {first.patient_id}")).to_be_visible()
+    return page
+
+
+@scene
+def compare_nothing(open_page, clinic):
+    page = open_page("receptionist", "/patients/duplicates/LMC999998-LMC999999")
+    expect(page.get_by_role("heading", name="There is nothing to compare")).to_be_visible()
+    return page
+
+
+@scene
+def profile_merged(open_page, clinic):
+    first, second = _double(clinic)
+    merging.merge_patients(clinic.desk, second.id, MergeRequest(first.id))
+    page = open_page("receptionist", f"/patients/{second.patient_id}")
+    expect(page.get_by_role("button", name="Undo merge")).to_be_visible()
+    return page
+
+
 @scene
 def work_list(open_page, clinic):
     _stuck(clinic)
@@ -436,6 +570,72 @@ def work_list_loading(open_page, clinic):
     _hold(page, lambda message: "work_list" in message)
     page.goto("/patients/portal")
     expect(page.get_by_text("Loading the work list")).to_be_attached()
+    return page
+
+
+def _waits(**changes) -> dict[str, str]:
+    """Somebody who registered themselves, and is a patient already. One name for each, so that scenes are apart."""
+    number = next(_numbers)
+    name = {"first_name": "Nekesa", "last_name": f"Wafula {'abcdefghij'[number % 10]}"}
+    known = {**name, "phone": f"0745 {number:06d}", "date_of_birth": "5 May 2003"}
+    factories.make_patient(access.SYSTEM, **{**known, "email": "", "national_id": "", "preferred_language": ""})
+    factories.registered_themselves(
+        **{**known, "email": f"nekesa{number}@example.org", "preferred_language": "sw", **changes}
+    )
+    return known
+
+
+def _card_of(page: Page, known: dict[str, str]):
+    name = f"{known['first_name']} {known['last_name']}"
+    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name, exact=True))
+
+
+@scene
+def pending(open_page, clinic):
+    long = "Konstantinos-Alexandros Papadopoulos-Wanyama of Kisumu"
+    factories.registered_themselves(
+        first_name=long, last_name="W" * 60, email=f"{'long.' * 12}name@a-server.example.org"
+    )
+    known = _waits()
+    page = _heading(open_page("receptionist", "/patients/pending"), "Pending verification")
+    expect(_card_of(page, known).get_by_text("Certain").first).to_be_visible()
+    return page
+
+
+@scene
+def pending_rejecting(open_page, clinic):
+    known = _waits()
+    page = _heading(open_page("receptionist", "/patients/pending"), "Pending verification")
+    card = _card_of(page, known)
+    card.get_by_role("button", name="Reject…").click()
+    card.get_by_role("button", name="Reject registration").click()
+    expect(card.get_by_text("Choose why it is rejected.")).to_be_visible()
+    return page
+
+
+@scene
+def pending_linked(open_page, clinic):
+    known = _waits(national_id=f"77 {next(_numbers):06d}")
+    page = _heading(open_page("receptionist", "/patients/pending"), "Pending verification")
+    _card_of(page, known).get_by_role("button", name="Link to this patient").first.click()
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    expect(_card_of(page, known)).to_have_count(0)
+    return page
+
+
+@scene
+def pending_empty(open_page, clinic, new_clinic):
+    page = open_page("receptionist", "/patients/pending", at=new_clinic)
+    expect(page.get_by_role("heading", name="Nobody is waiting")).to_be_visible()
+    return page
+
+
+@scene
+def pending_loading(open_page, clinic):
+    page = open_page("receptionist")
+    _hold(page, lambda message: "pending_state" in message)
+    page.goto("/patients/pending")
+    expect(page.get_by_text("Loading who is waiting")).to_be_attached()
     return page
 
 
@@ -556,6 +756,40 @@ def registration_failed(open_page, clinic):
         expect(page.get_by_text("Failed to create patient")).to_be_visible()
     finally:
         clinic.sql("ALTER TABLE counters_away RENAME TO counters")
+    return page
+
+
+def _like_somebody(open_page, clinic, name: str) -> Page:
+    """A form that is being filled in for somebody who is there already."""
+    born, phone = "14/3/1988", f"0711 {next(_numbers):06d}"
+    factories.make_patient(access.SYSTEM, first_name=name, last_name="Odhiambo", date_of_birth=born, phone=phone)
+    factories.make_patient(
+        access.SYSTEM, first_name=f"{name}h", last_name="Atieno", date_of_birth="8/4/1996", phone=phone
+    )
+    page = registration(open_page, clinic)
+    for label, value in (
+        ("First name", name),
+        ("Last name", "Odiambo"),
+        ("Date of birth", born),
+        ("Phone", phone),
+    ):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_label("Phone", exact=True).blur()
+    expect(page.get_by_text("Is it one of these people?")).to_be_visible()
+    expect(page.get_by_text("Last name, one letter off").first).to_be_visible()
+    return page
+
+
+@scene
+def registration_matches(open_page, clinic):
+    return _like_somebody(open_page, clinic, "Wambita")
+
+
+@scene
+def registration_held(open_page, clinic):
+    page = _like_somebody(open_page, clinic, "Khadira")
+    page.get_by_role("button", name="Register patient").click()
+    expect(page.get_by_role("alert", name="Possible duplicates")).to_be_focused()
     return page
 
 
@@ -1122,6 +1356,86 @@ def staff_passkey_add(open_page, clinic):
     return _heading(_passkeys(open_page, clinic, "staff", path="/add"), "Add a passkey")
 
 
+# --- import and export ------------------------------------------------------------------------------
+
+_IMPORTED = """external_id,first_name,last_name,date_of_birth,phone,blood_group,insurer
+NY-1,Halima,Yusuf,14 Feb 1979,,A,x
+NY-2,Moses,Barasa,1962,,,
+NY-3,Konstantinos,Papadopoulos-Wanyama,14/3/1988,0712445901,,
+NY-4,Peter,Kamau,31 Feb 1987,,,
+NY-5,Zainab,Omar,3 Nov 1994,,,
+NY-6,John,Ouko,9 Sep 2001,0722118340 / 0733118340,,
+"""
+
+
+def _import_page(open_page, clinic) -> Page:
+    with db.transaction() as session:
+        session.execute(delete(PATIENT_IMPORT_ROWS))
+        session.execute(delete(PATIENT_IMPORTS))
+    names = {"first_name": "Konstantinos", "last_name": "Papadopoulos-Wanyama", "date_of_birth": "14/3/1988"}
+    factories.make_patient(clinic.desk, **names)
+    return _heading(open_page("admin", "/admin/import"), "Import and export")
+
+
+def _import_checked(open_page, clinic) -> Page:
+    page = _import_page(open_page, clinic)
+    file = {"name": "nyanza-clinic.csv", "mimeType": "text/csv", "buffer": _IMPORTED.encode()}
+    page.get_by_label("CSV file with patients").set_input_files(file)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_role("button", name="Another file")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name=re.compile("^Import [0-9]+ patient"))).to_be_visible(timeout=30_000)
+    return page
+
+
+@scene
+def import_start(open_page, clinic):
+    page = _import_page(open_page, clinic)
+    expect(page.get_by_text("Nothing was imported yet.")).to_be_visible()
+    return page
+
+
+@scene
+def import_start_refused(open_page, clinic):
+    page = _import_page(open_page, clinic)
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_text("Choose a file first.")).to_be_visible()
+    return page
+
+
+@scene
+def import_preview(open_page, clinic):
+    page = _import_checked(open_page, clinic)
+    page.get_by_role("button", name=re.compile("^Same person")).first.click()
+    expect(page.get_by_role("button", name=re.compile("link 1$"))).to_be_visible()
+    return page
+
+
+@scene
+def import_running(open_page, clinic):
+    page = _import_checked(open_page, clinic)
+    now = clock.now()
+    with db.transaction() as session:
+        held = {
+            "state": "IMPORTING",
+            "position": 200,
+            "imported": 2,
+            "lease": "x 1 elsewhere",
+            "import_started_at": now,
+        }
+        session.execute(update(PATIENT_IMPORTS).values(**held, leased_until=now + dt.timedelta(days=1)))
+    page.reload()
+    expect(page.get_by_role("progressbar", name="Importing patients")).to_be_visible()
+    return page
+
+
+@scene
+def import_report(open_page, clinic):
+    page = _import_checked(open_page, clinic)
+    page.get_by_role("button", name=re.compile("^Import [0-9]+ patient")).click()
+    expect(page.get_by_role("heading", name="Left out")).to_be_visible(timeout=30_000)
+    return page
+
+
 # --- drawing them -----------------------------------------------------------------------------------
 
 
@@ -1132,7 +1446,9 @@ EACH_TIME = {
     "reception",
     "patients",
     "patients_no_match",
+    "register_mistakes",
     "registration",
+    "registration_held",
     "registration_mistakes",
     "registered_with_portal",
     "profile_active",
@@ -1142,6 +1458,7 @@ EACH_TIME = {
     "portal_login",
     "portal_record",
     "portal_contact_mistakes",
+    "pending",
     "portal_views",
     "portal_not_found",
     "portal_passkeys_remove",

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Posting, until
+from tests.browser.slow_line import on_a_slow_line, set_line
 
 _numbers = itertools.count(1)
 
@@ -39,7 +40,7 @@ def test_an_invitation_goes_out_and_every_open_profile_shows_it_without_a_reload
         line = _part(one, "Messages").get_by_role("listitem")
         expect(line).to_contain_text(f"Invitation to {email}")
         expect(line.get_by_text("Sent", exact=True)).to_be_visible()
-    (text,) = [message for address, message in posting.taken if address == email]
+    (text,) = map(str, posting.post.to(email))
     assert done.credentials.temporary_password not in text
 
 
@@ -67,7 +68,7 @@ def test_an_address_that_was_refused_is_put_right_and_the_new_username_gets_the_
     expect(shown).to_contain_text(f"An invitation goes to {right}.")
     expect(shown).to_contain_text(f"A notice of the new username goes to {right} and {wrong}.")
     shown.get_by_role("button", name="Close").click()
-    until(lambda: sorted(address for address, _ in posting.taken if address in (wrong, right)) == [right, right])
+    until(lambda: (len(posting.post.to(wrong)), len(posting.post.to(right))) == (0, 2))
     expect(page.get_by_role("region", name="Contact Information")).to_contain_text(right)
     line = messages.get_by_role("listitem").filter(has_text=right)
     expect(line.get_by_text("Sent", exact=True)).to_be_visible()
@@ -89,7 +90,39 @@ def test_the_username_may_stay(open_page, posting):
     expect(dialog).to_have_count(0)
     expect(page.get_by_role("region", name="Portal Access")).to_contain_text(f"Username {wrong}")
     expect(page.get_by_role("region", name="Contact Information")).to_contain_text(right)
-    until(lambda: [address for address, _ in posting.taken if address == right] == [right])
+    until(lambda: len(posting.post.to(right)) == 1)
+
+
+def test_on_a_slow_line_each_press_about_access_is_answered_at_once_and_counts_once(open_page, posting):
+    """The question before it, too: its button is busy until the form has come."""
+    done = posting.patient(portal_email=_email())
+    page = on_a_slow_line(_profile(open_page, posting, done))
+    page.reload()
+    page.locator("#press[data-line]:not([data-line=''])").wait_for(state="attached")
+    set_line(page, delay=2_000)
+    resend = page.get_by_role("button", name="Resend invitation")
+    resend.click()
+    expect(resend).to_have_attribute("data-pressed", "", timeout=1_000)
+    resend.click(force=True)
+    expect(page.get_by_role("status").filter(has_text="An invitation goes to")).to_be_visible()
+    for opens, title in (
+        ("Reset temporary password", "Reset temporary password?"),
+        ("Change username", "Change username"),
+        ("Turn off portal access", "Turn off portal access"),
+    ):
+        button, dialog = page.get_by_role("button", name=opens, exact=True), page.get_by_role("dialog", name=title)
+        button.click()
+        expect(button).to_have_attribute("data-pressed", "", timeout=1_000)
+        expect(dialog).to_be_visible()
+        if opens != "Turn off portal access":
+            dialog.get_by_role("button", name="Cancel").click()
+            expect(dialog).to_have_count(0)
+            expect(button).not_to_have_attribute("data-pressed", "")
+    dialog.get_by_label("The patient asked for it").check()
+    dialog.get_by_role("button", name="Turn off portal access").click()
+    expect(dialog.locator("[type=submit]")).to_have_attribute("aria-disabled", "true", timeout=1_000)
+    expect(page.get_by_role("status").filter(has_text="Portal access is turned off.")).to_be_visible()
+    assert len(posting.post.to(done.credentials.username)) == 1
 
 
 def test_each_try_that_failed_is_seen_on_an_open_profile(open_page, posting):

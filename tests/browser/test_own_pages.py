@@ -182,6 +182,26 @@ def test_nothing_stays_on_the_screen_when_the_session_is_over(open_page, clinic,
     assert "Plot 5" not in page.content()
 
 
+def test_what_was_typed_when_the_session_ended_is_there_after_signing_in(open_page, clinic):
+    home = _at_home(open_page, clinic, "own.typing@example.org")
+    page = open_page(path="/patient-portal/contact", context=home.context, width=320, height=640)
+    page.get_by_label("Address").fill("Plot 12, typed")
+    clinic.sql("UPDATE login_sessions SET last_seen_at = '2020-01-01 00:00:00' WHERE ended_at IS NULL")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when the phone is taken up again
+    _heading(page, SIGN_IN)
+    expect(page.get_by_role("status")).to_contain_text("What you typed is kept: sign in to go on.")
+    assert "Plot" not in page.content()
+    page.get_by_label("Email").fill("own.typing@example.org")
+    page.get_by_label("Password", exact=True).fill(factories.OWN_PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("You were signed out before this was saved.")
+    expect(page.get_by_label("Address")).to_have_value("Plot 12, typed")
+    with page.expect_navigation(url="**/patient-portal"):
+        page.get_by_role("button", name="Save contact details").click()
+    (saved,) = clinic.sql("SELECT address FROM patients WHERE email = 'own.typing@example.org'")
+    assert saved == ("Plot 12, typed",)
+
+
 def test_back_after_signing_out_shows_nothing(open_page, clinic):
     page = _at_home(open_page, clinic, "own.back@example.org")
     page.goto("/patient-portal/contact")

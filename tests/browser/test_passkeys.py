@@ -18,6 +18,13 @@ CANCELS = """(method) => {
   navigator.credentials[method] = () => Promise.reject(new DOMException("", "NotAllowedError"));
 }"""
 
+CANCELS_ONCE = """(method) => {
+  navigator.credentials[method] = () => {
+    delete navigator.credentials[method];
+    return Promise.reject(new DOMException("", "NotAllowedError"));
+  };
+}"""
+
 
 class Phone:
     """An authenticator that belongs to one page: its owner unlocks it whenever it is asked."""
@@ -193,9 +200,26 @@ def test_staff_confirm_first_and_come_back(open_page, clinic):
     page.goto("/auth/passkeys")
     page.get_by_role("link", name="Add a passkey").click()
     expect(_heading(page, "Confirm it is you")).to_be_visible()
+    expect(page.get_by_role("button", name="Confirm with a passkey")).to_have_count(0)
     page.get_by_label("Password").fill(factories.PASSWORD)
     page.get_by_role("button", name="Continue").click()
     expect(_heading(page, "Add a passkey")).to_be_visible()
+    _ = Phone(page)
+    page.goto("/auth/passkeys")
+    _add(page, "Mine")
+    clinic.sql(
+        "UPDATE login_sessions SET proved_at = '2020-01-01 00:00:00.000000' WHERE account_id IN "
+        "(SELECT id FROM accounts WHERE username = ?)",
+        username,
+    )
+    page.get_by_role("link", name="Remove Mine").click()
+    expect(_heading(page, "Confirm it is you")).to_be_visible()
+    page.evaluate(CANCELS_ONCE, "get")
+    confirm = page.get_by_role("button", name="Confirm with a passkey")
+    confirm.click()
+    expect(page.get_by_text("No passkey was used. Try again, or enter your password.")).to_be_visible()
+    confirm.click()
+    expect(page.get_by_role("heading", name="Remove “Mine”?")).to_be_visible()
 
 
 def test_no_button_where_the_browser_knows_no_passkeys_or_has_no_scripts(open_page, clinic):

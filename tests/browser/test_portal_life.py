@@ -32,13 +32,7 @@ def texts() -> Iterator[Gateway]:
 
 @pytest.fixture
 def at(post: Mailbox, texts: Gateway, tmp_path: Path) -> Iterator[Server]:
-    made = Server(
-        tmp_path,
-        CLINIC_SMTP_HOST="127.0.0.1",
-        CLINIC_SMTP_PORT=str(post.port),
-        CLINIC_SMTP_SECURITY="none",
-        CLINIC_SMS_URL=texts.url,
-    )
+    made = Server(tmp_path, **post.settings, CLINIC_SMS_URL=texts.url)
     made.prepare(people=False)
     with bound(made):
         factories.make_staff(username="receptionist")

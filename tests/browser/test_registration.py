@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from clinic_app.services import access
+from tests import factories
 from tests.browser.conftest import begin_edit, tab_to
 
 FIELDS = {
@@ -464,3 +466,24 @@ def test_what_was_typed_is_gone_after_cancel(open_page):
     expect(page.get_by_role("heading", name="Patients", level=1)).to_be_visible()
     page.get_by_role("link", name="Register patient").click()
     expect(_field(page, "First name")).to_have_value("")
+
+
+def test_register_anyway_sends_what_stands_in_the_form_once(open_page, clinic):
+    """The button beside the form: the same form, and whom it was asked about."""
+    there = factories.make_patient(
+        access.SYSTEM, first_name="Zipporah", last_name="Kemunto", date_of_birth="2/6/1979", phone="0711 555 123"
+    ).patient
+    page = open_page("receptionist", "/patients/new")
+    for label, value in (("First name", "Zipporah"), ("Last name", "Kemunto"), ("Date of birth", "2/6/1979")):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_role("button", name="Register patient").click()
+    held = page.get_by_role("alert", name="Possible duplicates")
+    expect(held).to_be_focused()
+    expect(held.get_by_role("link", name="Open existing record")).to_have_attribute(
+        "href", f"/patients/{there.patient_id}"
+    )
+    page.get_by_label("Address").fill("Typed after the question")
+    held.get_by_role("button", name="Register anyway").click()
+    expect(page.get_by_role("heading", name="Patient registered successfully")).to_be_visible()
+    rows = clinic.sql("SELECT address FROM patients WHERE last_name = 'Kemunto' ORDER BY id")
+    assert [row[0] for row in rows][1:] == ["Typed after the question"]

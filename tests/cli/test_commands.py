@@ -37,8 +37,9 @@ def test_only_what_exists_is_offered():
     staff = {f"staff {name}" for name in ("create", "list", "role", "disable", "enable", "reset", "unlock")}
     audit = {"audit verify", "audit anchor", "audit export"}
     outbox = {"outbox send", "outbox status"}
+    duplicates = {"duplicates find", "duplicates status"}
     portal = {"portal bulk", "portal stop", "portal report"}
-    assert {" ".join(path) for path in ALL} == alone | staff | audit | outbox | portal
+    assert {" ".join(path) for path in ALL} == alone | staff | audit | outbox | duplicates | portal
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

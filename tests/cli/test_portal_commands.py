@@ -8,6 +8,7 @@ import pytest
 
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.portal import bulk_runs
+from clinic_app.services.portal.bulk_choice import Chosen
 from tests import factories
 
 
@@ -48,7 +49,7 @@ def test_a_run_creates_the_accounts_and_says_how_many(with_patients):
 
 
 def test_a_run_that_was_broken_off_is_gone_on_with(with_patients):
-    run = bulk_runs.start_run(SYSTEM, bulk_runs.Chosen())
+    run = bulk_runs.start_run(SYSTEM, Chosen())
     other = with_patients("portal", "bulk")
     assert (other.exit_code, "Another run" in other.stderr) == (5, True)
     assert with_patients("portal", "stop").stdout == "Stopped.\n"
@@ -60,7 +61,7 @@ def test_a_run_that_was_broken_off_is_gone_on_with(with_patients):
 
 
 def test_somebody_who_could_not_be_given_one_is_named_and_the_exit_code_says_so(with_patients):
-    bulk_runs.start_run(SYSTEM, bulk_runs.Chosen())
+    bulk_runs.start_run(SYSTEM, Chosen())
     from tests.db import tools
 
     tools.write("UPDATE patients SET email = NULL WHERE email = 'cli0@example.org'")
@@ -73,7 +74,7 @@ def test_somebody_who_could_not_be_given_one_is_named_and_the_exit_code_says_so(
 
 
 def test_the_running_server_keeps_what_it_works_on(with_patients):
-    bulk_runs.start_run(SYSTEM, bulk_runs.Chosen())
+    bulk_runs.start_run(SYSTEM, Chosen())
     assert bulk_runs._take(None) is not None
     done = with_patients("portal", "bulk", "--resume")
     assert (done.exit_code, "The running server works on it" in done.stderr) == (75, True)

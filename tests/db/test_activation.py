@@ -11,7 +11,8 @@ from clinic_app.core import crypto, db
 from clinic_app.core.errors import InvalidInput, TooManyAttempts
 from clinic_app.models.notifications import LinkPurpose
 from clinic_app.services.accounts import own_sessions, sessions, sign_in_throttle
-from clinic_app.services.accounts.activation import NOT_RIGHT, activate
+from clinic_app.services.accounts.activation import activate
+from clinic_app.services.accounts.code_tries import NOT_RIGHT
 from clinic_app.services.accounts.errors import InvalidCredentials, LinkOver
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.accounts.views import SignedIn
@@ -191,7 +192,10 @@ def test_a_link_for_an_email_sets_no_password(invited):
             session, to, Kind.CONFIRM_EMAIL, LinkPurpose.EMAIL, outbox.CONFIRM_LIFE, email="new@example.org"
         )
     code = factories.link_code(EMAIL)
-    assert _fields(code, NEW, NEW) == {"code": NOT_RIGHT}
+    assert _fields(code, NEW, NEW) == {
+        "code": "This code confirms an email. It belongs on the page “Confirm your email”."
+    }
+    assert tools.trail("LINK_REFUSED")[-1]["metadata"] == {"reason": "elsewhere"}
     with db.reading() as session:
         assert links.find(session, code).ended == ""  # it is still good for what it is for
 
@@ -255,6 +259,7 @@ def test_another_username_ends_it(desk, invited, code):
 
 
 def test_nothing_is_set_where_access_is_off_and_only_the_right_code_says_so(desk, invited, code):
+    tools.write("UPDATE outbox_messages SET state = 'SENT'")
     provisioning.turn_off_portal(desk, invited.patient.id)
     assert _over(code).why == "off"
     assert _fields(NOBODYS, NEW, NEW) == {"code": NOT_RIGHT}

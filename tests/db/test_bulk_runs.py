@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
+import re
 
 import pytest
 import time_machine
@@ -12,11 +15,11 @@ from clinic_app.core.errors import InvalidInput, PermissionDenied, Unavailable
 from clinic_app.models.accounts import Role
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.accounts.staff import change_role, disable_staff
-from clinic_app.services.portal import bulk_runs, provisioning
+from clinic_app.services.portal import bulk_export, bulk_runs, provisioning
+from clinic_app.services.portal.bulk_choice import Chosen, preview_run
+from clinic_app.services.portal.bulk_export import export_run
 from clinic_app.services.portal.bulk_runs import (
-    Chosen,
     continue_run,
-    preview_run,
     report_run,
     start_run,
     stop_run,
@@ -76,6 +79,47 @@ def test_the_preview_counts_who_is_eligible_and_why_others_are_not(admin):
     assert preview_run(admin, EVERYBODY).eligible == 0
     with pytest.raises(NobodyEligible):
         start_run(admin, EVERYBODY)
+
+
+def test_the_chosen_are_named_with_the_reason_the_newest_first_and_that_is_on_record(admin):
+    with_login = factories.make_patient(admin, portal_email="has@example.org").patient.patient_id
+    sharing = factories.make_patient(admin, email="HAS@example.org").patient.patient_id
+    first, second = _patients(admin, 2)
+    seen = preview_run(admin, EVERYBODY, 1)
+    assert [(one.patient_id, one.why_not, one.since is None) for one in seen.rows] == [
+        (second, "", True),
+        (first, "", True),
+        (sharing, "email_in_use", True),
+        (with_login, "portal_account_exists", False),
+    ]
+    assert tools.trail("PATIENT_LISTED")[-1]["metadata"] == {"kind": "bulk preview", "page": 1, "count": 4}
+    after = tools.last_seq()
+    assert preview_run(admin, EVERYBODY, 99).page == 1
+    assert preview_run(admin, EVERYBODY).rows == ()
+    assert preview_run(admin, Chosen(language="fr"), 1).rows == ()
+    assert len(tools.trail("PATIENT_LISTED", after=after)) == 1
+
+
+def test_the_report_as_a_file_says_what_became_of_each_and_no_password(admin, settings, monkeypatch):
+    settings.setenv("CLINIC_SMTP_HOST", "mail.example.org")
+    monkeypatch.setattr(bulk_export, "_CHUNK", 2)
+    keys = _patients(admin, 3, first_name="=Amina")
+    run = start_run(admin, EVERYBODY)
+    tools.write("UPDATE patients SET email = NULL WHERE patient_id = :one", one=keys[1])
+    work_on(run, done=lambda n: stop_run(admin, run) if report_run(admin, run).waiting == 1 else None)
+    made = export_run(admin, run)
+    rows = list(csv.reader(io.StringIO("".join(made.pieces))))
+    assert re.fullmatch(r"portal-accounts-\d{4}-\d\d-\d\d-\d{4}\.csv", made.filename)
+    assert tuple(rows[0]) == bulk_export.HEADER
+    assert [(row[0], row[2], row[3], row[4], row[5]) for row in rows[1:]] == [
+        (keys[0], "created", "", "bulk0@example.org", "waiting"),
+        (keys[1], "not created", "No email any more", "", ""),
+        (keys[2], "waiting", "", "", ""),
+    ]
+    assert all(row[1].startswith("'=") for row in rows[1:])
+    assert tools.trail("PORTAL_BULK_REPORT_EXPORTED")[-1]["metadata"] == {"run": run, "count": 3}
+    with pytest.raises(NoSuchRun):
+        export_run(admin, run + 1)
 
 
 def test_the_filter_chooses_by_day_age_and_language(admin):
@@ -307,7 +351,7 @@ def test_what_gives_way_for_a_moment_is_tried_again(admin, monkeypatch):
 def test_only_administrators_and_nothing_of_a_password_is_kept(admin):
     desk = factories.make_staff()
     _patients(admin, 1)
-    run = start_run(admin, EVERYBODY)
+    run = start_run(admin, Chosen.parse({"registered_from": "2020-02-29", "age": "adult"}))
     for use_case in (
         lambda: preview_run(desk, EVERYBODY),
         lambda: start_run(desk, EVERYBODY),
@@ -317,10 +361,16 @@ def test_only_administrators_and_nothing_of_a_password_is_kept(admin):
     ):
         with pytest.raises(PermissionDenied):
             use_case()
+    stop_run(admin, run)
+    continue_run(admin, run)
     work_on()
-    first, last = tools.trail("PORTAL_BULK_RUN")
-    assert first["metadata"] == {"run": run, "chosen": 1}
-    assert last["metadata"] == {"run": run, "state": "DONE", "created": 1, "failed": 0}
+    numbers = {"created": 0, "failed": 0, "left": 1}
+    assert [event["metadata"] for event in tools.trail("PORTAL_BULK_RUN")] == [
+        {"run": run, "chosen": 1, "filter": {"registered_from": "2020-02-29", "age": "ADULT"}},
+        {"run": run, "state": "STOPPED", **numbers},
+        {"run": run, "state": "RUNNING", **numbers},
+        {"run": run, "state": "DONE", "created": 1, "failed": 0, "left": 0},
+    ]
     (event,) = tools.trail("PORTAL_ACCOUNT_CREATED")
     assert (event["actor_id"], event["role"]) == (admin.account_id, "ADMIN")
     (row,) = tools.raw("SELECT * FROM portal_runs")

@@ -97,6 +97,7 @@ https://portal.lakeside.example/patient-portal/activate#{code}
 
 Your username: amina@example.com
 Code from the message: {code}
+Later, sign in at: portal.lakeside.example/patient-portal/login
 
 The button does not work? Open
 portal.lakeside.example/patient-portal/activate and type the code.
@@ -129,7 +130,7 @@ def test_a_text_message_is_one_with_the_same_code(mail: Mailbox, sms: Gateway, c
     code = code_in(text_of(mail.messages[0]))
     assert number == "254733100200"
     assert text == (
-        "Lakeside Medical Centre: your sign-in is ready. Set your password by 17 Jun 12:00: "
+        f"Lakeside Medical Centre: your sign-in is {EMAIL}. Set your password by 17 Jun 12:00: "
         f"https://portal.lakeside.example/a#{code} Help: 0207123456"
     )
     assert len(text) <= 160

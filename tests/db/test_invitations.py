@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
 import pytest
 
-from clinic_app.core.errors import InvalidInput
+from clinic_app.core.errors import InvalidInput, TooManyAttempts
 from clinic_app.services import rates
 from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
@@ -26,6 +27,7 @@ from clinic_app.services.portal.errors import (
     PortalAccessChanged,
     PortalTurnedOff,
 )
+from clinic_app.services.portal.forgotten import ask_for_link
 from clinic_app.services.portal.forms import (
     AddressCorrection,
     ChangePortalUsername,
@@ -84,7 +86,8 @@ def _unchanged(before: dict[str, Any]) -> bool:
 def test_an_invitation_goes_out_again_with_a_new_link_and_the_same_password(clock, desk, mail, texts):
     done = factories.make_patient(desk, portal_email=TYPED, portal_phone="0712 445 901")
     (first,) = _links()
-    account = tools.raw("SELECT * FROM accounts WHERE patient_id = :id", id=done.patient.id)
+    kept = "SELECT password_hash, password_expires_at, updated_at FROM accounts WHERE patient_id = :id"
+    account = tools.raw(kept, id=done.patient.id)
     clock.shift(3600)
     sent = resend_invitation(desk, done.patient.patient_id)
     assert sent.message == "Invitation sent again"
@@ -94,7 +97,7 @@ def test_an_invitation_goes_out_again_with_a_new_link_and_the_same_password(cloc
     ]
     (link,) = _links()
     assert (link.id != first.id, str(link.expires_at)) == (True, str(first.expires_at))  # 47 h are enough
-    assert account == tools.raw("SELECT * FROM accounts WHERE patient_id = :id", id=done.patient.id)
+    assert account == tools.raw(kept, id=done.patient.id)
     assert sign_in(PATIENT_DOOR, TYPED, done.credentials.temporary_password).token
     (event,) = tools.trail("PORTAL_INVITED")
     assert (event["resource_id"], event["metadata"]) == (done.patient.id, {"portal_username": TYPED})
@@ -174,16 +177,45 @@ def test_too_many_are_refused(desk, mail, change_setting):
 
 
 @pytest.mark.both_databases
-def test_of_two_desks_that_send_again_at_once_one_link_lives(own_database, change_setting):
+def test_of_two_desks_that_send_again_from_one_look_one_does_and_the_other_is_told(own_database, change_setting):
     change_setting("CLINIC_SMTP_HOST", "mail.example.org")
     desks = [factories.make_staff(name=name) for name in ("Grace Wanjiru", "Daniel Otieno")]
     done = factories.make_patient(desks[0], portal_email=TYPED)
     drawn = _stamp(desks[0], done.patient.id)
     found = tools.at_once(*[lambda who=who: resend_invitation(who, done.patient.id, drawn) for who in desks])
-    assert [type(one).__name__ for one in found] == ["InvitationSent"] * 2
+    assert sorted(type(one).__name__ for one in found) == ["InvitationSent", "SentAgainAlready"]
     assert len(_links()) == 1
-    assert [row[0] for row in _outbox("kind")] == ["INVITATION"] * 3
-    assert len(tools.trail("PORTAL_INVITED")) == 2
+    assert [row[0] for row in _outbox("kind")] == ["INVITATION"] * 2
+    assert len(tools.trail("PORTAL_INVITED")) == 1
+    assert [row["metadata"] for row in tools.trail("PORTAL_CHANGE_FAILED")] == [{"reason": "sent_again_already"}]
+
+
+@pytest.mark.both_databases
+def test_of_two_desks_that_correct_an_address_from_one_look_one_does(own_database, change_setting):
+    """Also where the record itself stays: another phone is another stamp. And where it stays the same: one message."""
+    change_setting("CLINIC_SMS_URL", "json://localhost/{phone}")
+    desks = [factories.make_staff(), factories.make_staff()]
+    numbers = dict(zip(desks, ("0733 100 200", "0733 100 300"), strict=True))
+    done = factories.make_patient(desks[0], phone="0799 999 999", portal_email=TYPED, portal_phone="0712 445 901")
+    key, drawn = done.patient.id, _stamp(desks[0], done.patient.id)
+    found = tools.at_once(
+        *[lambda who=who: correct_address(who, key, _right(phone=numbers[who]), drawn) for who in desks]
+    )
+    assert sorted(type(one).__name__ for one in found) == ["AddressCorrected", "PortalAccessChanged"]
+    (number,) = {one.address for one in reread_patient(desks[0], key).access.reach}
+    drawn, same, before = _stamp(desks[0], key), _right(phone=number), len(_outbox("id"))
+    found = tools.at_once(*[lambda who=who: correct_address(who, key, same, drawn) for who in desks])
+    assert sorted(type(one).__name__ for one in found) == ["AddressCorrected", "SentAgainAlready"]
+    assert len(_outbox("id")) == before + 1
+    assert number[1:] not in drawn
+
+
+def test_an_invitation_that_was_sent_again_leaves_what_others_drew_meant(desk, mail):
+    done = factories.make_patient(desk, portal_email=TYPED)
+    drawn = _stamp(desk, done.patient.id)
+    resend_invitation(desk, done.patient.id, drawn)
+    assert _stamp(desk, done.patient.id) != drawn
+    assert reset_portal_password(desk, done.patient.id, drawn).credentials.temporary_password
 
 
 # --- an address put right ---------------------------------------------------------------------------
@@ -239,6 +271,56 @@ def test_an_email_whose_username_stays_is_the_patients_and_the_link_goes_there(d
     after = reread_patient(desk, done.patient.id)
     assert (after.email, after.access.username) == (MEANT, TYPED)
     assert sign_in(PATIENT_DOOR, TYPED, done.credentials.temporary_password).token
+
+
+def test_what_is_sent_later_goes_to_the_right_address_and_no_more_to_the_username(clock, desk, mail):
+    done = factories.make_patient(desk, portal_email=TYPED)
+    correct_address(desk, done.patient.id, _right(email=MEANT))
+    before = len(_outbox("id"))
+    assert [one.address for one in reread_patient(desk, done.patient.id).access.reach] == [MEANT]
+    resend_invitation(desk, done.patient.id)
+    fresh = reset_portal_password(desk, done.patient.id).credentials
+    ask_for_link(TYPED)
+    factories.own_password(dataclasses.replace(done, credentials=fresh))
+    for _ in range(5):
+        with pytest.raises(InvalidCredentials):
+            sign_in(PATIENT_DOOR, TYPED, "wrong password of a stranger")
+    with pytest.raises(TooManyAttempts):
+        sign_in(PATIENT_DOOR, TYPED, "wrong password of a stranger")
+    assert _outbox("kind", "address")[before:] == [
+        ("INVITATION", MEANT),
+        ("PASSWORD_RESET", MEANT),
+        ("FORGOT_PASSWORD", MEANT),
+        ("PASSWORD_CHANGED", MEANT),
+        ("WRONG_PASSWORDS", MEANT),
+    ]
+    renamed = change_portal_username(desk, done.patient.id, ChangePortalUsername("third@example.org"))
+    assert [(one.kind, one.address) for one in renamed.deliveries] == [
+        ("INVITATION", "third@example.org"),
+        ("USERNAME_CHANGED", "third@example.org"),
+        ("USERNAME_CHANGED", MEANT),
+    ]
+    assert [one.address for one in reread_patient(desk, done.patient.id).access.reach] == ["third@example.org"]
+
+
+def test_a_right_address_follows_the_patients_own_email_and_can_be_put_right_again(desk, mail):
+    done = factories.make_patient(desk, portal_email=TYPED)
+
+    def goes_to() -> list[str]:
+        return [one.address for one in reread_patient(desk, done.patient.id).access.reach]
+
+    correct_address(desk, done.patient.id, _right(email=MEANT))
+    update_patient(desk, done.patient.id, PatientUpdate.parse({"email": "new@example.org"}))
+    assert goes_to() == ["new@example.org"]
+    update_patient(desk, done.patient.id, PatientUpdate.parse({"email": None}))
+    assert goes_to() == ["new@example.org"], "the username still reaches nobody"
+    correct_address(desk, done.patient.id, _right(email="third@example.org"))
+    update_patient(desk, done.patient.id, PatientUpdate.parse({"email": "third@example.org"}))
+    assert (goes_to(), reread_patient(desk, done.patient.id).email) == (["third@example.org"], "third@example.org")
+    correct_address(desk, done.patient.id, _right(email=TYPED))
+    assert goes_to() == [TYPED], "the username is right after all"
+    update_patient(desk, done.patient.id, PatientUpdate.parse({"email": "other@example.org"}))
+    assert goes_to() == [TYPED]
 
 
 @pytest.mark.parametrize(
@@ -402,6 +484,35 @@ def test_ways_of_handing_over_are_three(junk):
     with pytest.raises(InvalidInput) as refused:
         HandOver.parse(junk)
     assert list(refused.value.fields) == ["how"]
+
+
+# --- access turned off and on -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["QUEUED", "DROPPED"])
+def test_what_was_not_sent_because_access_was_off_is_sent_when_it_is_on(desk, mail, state):
+    done = factories.make_patient(desk, portal_email=TYPED)
+    turn_off_portal(desk, done.patient.id)
+    tools.write("UPDATE outbox_messages SET state = :state, reason = 'ACCESS_OFF'", state=state)
+    before = len(_outbox("id"))
+    done_again = turn_on_portal(desk, done.patient.id)
+    assert [(one.kind, one.address) for one in done_again.deliveries] == [("INVITATION", TYPED)]
+    assert (len(_outbox("id")), len(_links())) == (before + 1, 1)
+    assert [row["action"] for row in tools.trail()][-2:] == ["PORTAL_TURNED_ON", "PORTAL_INVITED"]
+    assert turn_on_portal(desk, done.patient.id).deliveries == (), "on already"
+    assert len(_outbox("id")) == before + 1
+
+
+def test_what_was_sent_failed_or_is_not_needed_any_more_is_not_sent_again(desk, mail):
+    done = factories.make_patient(desk, portal_email=TYPED)
+    for values in ("state = 'SENT'", "state = 'FAILED'", "state = 'DROPPED', reason = 'LINK_OVER'"):
+        tools.write(f"UPDATE outbox_messages SET {values}")
+        turn_off_portal(desk, done.patient.id)
+        assert turn_on_portal(desk, done.patient.id).deliveries == ()
+    tools.write("UPDATE outbox_messages SET state = 'DROPPED', reason = 'ACCESS_OFF'")
+    factories.own_password(done)
+    turn_off_portal(desk, done.patient.id)
+    assert turn_on_portal(desk, done.patient.id).deliveries == (), "with a password of their own"
 
 
 # --- why access is turned off -----------------------------------------------------------------------

@@ -19,7 +19,7 @@ from clinic_app.core.errors import (
     TooManyAttempts,
     TryAgainShortly,
 )
-from clinic_app.models.accounts import LOGIN_SESSIONS, Role
+from clinic_app.models.accounts import LOGIN_SESSIONS, Account, Role
 from clinic_app.services import access
 from clinic_app.services.accounts import (
     housekeeping,
@@ -33,15 +33,17 @@ from clinic_app.services.accounts import (
 from clinic_app.services.accounts.errors import (
     InvalidCredentials,
     PasskeyNotAdded,
+    PasskeyNotConfirmed,
     PasskeyNotFound,
     PasskeyRefused,
     PasskeysUnavailable,
     TooManyPasskeys,
     WrongPassword,
 )
+from clinic_app.services.accounts.passkey_confirmation import begin_confirming_with_passkey, confirm_with_passkey
 from clinic_app.services.accounts.passkey_sign_in import begin_passkey_sign_in, finish_passkey_sign_in
 from clinic_app.services.accounts.passwords import change_password
-from clinic_app.services.accounts.reauthentication import reauthenticate
+from clinic_app.services.accounts.reauthentication import check_fresh, reauthenticate
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, sign_in
 from clinic_app.services.portal import provisioning
 from clinic_app.services.portal.forms import ChangePortalUsername
@@ -93,6 +95,93 @@ def phone(grace) -> Authenticator:
     made = Authenticator()
     add(grace, made)
     return made
+
+
+# --- confirming ---------------------------------------------------------------------------------
+
+
+def in_session(actor, clock):
+    """``actor`` in a session that was opened with a password an hour ago, and the hash of its token."""
+    with db.transaction() as session:
+        account = session.get(Account, actor.account_id)
+        assert account is not None
+        token, _ = sessions.open_session(session, account)
+    clock.shift(600)
+    return sessions.resolve(crypto.digest(token), touch=False), crypto.digest(token)
+
+
+def test_a_passkey_confirms_who_it_is_once_without_password_or_code(grace, phone, clock):
+    set_up_two_factor(grace)
+    actor, kept = in_session(grace, clock)
+    with pytest.raises(ReauthenticationRequired):
+        check_fresh(actor)
+    asked = begin_confirming_with_passkey(actor)
+    assert [one["id"] for one in json.loads(asked)["allowCredentials"]] == [authenticator.text(phone.keys[0].id)]
+    answer = phone.get(asked)
+    done = confirm_with_passkey(actor, answer, session_token_hash=kept)
+    check_fresh(done.actor)
+    assert (done.actor.session_id, sessions.resolve(kept, touch=False).kind) == (actor.session_id, "anonymous")
+    event = tools.trail("CONFIRMED")[-1]
+    assert (event["actor_id"], event["metadata"]) == (grace.account_id, {"passkey": True})
+    with pytest.raises(PasskeyNotConfirmed):
+        confirm_with_passkey(done.actor, answer, session_token_hash=crypto.digest(done.token))
+
+
+def test_what_does_not_prove_it_confirms_nothing_and_is_limited_with_wrong_passwords(grace, phone, amina, clock):
+    actor, kept = in_session(grace, clock)
+    hers = Authenticator()
+    add(replace(amina, proved_at=clinic_clock.now()), hers)
+    stranger = Authenticator()
+    stranger.create(passkeys.begin_adding_passkey(replace(grace, proved_at=clinic_clock.now()), "Other"))
+    wrong = (
+        ("not unlocked", lambda: phone.get(begin_confirming_with_passkey(actor), verified=False)),
+        ("another account's", lambda: hers.get(begin_confirming_with_passkey(actor))),
+        ("never added", lambda: stranger.get(begin_confirming_with_passkey(actor))),
+        ("asked for by signing in", lambda: phone.get(begin_passkey_sign_in())),
+        ("junk", lambda: "{}"),
+    )
+    for what, make in wrong:
+        with pytest.raises(PasskeyNotConfirmed):
+            confirm_with_passkey(actor, make(), session_token_hash=kept)
+        assert tools.trail("CONFIRM_FAILED")[-1]["metadata"] == {"reason": "passkey_not_confirmed"}, what
+    assert sessions.resolve(kept, touch=False).account_id == grace.account_id
+    with pytest.raises(TooManyAttempts):
+        confirm_with_passkey(actor, phone.get(begin_confirming_with_passkey(actor)), session_token_hash=kept)
+    with pytest.raises(TooManyAttempts):
+        reauthenticate(actor, factories.PASSWORD, session_token_hash=kept)
+
+
+def test_a_challenge_to_confirm_adds_no_passkey_and_the_other_way_round(grace, phone, clock):
+    actor, kept = in_session(grace, clock)
+    grace = replace(grace, proved_at=clinic_clock.now())
+    asked = json.loads(begin_confirming_with_passkey(actor))
+    to_add = json.loads(passkeys.begin_adding_passkey(grace, "Another"))
+    begun = json.dumps({**to_add, "challenge": json.loads(begin_confirming_with_passkey(actor))["challenge"]})
+    with pytest.raises(PasskeyNotAdded):
+        passkeys.finish_adding_passkey(actor, "Another", Authenticator().create(begun))
+    to_add = json.loads(passkeys.begin_adding_passkey(grace, "Another"))
+    swapped = json.dumps({**asked, "challenge": to_add["challenge"]})
+    with pytest.raises(PasskeyNotConfirmed):
+        confirm_with_passkey(actor, phone.get(swapped), session_token_hash=kept)
+
+
+def test_who_has_no_passkey_is_not_asked_for_one(grace):
+    with pytest.raises(PasskeyNotFound):
+        begin_confirming_with_passkey(grace)
+
+
+@pytest.mark.races
+def test_of_two_who_send_one_confirmation_at_once_one_is_believed(own_database):
+    grace, phone = factories.make_staff(), Authenticator()
+    add(grace, phone)
+    with db.transaction() as session:
+        account = session.get(Account, grace.account_id)
+        assert account is not None
+        token, _ = sessions.open_session(session, account)
+    actor = sessions.resolve(crypto.digest(token), touch=False)
+    answer = phone.get(begin_confirming_with_passkey(actor))
+    answers = tools.at_once(*[lambda: confirm_with_passkey(actor, answer, session_token_hash=crypto.digest(token))] * 3)
+    assert sum(not isinstance(one, Exception) for one in answers) == 1, answers
 
 
 # --- adding -------------------------------------------------------------------------------------

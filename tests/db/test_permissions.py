@@ -8,6 +8,7 @@ import itertools
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -18,8 +19,8 @@ from clinic_app.core import clock
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.services import access
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import drafts, own_sessions, passkeys, staff, two_factor
-from clinic_app.services.accounts.errors import CredentialsSeen, PasskeyNotAdded, PasskeyNotFound
+from clinic_app.services.accounts import drafts, own_sessions, passkey_confirmation, passkeys, staff, two_factor
+from clinic_app.services.accounts.errors import CredentialsSeen, PasskeyNotAdded, PasskeyNotConfirmed, PasskeyNotFound
 from clinic_app.services.accounts.passphrase import suggest_passphrase
 from clinic_app.services.accounts.passwords import assess_password, choose_password
 from clinic_app.services.accounts.reauthentication import check_fresh
@@ -27,17 +28,37 @@ from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.accounts.staff import create_staff
 from clinic_app.services.audit.browsing import AuditQuery, browse_audit
 from clinic_app.services.audit.exporting import export_audit
+from clinic_app.services.patients import merging, pair_finding, pairs
 from clinic_app.services.patients.activity import all_activity
 from clinic_app.services.patients.card import patient_card
+from clinic_app.services.patients.duplicates import Comparable
+from clinic_app.services.patients.duplicates.holding import ANYBODY
+from clinic_app.services.patients.duplicates.showing import possible_duplicates
+from clinic_app.services.patients.errors import NobodyWaits, NotAPair, NotMerged
+from clinic_app.services.patients.exporting import export_patients, export_record, exportable
 from clinic_app.services.patients.forms import PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.household import household_of
+from clinic_app.services.patients.importing import runs as imports
+from clinic_app.services.patients.importing.csv_file import Survey
+from clinic_app.services.patients.importing.dry_run import check_file
+from clinic_app.services.patients.importing.errors import NoSuchImport
+from clinic_app.services.patients.merge_forms import MergeRequest
 from clinic_app.services.patients.opened_last import opened_last
 from clinic_app.services.patients.overview import overview
 from clinic_app.services.patients.profile import kept_patient, reread_patient, update_patient, view_patient
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
-from clinic_app.services.patients.verification import list_pending, verify_patient
-from clinic_app.services.portal import bulk_runs, invitations, provisioning, slips
+from clinic_app.services.patients.verification import (
+    Rejection,
+    count_waiting,
+    link_registration,
+    list_pending,
+    list_waiting,
+    reject_registration,
+    undo_link,
+    verify_patient,
+)
+from clinic_app.services.portal import bulk_choice, bulk_export, bulk_runs, invitations, provisioning, slips
 from clinic_app.services.portal.bulk import create_portal_accounts
 from clinic_app.services.portal.errors import CannotSend, NoEmailWaits, NoSlips
 from clinic_app.services.portal.forms import (
@@ -116,11 +137,11 @@ STAFF_ACCOUNTS: dict[str, Callable[[Actor, World], Any]] = {
 
 
 #: Use case → (how it is called, who may, what the others are told, the permission in the trail).
-def _eligible(actor: Actor) -> bulk_runs.Chosen:
+def _eligible(actor: Actor) -> bulk_choice.Chosen:
     """Where the actor may, there is somebody to give an account to."""
     if actor.can(access.Permission.PORTAL_BULK):
         factories.make_patient(access.SYSTEM, email=_email())
-    return bulk_runs.Chosen()
+    return bulk_choice.Chosen()
 
 
 def _run(actor: Actor, *, stopped: bool = False) -> int:
@@ -133,9 +154,11 @@ def _run(actor: Actor, *, stopped: bool = False) -> int:
     return run
 
 
+_SURVEY = Survey(1, "d" * 64, ",", ("first_name", "last_name"), (), 0, 1)
+
 MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "register_patient": (
-        lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration())),
+        lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration()), despite=ANYBODY),
         DESK,
         "Only receptionists and administrators can register patients.",
         "patient:register",
@@ -144,7 +167,14 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         lambda a, w: register_patient(
             a,
             PatientRegistration.parse(factories.registration(create_portal_account=True, portal_email=_email())),
+            despite=ANYBODY,
         ),
+        DESK,
+        "Only receptionists and administrators can register patients.",
+        "patient:register",
+    ),
+    "possible_duplicates": (
+        lambda a, w: possible_duplicates(a, Comparable("Amina", "Odhiambo")),
         DESK,
         "Only receptionists and administrators can register patients.",
         "patient:register",
@@ -165,12 +195,63 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     **{
         name: (call, {"ADMIN"}, "Only administrators can create portal accounts in bulk.", "portal:bulk")
         for name, call in (
-            ("preview_run", lambda a, w: bulk_runs.preview_run(a, bulk_runs.Chosen())),
+            ("preview_run", lambda a, w: bulk_choice.preview_run(a, bulk_choice.Chosen())),
             ("start_run", lambda a, w: bulk_runs.start_run(a, _eligible(a))),
             ("stop_run", lambda a, w: bulk_runs.stop_run(a, _run(a))),
             ("continue_run", lambda a, w: bulk_runs.continue_run(a, _run(a, stopped=True))),
             ("report_run", lambda a, w: bulk_runs.report_run(a, _run(a))),
+            ("export_run", lambda a, w: bulk_export.export_run(a, _run(a))),
             ("make_slips", lambda a, w: _refused(NoSlips, slips.make_slips, a, 0, undelivered=False)),
+        )
+    },
+    **{
+        name: (call, {"ADMIN"}, "Only administrators can import patients.", "patient:import")
+        for name, call in (
+            ("begin_upload", lambda a, w: imports.begin_upload(a, "x.csv", 1)),
+            ("receive_part", lambda a, w: _refused(NoSuchImport, imports.receive_part, a, 0, 0, b"x")),
+            ("begin_file", lambda a, w: imports.begin_file(a, "x.csv", _SURVEY)),
+            ("decide_row", lambda a, w: _refused(NoSuchImport, imports.decide_row, a, 0, 2, "LEAVE_OUT")),
+            ("decide_rest", lambda a, w: _refused(NoSuchImport, imports.decide_rest, a, 0, import_them=True)),
+            ("discard_import", lambda a, w: _refused(NoSuchImport, imports.discard_import, a, 0)),
+            ("start_import", lambda a, w: _refused(NoSuchImport, imports.start_import, a, 0)),
+            ("stop_import", lambda a, w: _refused(NoSuchImport, imports.stop_import, a, 0)),
+            ("continue_import", lambda a, w: _refused(NoSuchImport, imports.continue_import, a, 0)),
+            ("latest_import", lambda a, w: imports.latest_import(a)),
+            ("earlier_imports", lambda a, w: imports.earlier_imports(a)),
+            ("view_import", lambda a, w: _refused(NoSuchImport, imports.view_import, a, 0)),
+            ("export_report", lambda a, w: _refused(NoSuchImport, imports.export_report, a, 0)),
+            ("rows_left_out", lambda a, w: _refused(NoSuchImport, imports.rows_left_out, a, 0)),
+            ("check_file", lambda a, w: check_file(a, Path("x.csv"), _SURVEY)),
+        )
+    },
+    **{
+        name: (call, {"ADMIN"}, "Only administrators can export patients.", "patient:export")
+        for name, call in (
+            ("exportable", lambda a, w: exportable(a)),
+            ("export_patients", lambda a, w: export_patients(a)),
+            ("export_record", lambda a, w: export_record(a, w.plain)),
+        )
+    },
+    **{
+        name: (
+            call,
+            DESK,
+            "Only receptionists and administrators can see and merge possible duplicates.",
+            "patient:duplicates",
+        )
+        for name, call in (
+            ("count_pairs", lambda a, w: pairs.count_pairs(a)),
+            ("list_pairs", lambda a, w: pairs.list_pairs(a)),
+            ("duplicates_of", lambda a, w: pairs.duplicates_of(a, w.plain)),
+            ("say_not_duplicate", lambda a, w: pairs.say_not_duplicate(a, w.plain, w.with_portal)),
+            (
+                "take_back_not_duplicate",
+                lambda a, w: _refused(NotAPair, pairs.take_back_not_duplicate, a, w.plain, w.with_portal),
+            ),
+            ("compare_everybody", lambda a, w: pair_finding.compare_everybody(a)),
+            ("compare_records", lambda a, w: merging.compare_records(a, w.plain, w.with_portal)),
+            ("merge_patients", lambda a, w: merging.merge_patients(a, w.plain, MergeRequest(w.with_portal))),
+            ("undo_merge", lambda a, w: _refused(NotMerged, merging.undo_merge, a, w.plain)),
         )
     },
     "opened_last": (lambda a, w: opened_last(a), STAFF, "Only staff can see patients.", "patient:see"),
@@ -254,6 +335,36 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
         "Only receptionists and administrators can verify patients.",
         "patient:verify",
     ),
+    "list_waiting": (
+        lambda a, w: list_waiting(a),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "count_waiting": (
+        lambda a, w: count_waiting(a),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "link_registration": (
+        lambda a, w: _refused(NobodyWaits, link_registration, a, 2**30 + 9999, w.plain),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "undo_link": (
+        lambda a, w: _refused(NobodyWaits, undo_link, a, 2**30 + 9999),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "reject_registration": (
+        lambda a, w: _refused(NobodyWaits, reject_registration, a, 2**30 + 9999, Rejection("OTHER")),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
     "verify_patient": (
         lambda a, w: verify_patient(a, w.plain),
         DESK,
@@ -316,6 +427,16 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
                 lambda a, w: _refused(PasskeyNotAdded, passkeys.finish_adding_passkey, a, "P", ""),
             ),
             ("remove_passkey", lambda a, w: _refused(PasskeyNotFound, passkeys.remove_passkey, a, 0)),
+            (
+                "begin_confirming_with_passkey",
+                lambda a, w: _refused(PasskeyNotFound, passkey_confirmation.begin_confirming_with_passkey, a),
+            ),
+            (
+                "confirm_with_passkey",
+                lambda a, w: _refused(
+                    PasskeyNotConfirmed, passkey_confirmation.confirm_with_passkey, a, "", session_token_hash=""
+                ),
+            ),
         )
     },
     **{
@@ -361,6 +482,7 @@ ELSEWHERE = {
     "happened",  # what became of one's own press
     "transaction",
     "record_alone",
+    "record_shown",
     "counted",
     "note",
     "note_repeated",

@@ -14,6 +14,7 @@ from clinic_app.services.accounts.portal_accounts import prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.audit import authorization
 from clinic_app.services.patients import registration, repository
+from clinic_app.services.patients.duplicates.holding import ANYBODY
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
     NationalIdTaken,
@@ -51,7 +52,9 @@ def _nothing_happened(before, *, reason: str) -> None:
 
 
 def test_a_patient_is_saved_as_it_was_given(desk):
-    done = registration.register_patient(desk, _form(first_name="Zawadi", last_name="Njeri", email="Z@Example.com"))
+    done = registration.register_patient(
+        desk, _form(first_name="Zawadi", last_name="Njeri", email="Z@Example.com"), despite=ANYBODY
+    )
     assert done.message == "Patient registered successfully"
     assert done.credentials is None
     row = tools.raw("SELECT * FROM patients WHERE id = :id", id=done.patient.id)[0]
@@ -70,7 +73,9 @@ def test_a_patient_is_saved_as_it_was_given(desk):
 
 
 def test_the_portal_account_is_saved_with_the_patient(clock, desk):
-    done = registration.register_patient(desk, _with_portal("Amina@Example.com", portal_phone="0733 100 200"))
+    done = registration.register_patient(
+        desk, _with_portal("Amina@Example.com", portal_phone="0733 100 200"), despite=ANYBODY
+    )
     assert done.message == "Patient registered successfully with portal account"
     assert done.credentials is not None
     assert done.credentials.username == "amina@example.com"
@@ -92,20 +97,22 @@ def test_the_portal_account_is_saved_with_the_patient(clock, desk):
 
 def test_the_life_of_a_temporary_password_is_a_setting(change_setting, clock, desk):
     change_setting("CLINIC_TEMPORARY_PASSWORD_HOURS", "5")
-    done = registration.register_patient(desk, _with_portal())
+    done = registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     assert done.credentials is not None
     assert done.credentials.expires_at == dt.datetime(2026, 6, 15, 14, tzinfo=dt.UTC)
 
 
 @pytest.mark.asvs("6.4.1", "14.2.7")
 def test_the_temporary_password_is_kept_nowhere(desk):
-    done = registration.register_patient(desk, _with_portal())
+    done = registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     assert done.credentials is not None
     assert done.credentials.temporary_password not in str(tools.dump())
 
 
 def test_empty_email_and_phone_are_filled_from_the_portals(desk):
-    done = registration.register_patient(desk, _with_portal(email="P@example.com", phone="", portal_phone="0733100200"))
+    done = registration.register_patient(
+        desk, _with_portal(email="P@example.com", phone="", portal_phone="0733100200"), despite=ANYBODY
+    )
     assert (done.patient.email, done.patient.phone) == ("P@example.com", "+254733100200")
     text = tools.raw("SELECT search_keys FROM patients WHERE id = :id", id=done.patient.id)[0][0]
     assert " p@example.com " in text
@@ -124,29 +131,29 @@ def test_email_and_phone_of_the_patient_stay_where_they_are_given(desk):
 
 
 def test_patient_ids_are_six_digits_and_grow_by_one(desk):
-    ids = [registration.register_patient(desk, _form()).patient.patient_id for _ in range(3)]
+    ids = [registration.register_patient(desk, _form(), despite=ANYBODY).patient.patient_id for _ in range(3)]
     first = int(ids[0].removeprefix("LMC"))
     assert ids == [f"LMC{first + step:06d}" for step in range(3)]
 
 
 def test_patient_ids_go_on_with_seven_digits(desk):
     tools.write("UPDATE counters SET value = 999998 WHERE name = 'patient_id'")
-    ids = [registration.register_patient(desk, _form()).patient.patient_id for _ in range(3)]
+    ids = [registration.register_patient(desk, _form(), despite=ANYBODY).patient.patient_id for _ in range(3)]
     assert ids == ["LMC999999", "LMC1000000", "LMC1000001"]
 
 
 def test_the_prefix_of_patient_ids_is_a_setting_and_the_number_goes_on(change_setting, desk):
-    first = registration.register_patient(desk, _form()).patient.patient_id
+    first = registration.register_patient(desk, _form(), despite=ANYBODY).patient.patient_id
     change_setting("CLINIC_PATIENT_ID_PREFIX", "KSM")
     number = int(first.removeprefix("LMC"))
-    assert registration.register_patient(desk, _form()).patient.patient_id == f"KSM{number + 1:06d}"
+    assert registration.register_patient(desk, _form(), despite=ANYBODY).patient.patient_id == f"KSM{number + 1:06d}"
 
 
 def test_a_failed_registration_does_not_make_two_patients_share_a_number(desk, monkeypatch):
-    before = registration.register_patient(desk, _form(national_id="NID-1")).patient.patient_id
+    before = registration.register_patient(desk, _form(national_id="NID-1"), despite=ANYBODY).patient.patient_id
     with pytest.raises(NationalIdTaken):
-        registration.register_patient(desk, _form(national_id="nid1"))
-    after = registration.register_patient(desk, _form()).patient.patient_id
+        registration.register_patient(desk, _form(national_id="nid1"), despite=ANYBODY)
+    after = registration.register_patient(desk, _form(), despite=ANYBODY).patient.patient_id
     assert after > before
 
 
@@ -163,7 +170,7 @@ def test_a_portal_email_of_another_account_is_refused_by_a_look_and_by_the_const
         )
     before = tools.dump()
     with pytest.raises(PortalEmailTaken) as caught:
-        registration.register_patient(desk, _with_portal(again))
+        registration.register_patient(desk, _with_portal(again), despite=ANYBODY)
     assert caught.value.title == "A portal account with this email already exists."
     assert caught.value.detail == "Please use a different email address for the patient portal."
     assert list(caught.value.fields) == ["portal_email"]
@@ -173,14 +180,14 @@ def test_a_portal_email_of_another_account_is_refused_by_a_look_and_by_the_const
 def test_a_portal_email_that_is_a_staff_username_is_refused(database):
     desk = factories.make_staff(username="grace@example.com")
     with pytest.raises(PortalEmailTaken):
-        registration.register_patient(desk, _with_portal("Grace@example.com"))
+        registration.register_patient(desk, _with_portal("Grace@example.com"), despite=ANYBODY)
 
 
 def test_the_look_for_a_taken_email_saves_the_hash(desk, hashing):
     factories.make_patient(desk, portal_email="taken@example.com")
     hashing.made.clear()
     with pytest.raises(PortalEmailTaken):
-        registration.register_patient(desk, _with_portal("taken@example.com"))
+        registration.register_patient(desk, _with_portal("taken@example.com"), despite=ANYBODY)
     assert hashing.made == []
 
 
@@ -189,7 +196,7 @@ def test_a_national_id_of_another_patient_is_refused_however_it_is_spelt(desk, a
     factories.make_patient(desk, national_id="2784 0001 AB")
     before = tools.dump()
     with pytest.raises(NationalIdTaken) as caught:
-        registration.register_patient(desk, _with_portal(national_id=again))
+        registration.register_patient(desk, _with_portal(national_id=again), despite=ANYBODY)
     assert caught.value.title == "A patient with this national ID already exists."
     assert caught.value.detail == "Please verify the national ID or search for existing patient."
     assert list(caught.value.fields) == ["national_id"]
@@ -200,12 +207,12 @@ def test_a_national_id_stays_taken_by_an_inactive_patient(desk):
     factories.make_patient(desk, national_id="NID-7")
     tools.write("UPDATE patients SET is_active = false")
     with pytest.raises(NationalIdTaken):
-        registration.register_patient(desk, _form(national_id="NID 7"))
+        registration.register_patient(desk, _form(national_id="NID 7"), despite=ANYBODY)
 
 
 def test_patients_without_a_national_id_do_not_clash(desk):
     for _ in range(2):
-        registration.register_patient(desk, _form(national_id=None))
+        registration.register_patient(desk, _form(national_id=None), despite=ANYBODY)
 
 
 def test_a_patient_id_that_is_already_there_is_told_in_words(desk):
@@ -213,7 +220,7 @@ def test_a_patient_id_that_is_already_there_is_told_in_words(desk):
     tools.write("UPDATE counters SET value = value - 1 WHERE name = 'patient_id'")
     before = tools.dump()
     with pytest.raises(PatientDetailsTaken) as caught:
-        registration.register_patient(desk, _form())
+        registration.register_patient(desk, _form(), despite=ANYBODY)
     assert caught.value.title == "A patient with these details already exists."
     assert caught.value.detail == "This patient ID has already been assigned."
     _nothing_happened(before, reason="patient_details_taken")
@@ -223,7 +230,7 @@ def test_another_constraint_is_told_without_the_drivers_words(desk, monkeypatch)
     monkeypatch.setattr(registration, "normal_username", str.upper)  # usernames are lower case: a check says so
     before = tools.dump()
     with pytest.raises(ConstraintViolated) as caught:
-        registration.register_patient(desk, _with_portal())
+        registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     assert caught.value.title == "Database constraint violation."
     assert caught.value.detail == "The details break a rule of the register. Nothing was saved."
     _nothing_happened(before, reason="constraint_violated")
@@ -271,9 +278,9 @@ def test_whatever_step_fails_nothing_remains(desk, monkeypatch, step):
     before = tools.dump()
     _breaks(monkeypatch, step)
     with pytest.raises(Unexpected):
-        registration.register_patient(desk, _with_portal())
+        registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     _nothing_happened(before, reason="unexpected")
-    assert registration.register_patient(desk, _with_portal()).credentials is not None
+    assert registration.register_patient(desk, _with_portal(), despite=ANYBODY).credentials is not None
 
 
 def test_a_commit_that_fails_leaves_nothing(desk, monkeypatch):
@@ -294,7 +301,7 @@ def test_a_commit_that_fails_leaves_nothing(desk, monkeypatch):
 
     monkeypatch.setattr(db, "transaction", failing)
     with pytest.raises(Unexpected):
-        registration.register_patient(desk, _with_portal())
+        registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     assert failed
     _nothing_happened(before, reason="unexpected")
 
@@ -307,7 +314,7 @@ def test_an_interruption_leaves_nothing(desk, monkeypatch):
 
     monkeypatch.setattr(registration, "record", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        registration.register_patient(desk, _with_portal())
+        registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     assert tools.dump() == before
 
 
@@ -318,14 +325,14 @@ def test_a_hash_that_cannot_be_made_leaves_nothing(desk, monkeypatch):
     before = tools.dump()
     monkeypatch.setattr(crypto, "hash_password", busy)
     with pytest.raises(Unavailable):
-        registration.register_patient(desk, _with_portal())
+        registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     _nothing_happened(before, reason="unavailable")
 
 
 def test_the_unexpected_is_told_with_a_reference_and_logged_under_it_without_values(desk, request_id, monkeypatch):
     _breaks(monkeypatch, "the account")
     with structlog.testing.capture_logs() as lines, pytest.raises(Unexpected) as caught:
-        registration.register_patient(desk, _with_portal())
+        registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     assert caught.value.kind == ErrorKind.UNEXPECTED
     assert caught.value.title == "Failed to create patient"
     assert caught.value.detail == f"Please try again. Reference: {request_id}"
@@ -348,7 +355,7 @@ def test_when_the_trail_itself_fails_the_desk_still_gets_a_sentence(desk, monkey
     monkeypatch.setattr(authorization, "record", broken)
     before = tools.dump()
     with structlog.testing.capture_logs() as lines, pytest.raises(Unexpected) as caught:
-        registration.register_patient(desk, _form())
+        registration.register_patient(desk, _form(), despite=ANYBODY)
     assert caught.value.title == "Failed to create patient"
     assert len(lines) == 2
     assert tools.dump() == before
@@ -359,45 +366,62 @@ def test_when_the_trail_itself_fails_the_desk_still_gets_a_sentence(desk, monkey
 
 ACTOR_CHECK = "LEFT OUTER JOIN login_sessions"
 INDEX = "INSERT INTO name_part_changes"
+#: Who may be the same person: numbers given out so far, how common the names are, and the keys.
+MATCHER = ("SELECT counters", "FROM name_parts", "match_keys")
 
 
 def _own(seen: list[str]) -> list[str]:
-    """Statements but for the counter, the head of the trail, the check of the actor, and the index of names."""
-    others = ("counters", "audit_head", ACTOR_CHECK, INDEX)
+    """Statements but for the counter, the head of the trail, the check of the actor, names, and the matcher."""
+    others = ("counters", "audit_head", ACTOR_CHECK, INDEX, *MATCHER)
     return [statement for statement in seen if not any(one in statement for one in others)]
+
+
+def _matchers(statement: str) -> bool:
+    return any(one in statement for one in MATCHER)
+
+
+def test_the_matcher_sends_four_statements_and_one_more_where_somebody_is_overruled(desk):
+    form = _form(national_id=None)
+    with tools.statements() as seen:
+        registration.register_patient(desk, form)
+    assert len([one for one in seen if _matchers(one)]) == 4, seen  # the last keeps the keys
+    with tools.statements() as again:
+        registration.register_patient(desk, form, despite=ANYBODY)
+    assert len(again) == len(seen) + 1, again  # their patient IDs
 
 
 def test_without_a_portal_account_at_most_three_statements_are_sent(desk):
     with tools.statements() as seen:
-        registration.register_patient(desk, _form())
+        registration.register_patient(desk, _form(), despite=ANYBODY)
     assert any("INSERT INTO patients" in statement for statement in seen)
     assert len(_own(seen)) <= 3, seen
-    assert len(seen) - len(_own(seen)) == 5, seen  # counter, actor and names once, the head read and moved on
+    others = [one for one in seen if one not in _own(seen) and not _matchers(one)]
+    assert len(others) == 5, seen  # counter, actor and names once, the head read and moved on
 
 
 def test_with_a_portal_account_at_most_seven_statements_are_sent(desk):
     with tools.statements() as seen:
-        registration.register_patient(desk, _with_portal())
+        registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     assert any("INSERT INTO accounts" in statement for statement in seen)
     assert len(_own(seen)) <= 7, seen
-    assert len(seen) - len(_own(seen)) == 5, seen
+    assert len([one for one in seen if one not in _own(seen) and not _matchers(one)]) == 5, seen
 
 
 def test_one_statement_keeps_what_names_are_found_by(desk):
     with tools.statements() as seen:
-        registration.register_patient(desk, _form())
+        registration.register_patient(desk, _form(), despite=ANYBODY)
     assert len([one for one in seen if INDEX in one]) == 1
 
 
 def test_the_hash_is_made_once_on_a_hash_thread_outside_of_any_transaction(desk, hashing):
-    registration.register_patient(desk, _with_portal())
+    registration.register_patient(desk, _with_portal(), despite=ANYBODY)
     assert len(hashing.made) == 1
     assert hashing.made[0].startswith("hash")
     assert hashing.inside == []
 
 
 def test_without_a_portal_account_nothing_is_hashed(desk, hashing):
-    registration.register_patient(desk, _form())
+    registration.register_patient(desk, _form(), despite=ANYBODY)
     assert (hashing.made, hashing.checked) == ([], [])
 
 
@@ -406,9 +430,9 @@ def test_lists_are_told_after_the_commit_and_only_then(desk, monkeypatch):
     monkeypatch.setattr(
         "clinic_app.core.db._after_change", [lambda: told.append(tools.number("SELECT count(*) FROM patients"))]
     )
-    registration.register_patient(desk, _form())
+    registration.register_patient(desk, _form(), despite=ANYBODY)
     assert told == [1]
     _breaks(monkeypatch, "after the audit event")
     with pytest.raises(Unexpected):
-        registration.register_patient(desk, _form())
+        registration.register_patient(desk, _form(), despite=ANYBODY)
     assert told == [1]

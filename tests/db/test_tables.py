@@ -28,11 +28,16 @@ STAY = {
     "refusal_counts": "when its minute is over a row becomes an event: see test_refusal_counts.py",
     "counters": "one row for each counter",
     "alembic_version": "one row",
+    "match_keys": "some twenty a patient: go when the patient's details change, stay with the patient",
     "name_parts": "one for each part of a name that somebody in the register has",
     "name_part_changes": "added up every few seconds: see test_name_parts.py",
     "patient_counts": "two rows",
     "patient_count_changes": "added up every few seconds: see test_register_counts.py",
     "portal_run_items": "go with their run",
+    "duplicate_pairs": "at most a few a record; gone when the records are alike no more, or one is not in use any more",
+    "waiting_comparisons": "one a record at most; each goes when it has been compared",
+    "patient_merges": "one for each merge, by people who may, at a limited rate; what undoing needs goes when undone",
+    "patient_import_rows": "go with their import",
 }
 #: The search index of SQLite keeps nothing of its own.
 INDEX = "patients_search"
@@ -70,11 +75,18 @@ def _rows(account_id: int, at: dt.datetime, mark: str) -> dict[str, dict[str, An
         "pending_sign_ins": {"token_hash": mark, "account_id": account_id, "replaces": "", "tries": 0,
                              "password_changed_at": at, "expires_at": at + dt.timedelta(minutes=5)},
         "portal_runs": {"chosen": {}, "state": "DONE", "started_at": at, "ended_at": at},
+        "patient_imports": {"name": "x.csv", "size": 1, "state": "DONE", "left_out_columns": [], "started_at": at,
+                            "changed_at": at, "allow_duplicates": False, "position": 0, "next_row": 2, "next_line": 2,
+                            "done_through": 1, "rows": 0, "new": 0, "duplicates": 0, "invalid": 0, "imported": 0,
+                            "same": 0},
         "outbox_messages": {"kind": "INVITATION", "channel": "email", "account_id": account_id, "address": "a@b.c",
                             "facts": {}, "message_id": mark, "state": "SENT", "created_at": at, "expires_at": at,
                             "due_at": at, "tries": 1, "ended_at": at},
         "one_time_links": {"account_id": account_id, "purpose": "ACTIVATE", "seed": mark, "created_at": at,
                            "expires_at": at + dt.timedelta(hours=168)},
+        "self_registrations": {"state": "UNCONFIRMED", "seed": mark, "details": "", "created_at": at,
+                               "expires_at": at + dt.timedelta(hours=24)},
+        "used_challenges": {"digest": mark, "expires_at": at + dt.timedelta(hours=1)},
         "passkey_challenges": {"challenge_hash": mark, "expires_at": at + dt.timedelta(minutes=5)},
         "login_sessions": {**session, "expires_at": at + dt.timedelta(hours=12), "address": "", "user_agent": "",
                            "path": ""},
@@ -131,5 +143,5 @@ def test_the_longest_lives_are_these():
         sign_in_throttle.KEEP_FAILURES,
         housekeeping.KEEP_SESSIONS,
     )
-    assert dt.timedelta(days=90) == housekeeping.KEEP_MESSAGES
+    assert dt.timedelta(days=90) == housekeeping.KEEP_MESSAGES == housekeeping.KEEP_IMPORTS
     assert (dt.timedelta(minutes=30), dt.timedelta(days=180)) == (sign_in_throttle.KEEP_STRANGERS, known_devices.LIFE)

@@ -19,6 +19,8 @@ from clinic_app.services.patients.forms import PatientQuery
 from clinic_app.services.patients.portal_standing import URGENCY
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.portal import work_list
+from clinic_app.services.portal.forms import AddressCorrection
+from clinic_app.services.portal.invitations import correct_address
 from clinic_app.services.portal.provisioning import reset_portal_password, turn_off_portal, unlock_portal
 from clinic_app.services.portal.work_list import count_stuck, list_stuck
 from tests import factories
@@ -114,9 +116,24 @@ def test_a_failed_link_that_anybody_can_ask_for_makes_nobody_a_case(clock, desk)
     clock.shift(dt.timedelta(minutes=1))
     message(done, kind="FORGOT_PASSWORD")
     assert groups_of(desk) == []
-    message(done, kind="PASSWORD_RESET")
+    message(done, kind="PASSWORD_RESET", address="a@example.org")
     assert groups_of(desk) == [("failed", done.patient.id)]
     assert count_stuck(desk).groups["failed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "right"),
+    [("email", "a@example.org", {"email": "b@example.org"}), ("sms", "+254712445901", {"phone": "0733 100 200"})],
+)
+def test_a_right_address_ends_it_for_whoever_has_a_password_of_their_own(clock, desk, channel, address, right):
+    """Nothing is sent to them, so nothing could show that the new address is better."""
+    done = factories.make_patient(desk, portal_email="a@example.org", portal_phone="0712 445 901")
+    factories.own_password(done)
+    clock.shift(dt.timedelta(minutes=1))
+    message(done, channel=channel, address=address)
+    assert groups_of(desk) == [("failed", done.patient.id)]
+    correct_address(desk, done.patient.id, AddressCorrection.parse(right))
+    assert groups_of(desk) == []
 
 
 # --- why ----------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ API, PATIENTS = "/api/v1/auth", "/api/v1/patients/"
 NEW = "violet harbour mends lantern"
 DESK_PAGES = (
     routes.RECEPTION, routes.REGISTRATION, routes.PROFILE, routes.AUDIT_TRAIL, routes.STAFF_ACCOUNTS, routes.ACCOUNT,
-    routes.CONFIRM, routes.PATIENTS,
+    routes.CONFIRM, routes.PATIENTS, routes.PORTAL_BULK,
 )  # fmt: skip
 PATIENT_PAGES = (routes.PORTAL,)
 DOORS = {

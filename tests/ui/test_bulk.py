@@ -8,7 +8,10 @@ import pytest
 
 from clinic_app.core import crypto
 from clinic_app.models.accounts import Role
-from clinic_app.services.portal.bulk_runs import Chosen, report_run, start_run, stop_run, work_on
+from clinic_app.services.portal import bulk_choice
+from clinic_app.services.portal.bulk_choice import Chosen
+from clinic_app.services.portal.bulk_runs import report_run, start_run, stop_run, work_on
+from clinic_app.ui.bulk import words
 from clinic_app.ui.bulk.state import BulkState
 from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.guard import Refusal
@@ -50,8 +53,13 @@ async def test_a_run_from_the_preview_to_the_report(here, admin):
     await here.fire(BulkState.look, {"age": "ADULT"})
     assert next((one.number, one.words, one.more) for one in state.preview) == ("3", "eligible", "of 4 chosen")
     assert (state.eligible, state.eligible_words) == (3, "3 portal accounts")
+    one, *_, other = state.chosen
+    assert (one.eligible, one.why, one.href) == (True, "", f"/patients/{one.patient_id}")
+    assert (other.eligible, other.why.startswith("Has a login since ")) == (False, True)
+    assert (state.chosen_summary, state.chosen_pages) == ("1–4 of 4 patients", 1)
     assert state.invited_words == "No invitation goes out: neither a mail server nor an SMS gateway is set up."
     await here.fire(BulkState.start, _form(state))
+    assert state.chosen == [], "who is not on the screen is not in the tab"
     assert (state.mode, state.progress, state.busy, state.rows) == ("running", "0 of 3", False, [])
     assert re.fullmatch(r"Run of \d+ \w{3}, \d\d:\d\d", state.title)
     tools.write("UPDATE patients SET email = NULL WHERE patient_id = :one", one=second)
@@ -71,6 +79,28 @@ async def test_a_run_from_the_preview_to_the_report(here, admin):
     assert first not in [one.patient_id for one in state.rows]
     await here.fire(BulkState.begin)
     assert (state.mode, state.previewed, state.asked["age"]) == ("who", False, "")
+
+
+async def test_the_chosen_are_turned_a_page_at_a_time_and_each_look_leaves_an_event(here, admin, monkeypatch):
+    monkeypatch.setattr(bulk_choice, "PREVIEW_ROWS", 2)
+    monkeypatch.setattr(words, "PREVIEW_ROWS", 2)
+    keys = _patients(admin, 2)
+    state = here.state(BulkState)
+    await here.fire(BulkState.load)
+    await here.fire(BulkState.turn_chosen, 1)
+    assert state.chosen == []
+    await here.fire(BulkState.look, {})
+    seen = [[one.patient_id for one in state.chosen]]
+    for by in (1, 1, "junk", -1):
+        await here.fire(BulkState.turn_chosen, by)
+        seen.append([one.patient_id for one in state.chosen])
+    new, old = keys[::-1], seen[1]
+    assert seen == [new, old, old, old, new]
+    assert (len(old), state.chosen_page, state.chosen_summary) == (1, 1, "1–2 of 3 patients")
+    listed = [event["metadata"] for event in tools.trail("PATIENT_LISTED")]
+    assert [one["page"] for one in listed if one["kind"] == "bulk preview"] == [1, 2, 2, 2, 1]
+    state._leave("/patients")
+    assert state.chosen == []
 
 
 async def test_a_press_counts_once_and_says_so(here, admin):

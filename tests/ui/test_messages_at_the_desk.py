@@ -14,11 +14,12 @@ from clinic_app.services.notifications.views import Delivery, Reach
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.profile import reread_patient, update_patient
 from clinic_app.services.patients.views import PortalStanding
-from clinic_app.services.portal.forms import HandOver
+from clinic_app.services.portal import provisioning
+from clinic_app.services.portal.forms import AddressCorrection, HandOver
 from clinic_app.services.portal.handing_over import record_hand_over
-from clinic_app.services.portal.invitations import resend_invitation
+from clinic_app.services.portal.invitations import correct_address, resend_invitation
 from clinic_app.services.portal.provisioning import reset_portal_password
-from clinic_app.ui import message_words
+from clinic_app.ui import message_words, presenters
 from clinic_app.ui.portal_dialog.state import CORRECTING, PortalDialogState
 from clinic_app.ui.profile.state import ProfileState
 from clinic_app.ui.registration.state import RegistrationState
@@ -131,7 +132,7 @@ def _delivery(state: str, reason: str = "", **changes: Any) -> Delivery:
     return Delivery(state=state, reason=reason, **given)
 
 
-def test_each_address_has_one_line_the_latest_and_emails_come_first(database):
+def test_each_address_has_one_line_the_latest_and_emails_come_first(database, mail):
     standing = PortalStanding("temporary", reach=(Reach("email", EMAIL, True), Reach("sms", PHONE, True)))
     now = clock.now()
     found = message_words.messages(
@@ -197,13 +198,71 @@ def test_a_page_looks_again_when_a_message_that_waits_may_have_been_tried(databa
         (_delivery("HELD", "NOT_ALLOWED"), "Not sent", "Email may not be used for messages."),
         (_delivery("HELD", "NOT_ALLOWED", channel="sms"), "Not sent", "Phone may not be used for messages."),
         (_delivery("DROPPED", "LINK_OVER"), "Not needed", "Its link was used or replaced before it was sent."),
+        (_delivery("DROPPED", "ACCESS_OFF"), "Not sent", "Portal access was turned off before it was sent."),
         (_delivery("QUEUED"), "Queued", ""),
         (_delivery("FAILED", "SOMETHING_NEW"), "Failed", ""),
     ],
 )
-def test_every_state_has_its_words(database, delivery, state, reason):
+def test_every_state_has_its_words(database, mail, delivery, state, reason):
     (one,) = message_words.messages([delivery], PortalStanding("temporary"))
     assert (one.state, one.reason, one.correct) == (state, reason, False)
+
+
+def test_what_waits_while_nothing_can_be_sent_says_why(database):
+    for channel, words in (("email", "Emails are"), ("sms", "Text messages are")):
+        (one,) = message_words.messages([_delivery("QUEUED", channel=channel)], PortalStanding("temporary"))
+        assert one.reason == f"{words} switched off in the clinic's settings: it waits until they are on."
+
+
+async def test_a_right_address_that_fails_too_can_be_put_right_again(tab, people, mail):
+    """The username stays, and the line of the former address says that nothing goes there any more."""
+    done = factories.make_patient(people.receptionist, portal_email=EMAIL)
+    number = done.patient.patient_id
+    _fail()
+    correct_address(people.receptionist, number, AddressCorrection.parse({"email": "amina@gmail.con"}))
+    _fail()
+    state = await open_record(tab, number)
+    assert [(one.address, one.state, one.correct) for one in state.messages] == [
+        ("amina@gmail.con", "Failed", True),
+        (EMAIL, "Failed", False),
+    ]
+    assert state.messages[1].reason.endswith(" address. Messages go to another address now.")
+    assert (state.access.username, state.access.emails_to) == (EMAIL, "amina@gmail.con")
+    await tab.fire(PortalDialogState.ask_correct, number, "email")
+    assert _dialog(tab).values == {"email": "amina@gmail.con"}
+
+
+async def test_an_invitation_that_was_held_up_goes_out_when_access_is_on_again(tab, people, mail):
+    done = factories.make_patient(people.receptionist, portal_email=EMAIL)
+    number = done.patient.patient_id
+    provisioning.turn_off_portal(people.receptionist, number)
+    state = await open_record(tab, number)
+    await tab.fire(ProfileState.turn_on, number, state.access.stamp, PRESS)
+    assert state.notice == f"Portal access is turned on. An invitation goes to {EMAIL}."
+    assert [one.state for one in state.messages] == ["Queued"]
+    tools.write("UPDATE outbox_messages SET state = 'SENT' WHERE state = 'QUEUED'")
+    provisioning.turn_off_portal(people.receptionist, number)
+    state = await open_record(tab, number)
+    await tab.fire(ProfileState.turn_on, number, state.access.stamp, "b" * 32 + "-1")
+    assert state.notice == "Portal access is turned on.", "what was sent is not sent again"
+
+
+def test_a_password_killed_by_wrong_tries_and_a_link_that_lives_say_so(database, people, mail):
+    done = factories.make_patient(people.receptionist, portal_email=EMAIL)
+    tools.write("UPDATE accounts SET temporary_failures = 10 WHERE patient_id = :id", id=done.patient.id)
+
+    def shown() -> Any:
+        return presenters.access(reread_patient(people.receptionist, done.patient.id).access)
+
+    assert (shown().portal, shown().worn_out, shown().link_until) == ("expired", True, "")
+    tools.write("UPDATE outbox_messages SET state = 'SENT'")
+    assert shown().link_until == shown().expires_at != ""
+    standing = reread_patient(people.receptionist, done.patient.id).access
+    assert standing.link_until in {presenters.changes_at([standing]), standing.expires_at}
+    replaced = "A new temporary password replaces the one that opens nothing any more. A slip already handed over"
+    assert presenters.replaced(standing)[0].startswith(replaced)
+    tools.write("UPDATE one_time_links SET ended_at = created_at, end_reason = 'used'")
+    assert shown().link_until == ""
 
 
 async def test_where_access_is_off_no_address_is_corrected(tab, people, mail):
@@ -232,6 +291,9 @@ async def test_an_invitation_is_sent_again_by_one_press_and_that_is_said(tab, pe
     assert len(tools.trail("PORTAL_INVITED")) == 1
     assert tab.state(PressState).told.startswith("The line was away when you pressed Resend invitation. It happened")
     await tab.fire(PortalDialogState.resend, number, state.access.stamp, "b" * 32 + "-1")
+    assert tab.state(Misdirected).words == "Somebody sent the invitation again a moment ago. No second one was sent."
+    state = await open_record(tab, number)
+    await tab.fire(PortalDialogState.resend, number, state.access.stamp, "c" * 32 + "-1")
     assert tab.state(PressState).told == f"An invitation goes to {EMAIL}."
     assert (tab.state(Misdirected).words, _dialog(tab).step) == ("", CLOSED)
 

@@ -265,3 +265,39 @@ def test_what_is_encrypted_is_read_in_one_spelling_only(words):
     for other in (*padded, f"{made[:9]}*{made[9:]}", f"{made}\n", f" {made}", f"{made}é"):
         with pytest.raises(encryption.Unreadable):
             encryption.decrypt(other, "tests", "here")
+
+
+def test_a_hash_of_a_run_begins_once_no_desk_hashes_but_not_never(monkeypatch):
+    order, begun, go = [], threading.Event(), threading.Event()
+
+    def desk() -> None:
+        begun.set()
+        go.wait(20)
+        order.append("desk")
+
+    def run() -> None:
+        crypto.hash_password("amber lantern tells fables", cost=4, in_bulk=True)
+        order.append("run")
+
+    threads = [threading.Thread(target=crypto._known.work, args=(desk,)), threading.Thread(target=run)]
+    monkeypatch.setattr(crypto, "_LONGEST_PAUSE", 20)
+    threads[0].start()
+    begun.wait(20)
+    threads[1].start()
+    threads[1].join(0.2)
+    assert order == []
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    assert order == ["desk", "run"]
+
+    monkeypatch.setattr(crypto, "_LONGEST_PAUSE", 0.01)
+    begun.clear()
+    go.clear()
+    other = threading.Thread(target=crypto._known.work, args=(desk,))
+    other.start()
+    begun.wait(20)
+    run()
+    assert order == ["desk", "run", "run"]
+    go.set()
+    other.join(20)

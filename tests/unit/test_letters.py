@@ -17,8 +17,8 @@ NOW = dt.datetime(2026, 6, 16, 7, 31, tzinfo=dt.UTC)  # 10:31 at the clinic
 UNTIL = dt.datetime(2026, 6, 18, 13, 40, tzinfo=dt.UTC)
 CODE = "7KQM-4RXT-92WD"
 FACTS = {"device": "Chrome on Android", "before": "amina.odhiambo@example.org", "after": "amina.new@example.org"}
-NO_SMS = {Kind.FORGOT_PASSWORD, Kind.CONFIRM_EMAIL}
-WITH_LINK = {Kind.INVITATION, Kind.REMINDER, Kind.PASSWORD_RESET, Kind.FORGOT_PASSWORD, Kind.CONFIRM_EMAIL}
+NO_SMS = {Kind.FORGOT_PASSWORD, Kind.CONFIRM_EMAIL, Kind.CONFIRM_REGISTRATION}
+WITH_LINK = {Kind.INVITATION, Kind.REMINDER, Kind.PASSWORD_RESET, *NO_SMS}
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +38,8 @@ def _known(**changes) -> Known:
     [
         (
             Kind.INVITATION,
-            "Lakeside Medical Centre: your sign-in is ready. Set your password by 18 Jun 16:40: "
-            "https://portal.lakeside.example/a#7KQM-4RXT-92WD Help: 0207123456",
+            "Lakeside Medical Centre: your sign-in is amina.odhiambo@example.org. Set your password by 18 Jun 16:40: "
+            "https://portal.lakeside.example/a#7KQM-4RXT-92WD",
         ),
         (
             Kind.REMINDER,
@@ -78,6 +78,18 @@ def test_the_text_message_of_a_reset_has_the_link_where_there_is_one():
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in NO_SMS])
 def test_a_text_message_is_one(kind):
     assert len(letters.text_message(kind, _known())) <= 160
+
+
+@pytest.mark.parametrize(("letters_more", "helps"), [(0, True), (10, False), (20, False), (230, False)])
+def test_an_invitation_names_who_signs_in_and_where(letters_more, helps):
+    """In one text message as long as there is room; the telephone goes first, the username never."""
+    known = _known(username=f"amina{'a' * letters_more}@example.org")
+    told = letters.text_message(Kind.INVITATION, known)
+    assert (known.username in told, CODE in told, "Help" in told) == (True, True, helps)
+    assert (len(told) <= 160) == (letters_more < 100)
+    text = letters.as_text(letters.letter(Kind.INVITATION, known), known)
+    assert f"Your username: {known.username}\n" in text
+    assert "\nLater, sign in at: portal.lakeside.example/patient-portal/login\n" in text
 
 
 @pytest.mark.parametrize("kind", [Kind.INVITATION, Kind.REMINDER])

@@ -15,12 +15,14 @@ from jinja2 import meta
 from clinic_app.api import reference
 from clinic_app.core.settings import get_settings
 from clinic_app.services.accounts.views import Setup
-from clinic_app.web import dead_ends, pages, two_factor
+from clinic_app.web import dead_ends, pages, self_registration, two_factor
 
 BAD = "<b>&\"'"
 ESCAPED = "&lt;b&gt;&amp;&#34;&#39;"
 #: What every page is given besides its own values.
-COMMON = {"clinic": {name: name + BAD for name in ("name", "telephone", "telephone_uri", "hours")} | {"demo": True}}
+_CLINIC = ("name", "telephone", "telephone_uri", "hours", "address")
+COMMON = {"clinic": {**{name: name + BAD for name in _CLINIC}, "demo": True, "registers": True}}
+ASKED = self_registration.ASKED
 CHOOSING = {
     **{name: name + BAD for name in ("username", "shortest", "refused", "offered")},
     "errors": {"new_password": "new_password" + BAD, "confirm_password": "confirm_password" + BAD},
@@ -29,14 +31,14 @@ SIGNING_IN = {name: name + BAD for name in ("username", "refused", "ended", "pas
 SIDE = {"patient": True, **{name: name + BAD for name in ("large", "list", "device", "opens", "add")}}
 PASSKEYS = {
     **SIDE,
-    **{name: name + BAD for name in ("said", "refused", "error")},
+    **{name: name + BAD for name in ("said", "refused", "error", "site", "confirms_at")},
     "keys": tuple({"id": n, **{name: f"{n} {name}{BAD}" for name in ("name", "line", "remove")}} for n in (1, 2)),
     "removing": 1,
     "asks_password": True,
 }
 PASSKEY = {
     **{name: value for name, value in SIDE.items() if name != "opens"},
-    **{name: name + BAD for name in ("site", "name", "refused")},
+    **{name: name + BAD for name in ("site", "name", "refused", "confirms_at")},
     "errors": {"passkey_name": "passkey_name" + BAD, "password": "password" + BAD},
     "asks_password": True,
 }
@@ -59,6 +61,7 @@ _INPUTS = tuple(
     }
     for name, kind in (("phone", "phone"), ("email", "email"), ("address", "lines"), ("preferred_language", "choice"))
 )
+_CHOSEN = ("single_name", "gender", "preferred_language")
 #: Page → the values it needs, each with its own name in it.
 VALUES = {
     "dead_ends/again.html": {"address": "address" + BAD},
@@ -75,18 +78,35 @@ VALUES = {
     "links/activate.html": {
         **{name: name + BAD for name in ("code", "shortest", "refused", "offered")},
         "errors": dict.fromkeys(("code", "new_password", "confirm_password"), "errors" + BAD),
+        "elsewhere": ("page" + BAD, "way" + BAD),
     },
     "links/forgot.html": {"email": "email" + BAD, "refused": "refused" + BAD, "errors": {"email": "errors" + BAD}}
     | {"by_email": True},
-    "links/forgot_sent.html": {"email": "email" + BAD},
+    "links/forgot_sent.html": {"email": "email" + BAD, "hourly": "hourly" + BAD},
     "links/over.html": {
         "title": "title" + BAD,
         "end": {"tone": "warn", "what": "what" + BAD, "steps": ("steps" + BAD,), "foot": "foot" + BAD},
         "ways": (("ways" + BAD, "href" + BAD),),
         "call": True,
     },
+    "self_registration/register.html": {
+        "values": {**{name: name + BAD for name in ASKED if name not in _CHOSEN}, **dict.fromkeys(_CHOSEN, "on")},
+        "labels": {name: "label" + BAD for name in ASKED},
+        "understood": {"phone": "understood" + BAD},
+        "longest": dict.fromkeys(ASKED, 9),
+        "choices": dict.fromkeys(_CHOSEN, (("key" + BAD, "choice" + BAD),)),
+        "errors": {"first_name": "error" + BAD, "gender": "wrong" + BAD},
+        **{name: name + BAD for name in ("refused", "challenge")},
+    },
+    "self_registration/done.html": {
+        "done": self_registration.Received("first_name" + BAD, "email", "never shown"),
+        **{name: name + BAD for name in ("to", "notice")},
+    },
+    "self_registration/confirm.html": {"errors": {"code": "error" + BAD}, "code": "code" + BAD, "refused": "no" + BAD},
+    "self_registration/over.html": {name: name + BAD for name in ("title", "words")},
     "signing_in/expired.html": {"detail": "detail" + BAD, "hours": "hours" + BAD, "by_email": True},
-    "signing_in/portal.html": {**SIGNING_IN, "errors": {"email": "errors" + BAD}, "must_wait": True},
+    "signing_in/portal.html": {**SIGNING_IN, "errors": {"email": "errors" + BAD}, "must_wait": True}
+    | {"kept": "kept" + BAD},
     "signing_in/staff.html": {**SIGNING_IN, "errors": {"username": "errors" + BAD}},
     "passkeys/portal_add.html": PASSKEY,
     "passkeys/portal_list.html": PASSKEYS,
@@ -104,10 +124,11 @@ VALUES = {
         },
         "errors": {"phone": "error" + BAD, "preferred_language": "error" + BAD},
         "stale": _FACTS,
-        **{name: name + BAD for name in ("began", "version", "refused", "username")},
+        **{name: name + BAD for name in ("began", "version", "refused", "username", "notice", "meant")},
     },
     "own_record/confirm_email.html": {
         "errors": {"code": "error" + BAD},
+        "elsewhere": ("page" + BAD, "way" + BAD),
         **{name: name + BAD for name in ("code", "refused")},
     },
     "own_record/email_end.html": {"done": False, **{name: name + BAD for name in ("title", "words")}},
@@ -144,7 +165,8 @@ VALUES = {
                 "groups": ("group" + BAD,),
                 **{name: name + BAD for name in ("name", "username", "picture", "address", "until")},
             },
-        )
+        ),
+        "minutes": 10,
     },
     "two_factor/begin.html": {},
     "two_factor/codes.html": {"codes": ("codes" + BAD, "codes" + BAD), "lead": "lead" + BAD},

@@ -102,6 +102,25 @@ async def test_opening_the_link_uses_nothing_up_and_pressing_the_button_confirms
         assert (again.status, "It has been used: your email is confirmed." in again.words) == (410, True)
 
 
+@pytest.mark.parametrize(
+    ("pressed", "asked_for"),
+    [({"email_domain": "gmail.com"}, "amina@gmail.com"), ({}, "amina@gmial.com")],
+)
+async def test_a_likely_slip_is_asked_about_once_and_refuses_nothing(browser, desk, pressed, asked_for):
+    await patient_signed_in(browser, desk, OLD)
+    form = filled(await browser.get(routes.PORTAL_CONTACT))
+    answer = await browser.post(routes.PORTAL_CONTACT, data={**form, "email": "amina@gmial.com", "address": "Plot 9"})
+    page = Shown(answer)
+    assert (page.status, page.title) == (200, "Correct my contact details · Lakeside Medical Centre")
+    assert "Did you mean gmail.com?" in page.words
+    assert (filled(answer)["email"], filled(answer)["address"]) == ("amina@gmial.com", "Plot 9")
+    assert tools.number("SELECT count(*) FROM outbox_messages WHERE kind = 'CONFIRM_EMAIL'") == 0
+    answer = await browser.post(routes.PORTAL_CONTACT, data={**filled(answer), **pressed})
+    assert note(answer)["notice"].startswith("Saved. You changed your address. We sent a link to your new email")
+    sent = tools.raw("SELECT address FROM outbox_messages WHERE kind = 'CONFIRM_EMAIL'")
+    assert [row[0] for row in sent] == [asked_for]
+
+
 async def test_the_owner_who_is_signed_in_is_led_to_my_record(browser, owner):
     answer = await browser.post(routes.CONFIRM_EMAIL, data={"code": code()})
     assert (answer.status_code, answer.headers["location"]) == (303, routes.PORTAL)
@@ -123,6 +142,21 @@ async def test_a_wrong_code_is_said_at_its_field(browser, owner, typed, words):
     assert page.the("code")["aria-invalid"] == "true"
     assert len(page.html) < 20_000
     assert email(owner) == OLD
+
+
+async def test_a_right_code_on_the_wrong_page_is_led_to_where_it_belongs(browser, new_browser, owner, desk):
+    given, new = code(), "four words nobody guesses 7"
+    async with new_browser() as phone:
+        typed = {"code": f" {given.lower()}", "new_password": new, "confirm_password": new}
+        page = Shown(await phone.post(routes.ACTIVATE, data=typed))
+        assert (page.status, "This code confirms an email." in page.words) == (400, True)
+        assert f'href="{routes.CONFIRM_EMAIL}#{given.lower()}"' in page.html
+        factories.make_patient(desk, portal_email="third@example.org")
+        page = Shown(await phone.post(routes.CONFIRM_EMAIL, data={"code": factories.link_code("third@example.org")}))
+        assert (page.status, "This code sets a password." in page.words) == (400, True)
+        assert f'href="{routes.ACTIVATE}#' in page.html
+        assert (await phone.post(routes.CONFIRM_EMAIL, data={"code": given})).status_code == 303, "it is still good"
+    assert email(owner) == NEW
 
 
 async def test_too_many_codes_are_told_to_wait(browser, owner):

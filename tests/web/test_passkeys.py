@@ -87,7 +87,7 @@ async def test_from_adding_to_signing_in_to_removing(browser, side):
     await browser.post(routes.SIGN_OUT)
     assert (await browser.get(side[1])).headers["location"] == side[0]
     answer = await enter(browser, side, phone)
-    assert (answer.status_code, answer.headers["location"]) == (303, side[3])
+    assert (answer.status_code, answer.headers["location"]) == (303, side[1]), "back to the page that was asked for"
     assert cookies.session_name() in answer.cookies
     assert cookies.device_name() in browser.cookies
     assert "last used today at 12:00" in Shown(await browser.get(side[1])).words
@@ -168,6 +168,31 @@ async def test_long_after_signing_in_staff_confirm_and_patients_give_their_passw
     assert len(ids()) == (1 if side is SIDES["staff"] else 0)
 
 
+async def test_a_passkey_confirms_too_and_leads_back_to_the_page_that_asked(browser, side, clock):
+    phone = Authenticator()
+    assert (await browser.post(routes.PASSKEY_CONFIRM)).status_code == 404
+    await add(browser, side, phone)
+    clock.shift(dt.timedelta(minutes=6))
+    if side is SIDES["patient"]:
+        for page in (side[2], removal(side, ids()[0])):
+            offered = Shown(await browser.get(page)).all("button")
+            assert [one.get("data-next") for one in offered if "data-passkey-confirm" in one] == [page]
+    wrong = phone.get((await browser.post(routes.PASSKEY_CONFIRM)).text, verified=False)
+    answer = await browser.post(routes.REAUTHENTICATE, data={"passkey": wrong, "next": side[2]})
+    back = side[2] if side is SIDES["patient"] else routes.confirm(side[2])
+    assert answer.headers["location"] == back
+    if side is SIDES["patient"]:
+        assert "This passkey does not confirm that it is you." in Shown(await browser.get(back)).words
+    right = {"passkey": phone.get((await browser.post(routes.PASSKEY_CONFIRM)).text), "next": side[2]}
+    answer = await browser.post(routes.REAUTHENTICATE, data=right)
+    assert (answer.status_code, answer.headers["location"]) == (303, side[2])
+    form = Shown(await browser.get(side[2]))
+    assert form.title.startswith("Add a passkey")
+    assert "password" not in [one.get("id") for one in form.all("input")]
+    again = await browser.post(routes.REAUTHENTICATE, data=right)
+    assert again.headers["location"] == back, "the answer was used"
+
+
 async def test_guessing_the_password_on_these_pages_is_limited(browser, side, clock):
     if side is SIDES["staff"]:
         return
@@ -211,6 +236,18 @@ async def test_nobody_is_led_to_the_sign_in_of_that_side(browser, name):
     for path in (side[2], removal(side, 1)):
         assert (await browser.post(path)).headers["location"] == side[0]
     assert (await browser.post(routes.PASSKEY_NEW, json={"passkey_name": "P"})).status_code == 401
+    assert (await browser.post(routes.PASSKEY_CONFIRM)).status_code == 401
+
+
+@pytest.mark.parametrize("page", [1, 2])
+async def test_who_signs_in_again_comes_back_to_the_page(browser, side, page):
+    browser.cookies.delete(cookies.session_name())
+    path = side[page]
+    assert (await browser.get(path)).headers["location"] == side[0]
+    username, password = (
+        ("grace", factories.PASSWORD) if side is SIDES["staff"] else ("amina@example.org", factories.OWN_PASSWORD)
+    )
+    assert (await sign_in(browser, username, password, side[0])).headers["location"] == path
 
 
 async def test_with_a_temporary_password_one_chooses_a_password_first(browser):

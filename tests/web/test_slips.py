@@ -12,13 +12,14 @@ from clinic_app.core import cookies, crypto, db, routes
 from clinic_app.models.accounts import Account
 from clinic_app.services.accounts import sessions
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
-from clinic_app.services.portal.bulk_runs import Chosen, start_run, work_on
+from clinic_app.services.portal.bulk_choice import Chosen
+from clinic_app.services.portal.bulk_runs import start_run, work_on
 from clinic_app.web import app
 from tests import factories, scanner
 from tests.db import tools
 
 
-async def _post(actor, **form: str) -> httpx.Response:
+async def _post(actor, path: str = routes.PORTAL_SLIPS, **form: str) -> httpx.Response:
     """The answer as ``actor``'s browser gets it."""
     cookie = {}
     if actor is not None:
@@ -29,7 +30,7 @@ async def _post(actor, **form: str) -> httpx.Response:
         cookie = {cookies.session_name(): token}
     transport = httpx.ASGITransport(app=app.create_web())
     async with httpx.AsyncClient(transport=transport, base_url="http://desk", cookies=cookie) as http:
-        return await http.post(routes.PORTAL_SLIPS, data=form, headers={"Sec-Fetch-Site": "same-origin"})
+        return await http.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
 
 
 @pytest.fixture
@@ -74,3 +75,13 @@ async def test_junk_makes_none(people, run):
         answer = await _post(people.admin, **form)
         assert "Nobody is left to print a slip for." in answer.text
     assert tools.trail("PORTAL_PASSWORD_RESET") == []
+
+
+async def test_the_report_comes_as_a_file_to_administrators_alone(people, run):
+    for who, status in ((people.admin, 200), (people.receptionist, 403), (people.patient, 403), (None, 303)):
+        answer = await _post(who, path=routes.PORTAL_REPORT, run_id=run)
+        assert answer.status_code == status
+        assert ("slip@example.org" in answer.text) is (status == 200)
+    assert len(tools.trail("PORTAL_BULK_REPORT_EXPORTED")) == 1
+    for junk in ({}, {"run_id": "junk"}, {"run_id": str(10**30)}):
+        assert (await _post(people.admin, path=routes.PORTAL_REPORT, **junk)).status_code == 404

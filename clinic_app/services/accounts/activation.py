@@ -3,83 +3,38 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlmodel import Session
 
-from clinic_app.core import context, crypto, db
+from clinic_app.core import crypto, db
 from clinic_app.core.errors import InvalidInput, TooManyAttempts
 from clinic_app.core.text_rules import trimmed
 from clinic_app.models.accounts import ACCOUNTS, Account
-from clinic_app.services.access import ANONYMOUS
-from clinic_app.services.accounts import passkey_ceremonies, passwords, sign_in_throttle
+from clinic_app.services.accounts import code_tries, passkey_ceremonies, passwords, sign_in_throttle
+from clinic_app.services.accounts.code_tries import READ
 from clinic_app.services.accounts.errors import LinkOver
 from clinic_app.services.accounts.sign_in_throttle import Budget
-from clinic_app.services.accounts.signing_in import PATIENT_DOOR, compared, opens, record_failure, welcome
+from clinic_app.services.accounts.signing_in import PATIENT_DOOR, compared, opens, welcome
 from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action
-from clinic_app.services.audit.authorization import note_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.notifications import links, outbox
 from clinic_app.services.notifications.links import FoundLink
-
-NOT_RIGHT = "This code is not right. Check it against the message: three groups of four."
-#: So much of what is typed is looked at.
-_READ = 1000
 
 
 def _refuse_incomplete(code: str, new: str) -> None:
     """Raise ``InvalidInput`` for what is missing."""
     needed = {"code": (code, "Code from the message"), "new_password": (new, "New password")}
-    missing = {field: f"{label} is required." for field, (typed, label) in needed.items() if not trimmed(typed, _READ)}
+    missing = {field: f"{label} is required." for field, (typed, label) in needed.items() if not trimmed(typed, READ)}
     if missing:
         raise InvalidInput(missing)
-
-
-@dataclass(frozen=True, slots=True)
-class _Try:
-    """A code that was given and counted, and what it belongs to: ``over`` where that sets no password any more."""
-
-    budget: Budget
-    found: FoundLink | None
-    account: Account | None
-    over: LinkOver | None
-
-
-def _count(code: str, waited: float) -> _Try:
-    """Count the try before anything slow. Raises ``TooManyAttempts``, ``TryAgainShortly``."""
-    with db.transaction() as session:
-        found = links.find(session, code)
-        if found is not None and found.purpose not in links.PASSWORD:
-            found = None
-        budget = sign_in_throttle.of_code(context.current().address, found.id if found else None)
-        verdict = sign_in_throttle.count_try(session, budget, waited=waited)
-        account = session.get(Account, found.account_id) if found is not None else None
-        over = _why_over(session, found, account) if found is not None else None
-        if verdict.newly_blocked:
-            record_failure(session, Action.SIGN_IN_BLOCKED, account, door=PATIENT_DOOR, by="link", seconds=verdict.wait)
-    if verdict.wait:
-        raise TooManyAttempts(verdict.wait)
-    return _Try(budget, found, account, over)
 
 
 def _settle(budget: Budget) -> None:
     """The try stays counted."""
     with db.transaction() as session:
         sign_in_throttle.settle(session, budget)
-
-
-def _note_refused(given: _Try, reason: str) -> None:
-    """Record that a code opened nothing: the try stays counted."""
-    note_failure(
-        ANONYMOUS,
-        Action.LINK_REFUSED,
-        resource_type="account",
-        resource_id=given.found.account_id if given.found else None,
-        details={"reason": reason},
-        also=lambda session: sign_in_throttle.settle(session, given.budget),
-    )
 
 
 def _why_over(session: Session, found: FoundLink, account: Account | None) -> LinkOver | None:
@@ -138,17 +93,12 @@ def activate(
     every case, and one hash of the password, outside of transactions.
 
     Raises ``InvalidInput`` (fields ``code``, ``new_password``, ``confirm_password``; of the password's strength only
-    after the right code), ``LinkOver`` after the right code of a link that is over, ``TooManyAttempts``,
-    ``TryAgainShortly`` (ask again then).
+    after the right code), ``CodeBelongsElsewhere``, ``LinkOver`` after the right code of a link that is over,
+    ``TooManyAttempts``, ``TryAgainShortly`` (ask again then).
     """
     _refuse_incomplete(code, new)
-    given = _count(code, waited)
+    given = code_tries.check(code, links.PASSWORD, _why_over, waited=waited)
     found, account, over = given.found, given.account, given.over
-    with compared(given.budget):
-        right = links.is_right(found, code)
-    if not right or found is None or account is None:
-        _note_refused(given, "wrong")
-        raise InvalidInput({"code": NOT_RIGHT})
     if over is None:
         fresh = _hashed(account, new, again, given.budget)
         with db.transaction() as session:
@@ -158,5 +108,5 @@ def activate(
             if over is None and links.redeem(session, found.id):
                 return _save(session, current, found, fresh, given.budget, replaces, device)
     over = over or LinkOver("expired", found.expires_at)
-    _note_refused(given, over.why)
+    code_tries.note_refused(given.budget, found, over.why)
     raise over

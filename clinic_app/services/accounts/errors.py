@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import ClassVar
 
-from clinic_app.core.errors import AlreadyExists, AuthenticationRequired, Conflict, NotFound, PermissionDenied
+from clinic_app.core.errors import (
+    AlreadyExists,
+    AuthenticationRequired,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    PermissionDenied,
+)
+from clinic_app.models.notifications import LinkPurpose
 
 
 class InvalidCredentials(AuthenticationRequired):
@@ -124,6 +133,14 @@ class PasskeyRefused(AuthenticationRequired):
     detail = "This passkey does not open an account here. Sign in with your password."
 
 
+class PasskeyNotConfirmed(AuthenticationRequired):
+    """A passkey that does not prove that it is still whoever is signed in: the same words for all reasons."""
+
+    code = "passkey_not_confirmed"
+    title = "Passkey not accepted"
+    detail = "This passkey does not confirm that it is you. Try again, or enter your password."
+
+
 class PasskeyNotAdded(Conflict):
     """What the browser sent is no new passkey of this account: it took too long, or it is none."""
 
@@ -187,6 +204,21 @@ class CredentialsSeen(Conflict):
     code = "credentials_seen"
     title = "The password is no longer shown"
     detail = "Reset it to hand over a new one."
+
+
+class CodeBelongsElsewhere(InvalidInput):
+    """The right code of a one-time link, on the page for another kind of link."""
+
+    code = "code_belongs_elsewhere"
+    _WORDS: ClassVar[dict[str, str]] = {
+        LinkPurpose.EMAIL: "This code confirms an email. It belongs on the page “Confirm your email”.",
+        LinkPurpose.ACTIVATE: "This code sets a password. It belongs on the page “Set your password”.",
+        LinkPurpose.FORGOT: "This code sets a password. It belongs on the page “Set your password”.",
+    }
+
+    def __init__(self, purpose: str) -> None:
+        self.confirms_email = purpose == LinkPurpose.EMAIL
+        super().__init__({"code": self._WORDS[purpose]})
 
 
 class TokenRefused(AuthenticationRequired):

@@ -24,9 +24,11 @@ from clinic_app.models.accounts import (
     SIGN_IN_LIMITS,
 )
 from clinic_app.models.api import IDEMPOTENCY_KEYS
+from clinic_app.models.imports import PATIENT_IMPORTS, ImportState
 from clinic_app.models.intents import INTENTS
 from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES
 from clinic_app.models.portal_runs import PORTAL_RUNS
+from clinic_app.models.registrations import SELF_REGISTRATIONS, USED_CHALLENGES, RegistrationState
 from clinic_app.services import intents
 from clinic_app.services.accounts import drafts, known_devices, sign_in_throttle
 
@@ -35,6 +37,12 @@ EVERY = 600.0  # seconds
 KEEP_SESSIONS = dt.timedelta(days=30)
 #: A message after its end, and a link after its own: how access was given is asked about for so long.
 KEEP_MESSAGES = dt.timedelta(days=90)
+#: A file of which nothing was taken in, and the rows of one of which something was.
+KEEP_UNDECIDED, KEEP_IMPORTS = dt.timedelta(days=7), dt.timedelta(days=90)
+#: What stands in an import that nothing was taken in of.
+_UNDECIDED = (ImportState.RECEIVING, ImportState.CHECKING, ImportState.CHECKED, ImportState.REFUSED)
+#: A self-registration that was linked to a patient: so long *Undo* brings it back.
+KEEP_LINKED = dt.timedelta(hours=24)
 
 
 def _sessions(now: dt.datetime) -> ColumnElement[bool]:
@@ -49,6 +57,21 @@ def _tokens(now: dt.datetime) -> ColumnElement[bool]:
 
 def _runs(now: dt.datetime) -> ColumnElement[bool]:
     return PORTAL_RUNS.c.ended_at <= now - KEEP_MESSAGES
+
+
+def _imports(now: dt.datetime) -> ColumnElement[bool]:
+    changed, state = PATIENT_IMPORTS.c.changed_at, PATIENT_IMPORTS.c.state
+    return or_(changed <= now - KEEP_IMPORTS, and_(changed <= now - KEEP_UNDECIDED, state.in_(_UNDECIDED)))
+
+
+def _registrations(now: dt.datetime) -> ColumnElement[bool]:
+    """Nobody has confirmed them, or the desk has decided: what was typed goes as soon as a link cannot be undone."""
+    rows = SELF_REGISTRATIONS.c
+    return or_(
+        and_(rows.state == RegistrationState.UNCONFIRMED, rows.expires_at <= now),
+        and_(rows.state == RegistrationState.LINKED, rows.decided_at <= now - KEEP_LINKED),
+        rows.decided_at <= now - KEEP_MESSAGES,
+    )
 
 
 def _messages(now: dt.datetime) -> ColumnElement[bool]:
@@ -72,6 +95,9 @@ PAST: dict[Table, Callable[[dt.datetime], ColumnElement[bool]]] = {
     PENDING_SIGN_INS: lambda now: PENDING_SIGN_INS.c.expires_at <= now,
     PASSKEY_CHALLENGES: lambda now: PASSKEY_CHALLENGES.c.expires_at <= now,
     PORTAL_RUNS: _runs,
+    PATIENT_IMPORTS: _imports,
+    USED_CHALLENGES: lambda now: USED_CHALLENGES.c.expires_at <= now,
+    SELF_REGISTRATIONS: _registrations,  # its messages go with it
     OUTBOX_MESSAGES: _messages,
     ONE_TIME_LINKS: _links,
     REFRESH_TOKENS: _tokens,

@@ -41,6 +41,8 @@ _ALGORITHMS = [
     COSEAlgorithmIdentifier.ECDSA_SHA_256,
     COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
 ]
+#: What a challenge of an account is for, part of what is kept of it: an answer to one is none to the other.
+ADDING, CONFIRMING = "", "confirm "
 Answer = RegistrationCredential | AuthenticationCredential
 
 
@@ -55,8 +57,12 @@ def site() -> str:
 # --- challenges ---------------------------------------------------------------------------------
 
 
-def ask(session: Session, account_id: int | None) -> bytes:
-    """A fresh challenge, for somebody to sign in or for this account to add a passkey.
+def _mark(token: str, purpose: str) -> str:
+    return crypto.digest(purpose + token)
+
+
+def ask(session: Session, account_id: int | None, purpose: str = ADDING) -> bytes:
+    """A fresh challenge, for somebody to sign in, or for this account to add a passkey or to confirm who it is.
 
     The account's last one counts no more: whoever asks while there is room adds one at most.
     """
@@ -64,23 +70,28 @@ def ask(session: Session, account_id: int | None) -> bytes:
     if account_id is not None:
         session.execute(delete(PASSKEY_CHALLENGES).where(PASSKEY_CHALLENGES.c.account_id == account_id))
     session.add(
-        PasskeyChallenge(challenge_hash=crypto.digest(token), account_id=account_id, expires_at=clock.now() + LIFE)
+        PasskeyChallenge(challenge_hash=_mark(token, purpose), account_id=account_id, expires_at=clock.now() + LIFE)
     )
     return webauthn.base64url_to_bytes(token)
 
 
-def take(session: Session, challenge: bytes, account_id: int | None) -> bool:
+def take(session: Session, challenge: bytes, account_id: int | None, purpose: str = ADDING) -> bool:
     """Use a challenge up: whether it was asked for this purpose and was not used yet. Of two at once, one gets True."""
-    purpose = PASSKEY_CHALLENGES.c.account_id
+    whose = PASSKEY_CHALLENGES.c.account_id
     gone = session.execute(
         delete(PASSKEY_CHALLENGES)
         .where(
-            PASSKEY_CHALLENGES.c.challenge_hash == crypto.digest(bytes_to_base64url(challenge)),
-            purpose.is_(None) if account_id is None else purpose == account_id,
+            PASSKEY_CHALLENGES.c.challenge_hash == _mark(bytes_to_base64url(challenge), purpose),
+            whose.is_(None) if account_id is None else whose == account_id,
         )
         .returning(PASSKEY_CHALLENGES.c.expires_at)
     ).scalar_one_or_none()
     return gone is not None and gone > clock.now()
+
+
+def forget_challenges(session: Session, account_id: int) -> None:
+    """What its browsers were asked to sign is asked no more."""
+    session.execute(delete(PASSKEY_CHALLENGES).where(PASSKEY_CHALLENGES.c.account_id == account_id))
 
 
 def forget(session: Session, account_id: int) -> None:
@@ -117,13 +128,14 @@ def options_to_add(account: Account, challenge: bytes, kept: list[str]) -> str:
     return webauthn.options_to_json(options)
 
 
-def options_to_sign_in(challenge: bytes) -> str:
-    """What ``navigator.credentials.get`` is given, as JSON: any passkey of ours, unlocked by its owner."""
+def options_to_sign_in(challenge: bytes, kept: list[str] | None = None) -> str:
+    """What ``navigator.credentials.get`` is given, as JSON: any passkey, or one of ``kept``, unlocked by its owner."""
     options = webauthn.generate_authentication_options(
         rp_id=site(),
         challenge=challenge,
         timeout=int(LIFE.total_seconds() * 1000),
         user_verification=UserVerificationRequirement.REQUIRED,
+        allow_credentials=[PublicKeyCredentialDescriptor(id=webauthn.base64url_to_bytes(one)) for one in kept or []],
     )
     return webauthn.options_to_json(options)
 

@@ -56,8 +56,11 @@ def begin_passkey_sign_in(*, device: str = "", waited: float = math.inf) -> str:
     return passkey_ceremonies.options_to_sign_in(challenge)
 
 
-def _find(session: Session, credential_id: str) -> tuple[Account | None, Passkey | None]:
-    """The passkey and its account, locked; looked at again behind the lock, for it may have been removed meanwhile."""
+def find(session: Session, credential_id: str) -> tuple[Account | None, Passkey | None]:
+    """Building block: the passkey and its account, locked.
+
+    Looked at again behind the lock, for it may have been removed meanwhile.
+    """
     owner = select(PASSKEYS.c.account_id).where(PASSKEYS.c.credential_id == credential_id)
     account = session.execute(
         select(Account).where(ACCOUNTS.c.id == owner.scalar_subquery()).with_for_update()
@@ -66,20 +69,22 @@ def _find(session: Session, credential_id: str) -> tuple[Account | None, Passkey
     return account, passkey
 
 
-def _why_not(account: Account | None, passkey: Passkey | None, given: Read, door: str) -> str:
-    """What is wrong with an answer, for the trail; empty where it opens the account: the key has been used then."""
+def not_proved(account: Account | None, passkey: Passkey | None, given: Read, *, named: bool) -> str:
+    """Building block: why an answer does not prove the passkey, for the trail; empty where it does.
+
+    Then it has been used. ``named``: the authenticator has to say whose it is; one that was asked for certain passkeys
+    need not.
+    """
     if account is None or passkey is None:
         return "unknown"
     count = passkey_ceremonies.check(given, passkey)
     if count is None:
         return "not_proved"
-    named = given.answer.response.user_handle
-    if named is None or not hmac.compare_digest(named, webauthn.base64url_to_bytes(account.passkey_handle or "")):
+    said, own = given.answer.response.user_handle, webauthn.base64url_to_bytes(account.passkey_handle or "")
+    if (named and said is None) or not hmac.compare_digest(own if said is None else said, own):
         return "not_the_owner"
     if (count or passkey.sign_count) and count <= passkey.sign_count:
         return "sign_count"  # a copy of the key has signed meanwhile
-    if not opens(account, door) or account.password_temporary:
-        return "door"
     passkey.sign_count, passkey.used_at = count, clock.now()
     return ""
 
@@ -102,8 +107,9 @@ def finish_passkey_sign_in(door: str, answer: str, *, replaces: str = "", device
             reason = "challenge"
             verdict = _count(session, budget, math.inf)
         else:
-            account, passkey = _find(session, given.credential_id)
-            reason = _why_not(account, passkey, given, door)
+            account, passkey = find(session, given.credential_id)
+            shut = account is not None and (not opens(account, door) or account.password_temporary)
+            reason = "door" if shut else not_proved(account, passkey, given, named=True)
         if account is not None and not reason:
             sign_in_throttle.forgive(session, budget)
             done = welcome(session, account, door, sessions.PASSKEY, replaces, device)

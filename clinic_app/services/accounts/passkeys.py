@@ -18,9 +18,8 @@ from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.kinds import Kind
-from clinic_app.services.notifications.views import Recipient
 
 AT_MOST = 10
 LONGEST_NAME = 60
@@ -61,7 +60,7 @@ def _note(session: Session, actor: Actor, action: Action, *, changes_lists: bool
 def _tell(session: Session, account: Account, kind: Kind) -> None:
     """Tell a patient that there is another way in, or one less: it may not have been them."""
     if account.role == Role.PATIENT:
-        outbox.tell(session, Recipient(account.id or 0, account.username, account.phone), kind)
+        outbox.tell(session, recipients.recipient(account), kind)
 
 
 def _named(name: str) -> str:

@@ -27,9 +27,8 @@ from clinic_app.services.accounts.views import SignedIn, Strength
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, demand_fresh
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import links, outbox
+from clinic_app.services.notifications import links, outbox, recipients
 from clinic_app.services.notifications.kinds import Kind
-from clinic_app.services.notifications.views import Recipient
 
 SHORTEST, LONGEST = 15, 128  # code points
 _WORDS = ("Very weak", "Weak", "Could be stronger", "Strong", "Very strong")
@@ -164,7 +163,7 @@ def after_change(session: Session, account: Account) -> None:
     if account.role == Role.PATIENT:
         links.end_links(session, account.id or 0, links.EVERY)
         device = device_words(context.current().user_agent)
-        to = Recipient(account.id or 0, account.username, account.phone)
+        to = recipients.recipient(account)
         outbox.tell(session, to, Kind.PASSWORD_CHANGED, {"device": device})
 
 

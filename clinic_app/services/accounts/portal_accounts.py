@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from sqlalchemy import Select, delete, select, update
 from sqlmodel import Session
@@ -15,7 +14,6 @@ from clinic_app.models.notifications import LinkPurpose
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.notifications import links
-from clinic_app.services.notifications.views import Recipient
 
 
 def prepare_credentials(username: str, *, in_bulk: bool = False) -> tuple[Credentials, str]:
@@ -59,11 +57,6 @@ def add_portal_account(
     return account
 
 
-def recipient(account: Account, patient: Any) -> Recipient:
-    """Building block: whom a message to the owner of a portal account goes to, and what the patient allows."""
-    return Recipient(account.id or 0, account.username, account.phone, patient.email_allowed, patient.sms_allowed)
-
-
 def put_temporary_password(
     session: Session, account: Account, credentials: Credentials, password_hash: str, reason: str
 ) -> None:
@@ -93,6 +86,7 @@ def change_username(session: Session, account: Account, username: str) -> None:
     """
     former, now = account.username, clock.now()
     account.username, account.updated_at, account.email_shown_at = username, now, None
+    account.contact_email = None  # messages go to the new username
     session.flush()
     sign_in_throttle.unlock(session, former, account.id)
     known_devices.forget(session, account.id or 0)
@@ -137,6 +131,20 @@ def follow_phone(session: Session, patient_id: int, before: str | None, now: str
         update(ACCOUNTS)
         .where(ACCOUNTS.c.patient_id == patient_id, ACCOUNTS.c.phone == before)
         .values(phone=now, updated_at=clock.now())
+    )
+
+
+def follow_email(session: Session, patient_id: int, before: str | None, now: str | None) -> None:
+    """Building block: the same for emails that go to the patient's own one, and not to the username.
+
+    Where the patient has none any more they go on to the former one: the username reaches nobody.
+    """
+    if not (before and now):
+        return
+    session.execute(
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.patient_id == patient_id, ACCOUNTS.c.contact_email == before)
+        .values(contact_email=now, updated_at=clock.now())
     )
 
 

@@ -24,7 +24,8 @@ def _budget(actor: Actor) -> Budget:
     return sign_in_throttle.of_session(actor.session_id, actor.account_id)
 
 
-def _refused(actor: Actor, error: ClinicError) -> ClinicError:
+def refused(error: ClinicError, actor: Actor) -> ClinicError:
+    """Building block: ``error``, recorded as a confirmation that failed; its owner is told from the third on."""
     note_failure(
         actor,
         Action.CONFIRM_FAILED,
@@ -47,13 +48,13 @@ def check_own_password(actor: Actor, password: str) -> Account:
         account = session.get(Account, actor.account_id or 0)
         if account is None:
             raise AuthenticationRequired
-        verdict = sign_in_throttle.count_try(session, budget)
+        verdict = count_password(session, actor)
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
     with compared(budget):
         right = crypto.verify_password(password, None if verdict.stopped else account.password_hash)
     if not right:
-        raise _refused(actor, WrongPassword())
+        raise refused(WrongPassword(), actor)
     return account
 
 
@@ -61,6 +62,11 @@ def forgive(session: Session, actor: Actor) -> None:
     """Building block: forget the wrong attempts of this session after a right one."""
     sign_in_throttle.forgive(session, _budget(actor))
     sign_in_throttle.forgive(session, _budget(actor).for_codes())
+
+
+def count_password(session: Session, actor: Actor) -> sign_in_throttle.Verdict:
+    """Building block: count one try of somebody who is signed in to prove who they are, before anything slow."""
+    return sign_in_throttle.count_try(session, _budget(actor))
 
 
 def count_code(session: Session, actor: Actor) -> sign_in_throttle.Verdict:
@@ -77,7 +83,7 @@ def _look_at_code(actor: Actor, account: Account, code: str) -> one_time_codes.P
     if verdict.wait:
         raise TooManyAttempts(verdict.wait)
     if verdict.stopped:
-        raise _refused(actor, CodeRefused())
+        raise refused(CodeRefused(), actor)
     with compared(budget):
         return one_time_codes.look_at(found, code)
 
@@ -103,7 +109,7 @@ def reauthenticate(actor: Actor, password: str, code: str = "", *, session_token
             details = {"second_factor": proof.kind} if proof else {}
             record(session, fresh, Action.CONFIRMED, resource_type="account", resource_id=current.id, details=details)
     if not right:
-        raise _refused(actor, CodeRefused())
+        raise refused(CodeRefused(), actor)
     if renewed is None:
         raise AuthenticationRequired
     return SignedIn(token, fresh, row.expires_at)

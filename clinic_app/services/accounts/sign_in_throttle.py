@@ -35,6 +35,7 @@ PER_LINK = 20  # passwords that were not good enough, by whoever has the code of
 #: Questions for such a link: by an address, an IPv6 /48, and altogether. Each counts, whatever comes of it.
 ASKS_PER_ADDRESS, ASKS_PER_NETWORK, ASKS_ALTOGETHER = 10, 100, 1000
 LONGEST_WAIT_MINUTES = 15
+CONFIRMS_PER_EMAIL = 3  # emails to an address that whoever registers says is theirs
 HARD_STOP = 100  # wrong tries in a row after which strangers are refused until *Unlock* or a reset
 LONGEST_DELAY = 2.0  # seconds a try is held up from half of a common limit on, growing
 #: A try that has not ended by then never will: it stays a failure.
@@ -46,6 +47,7 @@ KEEP_FAILURES = dt.timedelta(days=30)
 _LOOK_AGAIN, _LOOK_AGAIN_AT_MOST = 0.1, 2.0
 _SHARED = ("address:", "network:", EVERYBODY)
 _ASKS = f"{EVERYBODY}:asks"
+_REGISTERS = f"{EVERYBODY}:registers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def of_nobody(address: str) -> Budget:
     return Budget({**_of_place(address)[0], EVERYBODY: ALTOGETHER}, "", undecided=True, stranger=True)
 
 
-def of_code(address: str, link_id: int | None) -> Budget:
+def of_code(address: str, link_id: int | str | None) -> Budget:
     """The budget of whoever gives the code of a one-time link, without a session.
 
     With a code that belongs to none they share the limit of all strangers together. One that belongs to a link is out
@@ -114,6 +116,18 @@ def of_asking(address: str) -> Budget:
     at_most = (ASKS_PER_ADDRESS, ASKS_PER_NETWORK)
     places = zip(_of_place(address)[0], at_most, strict=False)
     return Budget({**{f"asks-{key}": limit for key, limit in places}, _ASKS: ASKS_ALTOGETHER}, "")
+
+
+def of_registering(address: str) -> Budget:
+    """The budget of whoever registers themselves: as for asking, and apart from it."""
+    at_most = (ASKS_PER_ADDRESS, ASKS_PER_NETWORK)
+    places = zip(_of_place(address)[0], at_most, strict=False)
+    return Budget({**{f"registers-{key}": limit for key, limit in places}, _REGISTERS: ASKS_ALTOGETHER}, "")
+
+
+def of_confirming(email_digest: str) -> Budget:
+    """The budget of emails to one address that strangers gave."""
+    return Budget({f"confirms:{email_digest}": CONFIRMS_PER_EMAIL}, "")
 
 
 def of_device(device: str, account_id: int) -> Budget:
@@ -187,7 +201,7 @@ def _block(session: Session, key: str, limit: int, consecutive: int, now: dt.dat
     until = now + dt.timedelta(minutes=minutes)
     # one attempt after each wait, then a longer wait
     after = {"failures": limit - 1, "consecutive": consecutive - 1, "window_started_at": until}
-    if key in (EVERYBODY, _ASKS):  # no growing waits: whoever fills it would keep everybody out for good
+    if key in (EVERYBODY, _ASKS, _REGISTERS):  # no growing waits: whoever fills it would keep everybody out for good
         until = now + WINDOW
         after = {"failures": 0, "consecutive": 0, "window_started_at": until}
         logs.get("sign_in_throttle").error("sign_in_ceiling_reached", limit=limit, seconds=WINDOW.total_seconds())

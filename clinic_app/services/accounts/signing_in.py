@@ -30,9 +30,8 @@ from clinic_app.services.accounts.views import SignedIn
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.authorization import note_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.kinds import Kind
-from clinic_app.services.notifications.views import Recipient
 
 #: A temporary password is dead after so many wrong tries (ASVS 5.0 6.4.1 asks for short-lived first secrets).
 TEMPORARY_TRIES = 10
@@ -105,7 +104,7 @@ def _warn_owner(session: Session, account: Account) -> None:
     if account.failed_tries < TELL_FROM:  # shut out for what they tried elsewhere
         return
     if not outbox.told_lately(session, account.id or 0, Kind.WRONG_PASSWORDS):
-        outbox.tell(session, Recipient(account.id or 0, account.username, account.phone), Kind.WRONG_PASSWORDS)
+        outbox.tell(session, recipients.recipient(account), Kind.WRONG_PASSWORDS)
 
 
 def _count(door: str, name: str, device: str, waited: float) -> tuple[Account | None, Verdict, Budget]:

@@ -23,6 +23,10 @@ class SignedIn:
     device: str = field(default="", repr=False)  # what the browser keeps to be known by; empty: what it has
 
 
+#: After so many minutes credentials go from the screen, even if nobody closes what shows them.
+SHOWN_MINUTES = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """What is handed over once. The password exists here and on the screen only."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -22,6 +22,7 @@ from clinic_app.services.audit.actions import Action, Outcome
 _READ_HEAD = Prepared(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1).with_for_update())
 _HOLD_HEAD = Prepared(select(AUDIT_HEAD.c.id).where(AUDIT_HEAD.c.id == 1).with_for_update(read=True))
 _ADD = Prepared(insert(AUDIT_EVENTS))
+_ADD_MANY = insert(AUDIT_EVENTS)
 _ADVANCE = Prepared(
     update(AUDIT_HEAD)
     .where(AUDIT_HEAD.c.id == 1)
@@ -115,6 +116,54 @@ def record(
     if changes_lists:
         db.changed(session)
     return head.seq + 1
+
+
+def record_many(
+    session: Session,
+    actor: Actor,
+    action: Action,
+    *,
+    resource_type: str,
+    about: Sequence[tuple[int, Mapping[str, Any]]],
+    changes_lists: bool = False,
+) -> None:
+    """Add an event for each of ``about``, a resource's id and the details, as ``record`` does: one after the other in
+    the chain, at a third of the cost. For work in batches, which no press and no idempotency key stands behind.
+    """
+    head = _READ_HEAD.one_or_none(session)
+    actor_check.check(session)
+    here, seq, mark = context.current(), head.seq, head.hash
+    common = {
+        "at": clock.now(),
+        "actor": actor.kind,
+        "actor_id": actor.account_id,
+        "role": actor.role,
+        "action": str(action),
+        "outcome": str(Outcome.SUCCESS),
+        "resource_type": resource_type,
+        "address": _printable(here.address, 64),
+        "user_agent": _printable(here.user_agent, 200),
+        "request_id": _printable(here.request_id, 40),
+    }
+    rows = []
+    for ident, details in about:
+        seq += 1
+        row = {**common, "seq": seq, "resource_id": ident, "metadata": dict(details)}
+        mark = link(mark, row)
+        rows.append({**row, "hash": mark})
+    if rows:
+        db.connection(session).execute(_ADD_MANY, rows)
+        changes = head.changes + (1 if changes_lists else 0)
+        _ADVANCE.run(session, new_seq=seq, new_hash=mark, new_changes=changes)
+    if changes_lists:
+        db.changed(session)
+
+
+def wake_lists(session: Session) -> None:
+    """Building block: what lists show has changed by what is no event of anybody's. Wakes them after the commit."""
+    head = AUDIT_HEAD.c
+    session.execute(update(AUDIT_HEAD).where(head.id == 1).values(changes=head.changes + 1))
+    db.changed(session)
 
 
 def owe(session: Session, patient_id: int, page: str) -> None:

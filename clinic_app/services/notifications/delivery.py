@@ -24,6 +24,7 @@ from clinic_app.core.errors import Unavailable
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES, MessageState
 from clinic_app.models.patients import PATIENTS
+from clinic_app.models.registrations import SELF_REGISTRATIONS, RegistrationState
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.recording import record
@@ -75,17 +76,21 @@ def _claim(channels: tuple[str, ...], limit: int) -> list[Row[Any]]:
         return list(rows.all())
 
 
+def _is_allowed(message: Row[Any], about: Row[Any]) -> bool:
+    """Whether the patient allows invitations and reminders the way this one goes."""
+    return bool(about.email_allowed if message.channel == Channel.EMAIL else about.sms_allowed)
+
+
 def _why_not(message: Row[Any], about: Row[Any], link: Row[Any] | None) -> _Ended | None:
     """Whether it makes sense to send it still."""
     now = clock.now()
     if message.expires_at <= now:
         return _Ended(MessageState.FAILED, message.reason or "EXPIRED")
     if link is not None and not about.is_active:
-        return _Ended(MessageState.DROPPED, "ACCESS_OFF")
+        return _Ended(MessageState.DROPPED, outbox.ACCESS_OFF)
     if link is not None and (link.ended_at is not None or link.expires_at <= now):
         return _Ended(MessageState.DROPPED, "LINK_OVER")
-    allowed = about.email_allowed if message.channel == Channel.EMAIL else about.sms_allowed
-    if message.kind in WITH_CONSENT and not allowed:
+    if message.kind in WITH_CONSENT and not _is_allowed(message, about):
         return _Ended(MessageState.HELD, outbox.NOT_ALLOWED)
     return None
 
@@ -112,12 +117,13 @@ def _read(message: Row[Any]) -> tuple[Row[Any], Row[Any] | None]:
 
 def _prepare(message: Row[Any]) -> transports.Email | transports.TextMessage | _Ended:
     """What to hand over, or why nothing. The link in it can be used from here on: one hash, once a link."""
+    if message.registration_id is not None:
+        return _prepare_confirmation(message)
     about, link = _read(message)
     if (ended := _why_not(message, about, link)) is not None:
         return ended
-    allowed = about.email_allowed if message.channel == Channel.EMAIL else about.sms_allowed
-    if message.kind == Kind.PASSWORD_RESET and not allowed:  # since it was written: the notice goes, the link does not
-        link = None
+    if message.kind == Kind.PASSWORD_RESET and not _is_allowed(message, about):
+        link = None  # forbidden since it was written: the notice goes, the link does not
     code = ""
     if link is not None:
         code = links.code_of(link.seed)
@@ -134,7 +140,29 @@ def _prepare(message: Row[Any]) -> transports.Email | transports.TextMessage | _
     kind = Kind(message.kind)
     if message.channel == Channel.SMS:
         return transports.TextMessage(message.address, letters.text_message(kind, known))
-    written = letters.letter(kind, known)
+    return _email(message, known)
+
+
+def _prepare_confirmation(message: Row[Any]) -> transports.Email | _Ended:
+    """The same for a self-registration, whose row has its code."""
+    rows = SELF_REGISTRATIONS.c
+    with db.reading() as session:
+        row = session.execute(
+            select(rows.id, rows.seed, rows.code_digest, rows.state, rows.expires_at).where(
+                rows.id == message.registration_id
+            )
+        ).one()
+    if message.expires_at <= clock.now():
+        return _Ended(MessageState.FAILED, message.reason or "EXPIRED")
+    if row.state != RegistrationState.UNCONFIRMED:
+        return _Ended(MessageState.DROPPED, "LINK_OVER")
+    if row.code_digest is None:
+        links.make_findable(row.id, row.seed, SELF_REGISTRATIONS)
+    return _email(message, letters.Known("", "", message.created_at, links.code_of(row.seed), row.expires_at))
+
+
+def _email(message: Row[Any], known: letters.Known) -> transports.Email:
+    written = letters.letter(Kind(message.kind), known)
     return transports.Email(
         message.address,
         message.message_id,
@@ -163,18 +191,26 @@ def _end(message: Row[Any], state: MessageState, reason: str | None) -> None:
             _record(session, message, state, reason)
 
 
-def _record(session: Session, message: Row[Any], state: MessageState, reason: str | None) -> None:
+def _about(session: Session, message: Row[Any]) -> tuple[str, int]:
+    """Of whom it is: the type and the id of what the trail names."""
+    if message.registration_id is not None:
+        return "registration", message.registration_id
     patient_id = session.execute(
         select(ACCOUNTS.c.patient_id).where(ACCOUNTS.c.id == message.account_id)
     ).scalar_one_or_none()
+    return ("patient", patient_id) if patient_id is not None else ("account", message.account_id)
+
+
+def _record(session: Session, message: Row[Any], state: MessageState, reason: str | None) -> None:
+    resource_type, resource_id = _about(session, message)
     sent = state == MessageState.SENT
     record(
         session,
         SYSTEM,
         Action.MESSAGE_SENT if sent else Action.MESSAGE_NOT_SENT,
         outcome=Outcome.SUCCESS if sent else Outcome.FAILURE,
-        resource_type="patient" if patient_id is not None else "account",
-        resource_id=patient_id if patient_id is not None else message.account_id,
+        resource_type=resource_type,
+        resource_id=resource_id,
         details={"kind": message.kind, "channel": message.channel, **({"reason": reason} if reason else {})},
         changes_lists=True,
     )

@@ -105,7 +105,11 @@ def _with_link(known: Known, path: str, button: str) -> dict[str, Any]:
     return {
         "button": button,
         "link": link_to(path, known.code),
-        "facts": (("Your username", known.username), ("Code from the message", known.code)),
+        "facts": (
+            ("Your username", known.username),
+            ("Code from the message", known.code),
+            ("Later, sign in at", f"{_host()}{routes.PORTAL_SIGN_IN}"),
+        ),
     }
 
 
@@ -197,6 +201,28 @@ def _confirm_email(known: Known, until: dt.datetime) -> Letter:
     )
 
 
+def _confirm_registration(known: Known, until: dt.datetime) -> Letter:
+    """Nothing of what was typed is in it: whoever typed this email may not be its owner."""
+    name = get_settings().name
+    return Letter(
+        subject=f"Confirm your registration: {name}",
+        heading="Confirm your registration",
+        body=(
+            f"Somebody, probably you, registered at {name} {_then(known.at)} and gave this email. The reception gets "
+            "the registration once you confirm it.",
+            f"Confirm it by {_long(until)}. After that it is forgotten.",
+        ),
+        after=(
+            _typed(routes.CONFIRM_REGISTRATION),
+            "That was not you? Then somebody mistyped theirs. Do not open the link, and nothing happens.",
+        ),
+        foot="You get this because somebody registered with this email.",
+        button="Confirm my registration",
+        link=link_to(routes.CONFIRM_REGISTRATION, known.code),
+        facts=(("Code from the message", known.code),),
+    )
+
+
 def _password_changed(known: Known, _: dt.datetime | None) -> Letter:
     device = known.facts.get("device")
     where = f", in {device}" if device and device != "A browser" else ""
@@ -278,6 +304,7 @@ _LETTERS: dict[Kind, Any] = {
     Kind.PASSWORD_RESET: _reset,
     Kind.FORGOT_PASSWORD: _forgot,
     Kind.CONFIRM_EMAIL: _confirm_email,
+    Kind.CONFIRM_REGISTRATION: _confirm_registration,
     Kind.PASSWORD_CHANGED: _password_changed,
     Kind.USERNAME_CHANGED: _username_changed,
     Kind.EMAIL_CHANGED: _email_changed,
@@ -294,7 +321,7 @@ def letter(kind: Kind, known: Known) -> Letter:
 
 
 def _greeting(known: Known) -> str:
-    return f"Hello {known.first_name},"
+    return f"Hello {known.first_name}," if known.first_name else "Hello,"
 
 
 def as_html(written: Letter, known: Known) -> str:
@@ -338,8 +365,9 @@ def text_message(kind: Kind, known: Known) -> str:
     not_you, never = f" Not you? Call {phone} at once.", f" {_NEVER_SHORT}"
     until = _short(known.until) if known.until else ""
     if kind == Kind.INVITATION:
-        ready = f"your sign-in is ready. Set your password by {until}: {link}"
-        return _fits(settings.name, f"{ready} Help: {phone}", ready)
+        named = f"your sign-in is {known.username}. Set your password by {until}: {link}"
+        short = f"set your password by {until}: {link} Username: {known.username}"  # long names: it takes two messages
+        return _fits(settings.name, f"{named} Help: {phone}", named, short)
     if kind == Kind.REMINDER:
         left = f"{_left(known.until)[1]} left to set your password: {link}" if known.until else link
         return _fits(settings.name, f"{left} Until {until}. Help: {phone}", f"{left} Help: {phone}", left)

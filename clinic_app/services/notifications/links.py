@@ -13,7 +13,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, db, keys
@@ -62,7 +62,8 @@ def plain_code(typed: str) -> str:
     return plain if len(plain) == LENGTH and all(c in SYMBOLS for c in plain) else ""
 
 
-def _digest(plain: str) -> str:
+def digest_of(plain: str) -> str:
+    """What finds a code."""
     return crypto.keyed_digest(plain, "one-time link")
 
 
@@ -105,15 +106,15 @@ def end_links(session: Session, account_id: int, purposes: tuple[LinkPurpose, ..
     )
 
 
-def make_findable(link_id: int, seed: str) -> None:
-    """Write what finds and checks the link's code, unless it is there. One hash: for whoever is about to send it."""
+def make_findable(row_id: int, seed: str, table: Table = ONE_TIME_LINKS) -> None:
+    """Write what finds and checks the code of a row, unless it is there. One hash: for whoever is about to send it."""
     plain = plain_code(code_of(seed))
     hashed = crypto.hash_password(plain, cost=_COST)
     with db.transaction() as session:
         session.execute(
-            update(ONE_TIME_LINKS)
-            .where(ONE_TIME_LINKS.c.id == link_id, ONE_TIME_LINKS.c.code_digest.is_(None))
-            .values(code_digest=_digest(plain), code_hash=hashed)
+            update(table)
+            .where(table.c.id == row_id, table.c.code_digest.is_(None))
+            .values(code_digest=digest_of(plain), code_hash=hashed)
         )
 
 
@@ -122,7 +123,7 @@ def find(session: Session, typed: str) -> FoundLink | None:
     plain = plain_code(typed)
     if not plain:
         return None
-    row = session.execute(select(ONE_TIME_LINKS).where(ONE_TIME_LINKS.c.code_digest == _digest(plain))).one_or_none()
+    row = session.execute(select(ONE_TIME_LINKS).where(ONE_TIME_LINKS.c.code_digest == digest_of(plain))).one_or_none()
     if row is None:
         return None
     over = "expired" if row.expires_at <= clock.now() else ""
@@ -151,7 +152,12 @@ def newer_link_at(session: Session, found: FoundLink) -> dt.datetime | None:
 
 def is_right(found: FoundLink | None, typed: str) -> bool:
     """Whether the code is the link's: one hash in every case, also where none was found."""
-    return crypto.verify_password(plain_code(typed) or "none", found.code_hash if found else None, stranger=True)
+    return matches(typed, found.code_hash if found else None)
+
+
+def matches(typed: str, code_hash: str | None) -> bool:
+    """Whether what was typed is the code behind a hash: one hash in every case, also where there is none to compare."""
+    return crypto.verify_password(plain_code(typed) or "none", code_hash, stranger=True)
 
 
 def redeem(session: Session, link_id: int) -> bool:

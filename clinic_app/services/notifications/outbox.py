@@ -7,14 +7,14 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal_column, or_, select
+from sqlalchemy import Select, func, insert, literal_column, or_, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS
-from clinic_app.models.notifications import OUTBOX_MESSAGES, LinkPurpose, MessageState
-from clinic_app.services.notifications import links
+from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES, LinkPurpose, MessageState
+from clinic_app.services.notifications import links, recipients
 from clinic_app.services.notifications.kinds import OPENING, WITH_CONSENT, Channel, Kind, open_channels
 from clinic_app.services.notifications.views import Delivery, Reach, Recipient
 
@@ -24,7 +24,7 @@ NOTICE_LIFE = dt.timedelta(days=3)
 FORGOT_LIFE, CONFIRM_LIFE = dt.timedelta(hours=2), dt.timedelta(hours=48)
 #: Strangers can cause these: an account is told once in so long.
 WARN_AGAIN = dt.timedelta(hours=24)
-NOT_ALLOWED = "NOT_ALLOWED"
+NOT_ALLOWED, ACCESS_OFF = "NOT_ALLOWED", "ACCESS_OFF"
 #: So many of an account's messages are shown, the latest.
 SHOWN = 8
 
@@ -39,7 +39,7 @@ def _addresses(to: Recipient) -> list[tuple[Channel, str, bool]]:
 def _queued(
     kind: Kind,
     channel: str,
-    account_id: int,
+    account_id: int | None,
     address: str,
     expires_at: dt.datetime,
     link_id: int | None,
@@ -140,6 +140,16 @@ def tell(
     return _write(session, kind, to.account_id, addresses, expires_at=clock.now() + NOTICE_LIFE, facts=facts)
 
 
+def confirm_registration(session: Session, registration_id: int, email: str, expires_at: dt.datetime) -> None:
+    """Send the link that confirms a self-registration, to the email that was typed there.
+
+    Nothing else that was typed is in it: the address may be anybody's.
+    """
+    row = _queued(Kind.CONFIRM_REGISTRATION, Channel.EMAIL, None, email, expires_at, None)
+    session.execute(insert(OUTBOX_MESSAGES), [{**row, "registration_id": registration_id}])
+    db.changed(session)
+
+
 def remind(
     session: Session, account_id: int, channel: str, address: str, link_id: int, expires_at: dt.datetime
 ) -> bool:
@@ -153,6 +163,20 @@ def remind(
     if written is not None:
         db.changed(session)
     return written is not None
+
+
+def drop_waiting(session: Session, account_id: int) -> None:
+    """Nothing that waits for this account's owner is sent any more: there is no such login for the time being."""
+    messages, now = OUTBOX_MESSAGES.c, clock.now()
+    session.execute(
+        update(OUTBOX_MESSAGES)
+        .where(
+            messages.account_id == account_id,
+            messages.state == MessageState.QUEUED,
+            or_(messages.lease.is_(None), messages.leased_until <= now),
+        )
+        .values(state=MessageState.DROPPED, reason="ACCESS_OFF", ended_at=now)
+    )
 
 
 def told_lately(session: Session, account_id: int, kind: Kind) -> bool:
@@ -218,8 +242,8 @@ def _delivery(row: Any) -> Delivery:
 def missed() -> Select[Any, Any]:
     """Building block: the accounts whose owner a message that lets them in has not reached, with the latest such one.
 
-    That is over once the owner has signed in, the password is another one, or a later one has gone the same way or is
-    about to. For use in a query.
+    That is over once the owner has signed in, the password is another one, a later one has gone the same way or is
+    about to, or, where the owner has a password of their own, messages go to another address. For use in a query.
     """
     failed, later, opening = OUTBOX_MESSAGES.c, OUTBOX_MESSAGES.alias().c, [str(kind) for kind in sorted(OPENING)]
     followed = (
@@ -233,6 +257,7 @@ def missed() -> Select[Any, Any]:
         .where(failed.state == literal_column("'FAILED'"), failed.kind.in_(opening))  # as the index has it
         .where(failed.created_at >= ACCOUNTS.c.password_changed_at)
         .where(or_(ACCOUNTS.c.last_sign_in_at.is_(None), ACCOUNTS.c.last_sign_in_at < failed.created_at))
+        .where(or_(ACCOUNTS.c.password_temporary, recipients.is_where(failed.channel, failed.address)))
         .where(~followed.exists())
         .group_by(failed.account_id)
     )
@@ -256,6 +281,31 @@ def last_opening(session: Session, account_ids: Iterable[int], state: MessageSta
     )
     rows = session.execute(select(OUTBOX_MESSAGES).where(messages.id.in_(latest)))
     return {row.account_id: _delivery(row) for row in rows}
+
+
+def waits_for_access(session: Session, account_id: int) -> bool:
+    """Whether the latest message that lets the owner in was not sent because access was off, or not sent yet."""
+    messages, opening = OUTBOX_MESSAGES.c, [str(kind) for kind in sorted(OPENING)]
+    latest = session.execute(
+        select(messages.state, messages.reason)
+        .where(messages.account_id == account_id, messages.kind.in_(opening))
+        .order_by(messages.id.desc())
+        .limit(1)
+    ).first()
+    return latest is not None and (
+        latest.state == MessageState.QUEUED or (latest.state, latest.reason) == (MessageState.DROPPED, ACCESS_OFF)
+    )
+
+
+def link_sent_until(session: Session, account_id: int) -> dt.datetime | None:
+    """How long a link that was sent still sets a password; None where none does."""
+    found, messages = ONE_TIME_LINKS.c, OUTBOX_MESSAGES.c
+    return session.execute(
+        select(func.max(found.expires_at))
+        .join(OUTBOX_MESSAGES, messages.link_id == found.id)
+        .where(found.account_id == account_id, found.purpose.in_(links.PASSWORD))
+        .where(found.ended_at.is_(None), found.expires_at > clock.now(), messages.state == MessageState.SENT)
+    ).scalar_one()
 
 
 def reach(to: Recipient) -> tuple[Reach, ...]:

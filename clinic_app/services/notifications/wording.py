@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from clinic_app.services.notifications.outbox import ACCESS_OFF
+
 #: Reason → why a message was not sent, after the address it was for.
 REASONS = {
     "ADDRESS_REFUSED": "the mail server says that there is no such address",
@@ -14,7 +16,7 @@ REASONS = {
     "NOT_ALLOWED": "the patient allows no messages there",
     "EXPIRED": "it could not be sent in time",
     "LINK_OVER": "its link was used or replaced before it was sent",
-    "ACCESS_OFF": "portal access was turned off before it was sent",
+    ACCESS_OFF: "portal access was turned off before it was sent",
     "CHANNEL_OFF": "the clinic sends none this way any more",
 }
 #: Kind → what it is called in a list.
@@ -26,9 +28,15 @@ KINDS = {
     "FORGOT_PASSWORD": "Link for a forgotten password",
     "PASSWORD_CHANGED": "Notice of a changed password",
     "CONFIRM_EMAIL": "Link to confirm an email",
+    "CONFIRM_REGISTRATION": "Link to confirm a registration",
     "EMAIL_CHANGED": "Notice of another email",
     "WRONG_PASSWORDS": "Warning of wrong passwords",
     "PASSKEY_ADDED": "Notice of a new passkey",
     "PASSKEY_REMOVED": "Notice of a removed passkey",
 }
 STATES = {"QUEUED": "Queued", "SENT": "Sent", "FAILED": "Failed", "HELD": "Not sent", "DROPPED": "Not needed"}
+
+
+def state_words(state: str, reason: str) -> str:
+    """How far a message has come, in a word or two."""
+    return "Not sent" if reason == ACCESS_OFF else STATES.get(state, "")

@@ -26,6 +26,7 @@ class Seen(StrEnum):
 
     RECORD = "record"  # opened: PATIENT_VIEWED
     CARD = "card"  # and these with the page
+    BESIDE = "compared side by side"
     REGISTRATION = "registration"
     DIALOG = "dialog"
     OUTCOME = "outcome of a press"

@@ -132,6 +132,14 @@ def change(session: Session, before: Iterable[str], after: Iterable[str]) -> Non
         db.connection(session).execute(insert(NAME_PART_CHANGES).values(rows))
 
 
+def add_many(session: Session, people: Iterable[Iterable[str]]) -> None:
+    """Building block: these are new, each with the parts of their name. One statement."""
+    counts = Counter(part for parts in people for part in set(parts))
+    if counts:
+        rows = [{"part": part, "change": count} for part, count in sorted(counts.items())]
+        db.connection(session).execute(insert(NAME_PART_CHANGES), rows)
+
+
 def add_up(*, everything: bool = False) -> int:
     """Add the changes up, or ``everything`` there is now; returns how many there were. For the server itself.
 

@@ -9,12 +9,12 @@ from collections.abc import Collection
 from sqlalchemy import func, select
 
 from clinic_app.core import clock, db
-from clinic_app.models.patients import PATIENTS, VerificationStatus
+from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.together import record_alone
-from clinic_app.services.patients import looks, register_counts, repository
+from clinic_app.services.patients import looks, register_counts, repository, waiting
 from clinic_app.services.patients.views import Overview, Uncounted
 
 DAYS, LATEST = 14, 5
@@ -38,11 +38,7 @@ def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
         ).scalars()
         counts = Counter(clock.local(instant).date() for instant in created)
         total, with_portal = register_counts.counts(session)
-        waiting, since = session.execute(
-            select(func.count(), func.min(PATIENTS.c.created_at)).where(
-                active, PATIENTS.c.verification_status == VerificationStatus.PENDING
-            )
-        ).one()
+        waits, since = waiting.count(session)
         latest = session.execute(
             repository.summaries()
             .where(active)
@@ -54,7 +50,7 @@ def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
             registered_yesterday=counts[today - dt.timedelta(days=1)],
             patients=total,
             with_portal=with_portal,
-            waiting=waiting,
+            waiting=waits,
             waiting_since=since,
             latest=repository.summaries_of(session, latest),
             days=tuple((day, counts[day]) for day in (first + dt.timedelta(days=n) for n in range(DAYS))),

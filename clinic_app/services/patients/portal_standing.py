@@ -13,8 +13,9 @@ from clinic_app.core import clock
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.base import UtcDateTime
 from clinic_app.services.accounts import sign_in_throttle
+from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.signing_in import TEMPORARY_TRIES
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.patients.views import PortalStanding
 
 #: What the desk should see to, the most urgent first.
@@ -34,6 +35,9 @@ COLUMNS = (
     ACCOUNTS.c.temporary_failures,
     ACCOUNTS.c.last_sign_in_at,
     ACCOUNTS.c.handed_over,
+    ACCOUNTS.c.contact_email,
+    ACCOUNTS.c.phone.label("portal_phone"),
+    ACCOUNTS.c.invited_again,
 )
 
 
@@ -107,7 +111,7 @@ def _standing(
     waited = urgent == "never" and row.password_temporary and row.password_changed_at <= now - WAITED
     return PortalStanding(
         status=status,
-        username=row.username or "",
+        username="" if username_is_freed(row.username or "") else row.username or "",
         expires_at=row.password_expires_at,
         locked_until=locks.get(row.username),
         last_sign_in_at=row.last_sign_in_at,
@@ -117,6 +121,9 @@ def _standing(
         due=urgent,
         reissue=urgent in {"locked", "failed", "expired", "soon"} or waited,
         handed_over=row.handed_over or "",
+        goes_to=recipients.mark(row.contact_email, row.portal_phone),
+        invited_again=row.invited_again or 0,
+        worn_out=bool(row.password_temporary) and row.temporary_failures >= TEMPORARY_TRIES,
     )
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.core.errors import InvalidInput
-from clinic_app.models.patients import Patient
+from clinic_app.models.patients import PATIENTS, Patient
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import end_waiting_email, follow_phone, rename_portal_account
+from clinic_app.services.accounts.portal_accounts import (
+    end_waiting_email,
+    follow_email,
+    follow_phone,
+    rename_portal_account,
+)
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.patients import looks, name_parts, national_ids, repository
+from clinic_app.services.patients import looks, merged_keys, name_parts, national_ids, repository
+from clinic_app.services.patients.duplicates import Comparable, index
 from clinic_app.services.patients.errors import StaleRecord
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.looks import Seen
@@ -29,14 +37,15 @@ ACTIVITY = 30
 FAILED = "Failed to save the changes"
 
 
-def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY) -> PatientProfile:
+def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY, merged: bool = False) -> PatientProfile:
     """The record of one patient, with its latest ``activity`` events and changes. The look itself is recorded first.
 
-    For staff. ``key`` is the id or the patient ID. Raises ``PatientNotFound``, ``PermissionDenied``.
+    For staff. ``key`` is the id or the patient ID. Raises ``PatientNotFound``, ``PermissionDenied``, and
+    ``PatientMerged``, which says where one that was merged leads to, unless ``merged`` asks for it as it stands.
     """
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
     with transaction(actor) as session:
-        found = repository.find_whole(session, key, Seen.RECORD)
+        found = repository.find_whole(session, key, Seen.RECORD, merged=merged)
         return repository.profile_from(session, found, activity=activity, messages=bool(activity) and _told(actor))
 
 
@@ -114,25 +123,43 @@ def put_changes(session: Session, patient: Any, form: PatientUpdate) -> list[str
     changed = sorted(name for name, value in form.changes.items() if repository.value_of(patient, name) != value)
     if not changed:
         return changed
-    phone, names = patient.phone, name_parts.parts_of(patient.first_name, patient.last_name)
+    phone, email = patient.phone, patient.email
+    before = Comparable.of(patient)
+    names = name_parts.parts_of(patient.first_name, patient.last_name)
     for name in changed:
         repository.put(patient, name, form.changes[name])
     if not patient.last_name and not patient.single_name:
         raise InvalidInput({"last_name": "Last name is required."})
     if "national_id" in changed:
         patient.national_id_key = national_ids.key(patient.national_id)
-    repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
+    free_from_merged(session, patient, changed)
+    repository.refresh_keys(session, patient)
     patient.updated_at = clock.now()
     patient.version += 1
     session.flush()
+    index.change(session, before, patient)
     if "phone" in changed:
         follow_phone(session, patient.id or 0, phone, patient.phone)
     if "email" in changed:
+        follow_email(session, patient.id or 0, email, patient.email)
         end_waiting_email(session, patient.id or 0)
     if not {"first_name", "last_name"}.isdisjoint(changed):
         name_parts.change(session, names, name_parts.parts_of(patient.first_name, patient.last_name))
         rename_portal_account(session, patient.id or 0, full_name(patient.first_name, patient.last_name))
     return changed
+
+
+def free_from_merged(session: Session, patient: Patient, names: Iterable[str]) -> None:
+    """Building block: a number that one record alone may hold is taken from a record merged into this one."""
+    held = {name: getattr(patient, name) for name in ("national_id_key", "external_id")}
+    wanted = {name: value for name, value in held.items() if value and name.removesuffix("_key") in names}
+    if not wanted:
+        return
+    with session.no_autoflush:  # freed first, then taken
+        ids = [row.id for row in merged_keys.merged_into(session, patient.id or 0)]
+        for name, value in wanted.items() if ids else ():
+            column = PATIENTS.c[name]
+            session.execute(update(PATIENTS).where(PATIENTS.c.id.in_(ids), column == value).values({column: None}))
 
 
 def record_update(session: Session, actor: Actor, patient: Any, changed: list[str]) -> None:

@@ -12,6 +12,7 @@ from clinic_app.core import db
 from clinic_app.models import search_index
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients import name_parts, register_counts
+from clinic_app.services.patients.duplicates import index
 from clinic_app.services.patients.search_index import asked_for
 
 _CACHE = 400_000  # KiB: a large index is made much quicker in memory
@@ -36,11 +37,13 @@ def take_away(session: Session) -> None:
 
 
 def make(session: Session) -> Rebuilt:
-    """Building block: the index, the parts of names and the counts, of the records that are there."""
+    """Building block: the index, the parts of names, the counts, and the keys that doubles are found by, of the records
+    that are there."""
     connection = db.connection(session)
     if connection.dialect.name == "sqlite":
         connection.execute(text(f"PRAGMA cache_size = -{_CACHE}"))
     parts = name_parts.rebuild(session)
+    index.rebuild(session)
     for statement in search_index.create(connection.dialect.name):
         connection.execute(text(statement))
     return Rebuilt(connection.execute(select(func.count()).select_from(PATIENTS)).scalar_one(), parts)

@@ -15,22 +15,25 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.patients import COUNTERS, PATIENTS, VerificationStatus
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials, recipient
+from clinic_app.services.accounts.portal_accounts import add_portal_account, prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import name_parts, national_ids, portal_standing, repository
+from clinic_app.services.patients.duplicates import holding, index, showing
+from clinic_app.services.patients.duplicates.holding import Despite, Looked
 from clinic_app.services.patients.errors import (
     ConstraintViolated,
     ExternalIdTaken,
     NationalIdTaken,
     PatientDetailsTaken,
     PortalEmailTaken,
+    PossibleDuplicate,
 )
 from clinic_app.services.patients.forms import PORTAL_EMAIL_REQUIRED, PatientDetails, PatientRegistration
 from clinic_app.services.patients.views import PortalStanding, Registered
@@ -74,44 +77,108 @@ def _credentials(form: PatientRegistration) -> tuple[Credentials, str] | None:
         return None
     if form.portal_email is None:  # a form that was not parsed
         raise InvalidInput({"portal_email": PORTAL_EMAIL_REQUIRED})
-    username = normal_username(form.portal_email)
-    with db.reading() as session:
-        taken = session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username)).first()
-    if taken:
-        raise PortalEmailTaken
-    return prepare_credentials(username)
+    return prepare_credentials(normal_username(form.portal_email))
 
 
-def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
-    """The row to be, as plain values: a table object would cost as much as saving it."""
+def _refuse_taken_username(session: Session, form: PatientRegistration) -> None:
+    """The constraint decides; this look saves a hash."""
+    if form.create_portal_account and form.portal_email is not None:
+        username = normal_username(form.portal_email)
+        if session.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.username == username)).first():
+            raise PortalEmailTaken
+
+
+def _refuse_taken(session: Session, form: PatientRegistration) -> None:
+    """Say of a value that must be unique that it is taken, before anything else is said. Constraints decide."""
+    for column, value, taken in (
+        (PATIENTS.c.national_id_key, national_ids.key(form.national_id), NationalIdTaken),
+        (PATIENTS.c.external_id, form.external_id, ExternalIdTaken),
+    ):
+        if value and session.execute(select(PATIENTS.c.id).where(column == value)).first():
+            raise taken
+
+
+def row_of(form: PatientDetails, patient_id: str, actor: Actor) -> SimpleNamespace:
+    """Building block: the row to be of a new patient, as plain values: a table object would cost as much as saving it.
+
+    What it is found by has yet to be set, by ``repository.keys_for_finding``.
+    """
     now = clock.now()
-    patient = SimpleNamespace(
+    return SimpleNamespace(
         **{name: getattr(form, name) for name in PatientDetails.model_fields if name != "date_of_birth"},
         **repository.birth_columns(form.date_of_birth),
-        patient_id=_next_patient_id(session),
-        portal_enabled=form.create_portal_account,
+        patient_id=patient_id,
+        national_id_key=national_ids.key(form.national_id),
+        portal_enabled=False,
         is_active=True,
         verification_status=VerificationStatus.VERIFIED,
         version=1,
+        merged_into_id=None,
         created_at=now,
         updated_at=now,
         registered_by_id=actor.account_id,
     )
+
+
+def _patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    patient = row_of(form, _next_patient_id(session), actor)
     if form.create_portal_account:
+        patient.portal_enabled = True
         patient.email = patient.email or form.portal_email
         patient.phone = patient.phone or form.portal_phone
-    patient.national_id_key = national_ids.key(patient.national_id)
     repository.keys_for_finding(patient, [normal_username(form.portal_email)] if form.portal_email else [])
     return patient
 
 
-def _save(actor: Actor, form: PatientRegistration) -> Registered:
+def _put_in(session: Session, patient: SimpleNamespace) -> None:
+    """Save the row, and what others find it by."""
+    patient.id = _ADD.one_or_none(session, **vars(patient)).id
+    name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
+    index.add(session, patient)
+
+
+def add_patient(session: Session, actor: Actor, form: PatientRegistration) -> SimpleNamespace:
+    """Building block: a new patient with the next patient ID, in the caller's transaction, which records it."""
+    patient = _patient(session, actor, form)
+    _put_in(session, patient)
+    return patient
+
+
+def _look(actor: Actor, form: PatientRegistration, despite: Despite) -> Looked:
+    """Who may be the same person. Raises ``PossibleDuplicate``, and before that what is said of taken values."""
+    with db.reading() as session:
+        _refuse_taken_username(session, form)
+        looked = holding.look(session, form)
+        if not looked.holds(despite):
+            return looked
+        _refuse_taken(session, form)
+        matches = showing.matches_of(session, looked.candidates)
+    showing.record_shown(actor, matches, holding.KIND)
+    raise PossibleDuplicate(matches)
+
+
+def _save(actor: Actor, form: PatientRegistration, despite: Despite) -> Registered:
+    looked = _look(actor, form, despite)
     made = _credentials(form)
+    while True:
+        try:
+            return _saved(actor, form, made, looked, despite)
+        except holding.SomebodyNew:  # registered by somebody else since then, and likely the same person
+            looked = _look(actor, form, despite)
+
+
+def _saved(
+    actor: Actor,
+    form: PatientRegistration,
+    made: tuple[Credentials, str] | None,
+    looked: Looked,
+    despite: Despite,
+) -> Registered:
     credentials = made[0] if made else None
     with transaction(actor) as session:
         patient = _patient(session, actor, form)
-        patient.id = _ADD.one_or_none(session, **vars(patient)).id
-        name_parts.change(session, (), name_parts.parts_of(patient.first_name, patient.last_name))
+        overruled = holding.decided(session, form, looked, patient.patient_id, despite)
+        _put_in(session, patient)
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
         account = None
@@ -125,8 +192,10 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
                 password_hash=made[1],
                 created_by_id=actor.account_id,
             )
-            deliveries = outbox.invite(session, recipient(account, patient), made[0].expires_at, first=True)
+            deliveries = outbox.invite(session, recipients.recipient(account, patient), made[0].expires_at, first=True)
             details["portal_username"] = made[0].username
+        if overruled:
+            details["registered_anyway"] = overruled
         record(
             session,
             actor,
@@ -149,19 +218,22 @@ def _save(actor: Actor, form: PatientRegistration) -> Registered:
             password_since=account.password_changed_at,
             temporary=True,
             due=due,
+            goes_to=recipients.mark(None, account.phone),
         )
     view = repository.as_profile(patient, access, registered_by=actor.name, portal=status)
     return Registered(DONE_WITH_PORTAL if credentials else DONE, view, credentials, deliveries)
 
 
-def register_patient(actor: Actor, form: PatientRegistration) -> Registered:
+def register_patient(actor: Actor, form: PatientRegistration, *, despite: Despite = ()) -> Registered:
     """Register a patient; with ``form.create_portal_account`` the account too. All of it is saved, or nothing.
 
-    For receptionists and administrators. The temporary password is in the answer and nowhere else.
+    For receptionists and administrators. The temporary password is in the answer and nowhere else. A patient who is
+    likely the same person holds it, unless ``despite`` has their id: somebody was asked, and it is another person.
+    ``ANYBODY`` is everybody. Whoever is overruled is recorded.
 
     Raises ``PermissionDenied``, ``PortalEmailTaken``, ``NationalIdTaken``, ``ExternalIdTaken``,
-    ``PatientDetailsTaken``, ``ConstraintViolated``, ``TooManyRequests``, or ``Unexpected`` with a reference under
-    which the fault was logged.
+    ``PatientDetailsTaken``, ``ConstraintViolated``, ``PossibleDuplicate``, ``TooManyRequests``, or ``Unexpected`` with
+    a reference under which the fault was logged.
     """
     demand(actor, Permission.PATIENT_REGISTER, resource_type="patient")
     if form.create_portal_account:
@@ -169,6 +241,6 @@ def register_patient(actor: Actor, form: PatientRegistration) -> Registered:
     rates().spend(actor, "register")
     with recorded_failure(actor, Action.PATIENT_CREATE_FAILED, FAILED, resource_type="patient"):
         try:
-            return _save(actor, form)
+            return _save(actor, form, despite)
         except IntegrityError as error:
             raise clash(error) from None

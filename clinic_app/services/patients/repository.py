@@ -14,13 +14,14 @@ from clinic_app.core.prepared import Prepared
 from clinic_app.core.sql_text import among, numbers
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.patients import PATIENTS, BirthPrecision, Patient
+from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.portal_accounts import former_usernames
 from clinic_app.services.audit import reading
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.views import Recipient
-from clinic_app.services.patients import looks, portal_standing, search_keys
+from clinic_app.services.patients import looks, merged_keys, portal_standing, search_keys
 from clinic_app.services.patients.birth_dates import BirthDate
-from clinic_app.services.patients.errors import PatientNotFound
+from clinic_app.services.patients.errors import PatientMerged, PatientNotFound
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import PatientProfile, PatientSummary, PortalStanding
 
@@ -29,6 +30,7 @@ _OFF_BY, _HANDED_BY, _DESK = aliased(ACCOUNTS), aliased(ACCOUNTS), aliased(ACCOU
 _BY_ID = select(Patient).where(PATIENTS.c.id == bindparam("key"))
 _BY_PATIENT_ID = select(Patient).where(PATIENTS.c.patient_id == bindparam("key"))
 _USERNAMES = select(ACCOUNTS.c.username).where(ACCOUNTS.c.patient_id == bindparam("patient"))
+_STEP = select(PATIENTS.c.id, PATIENTS.c.patient_id, PATIENTS.c.merged_into_id).where(PATIENTS.c.id == bindparam("key"))
 _WHOLE = (
     select(
         PATIENTS,
@@ -38,7 +40,6 @@ _WHOLE = (
         _OFF_BY.c.full_name.label("turned_off_by"),
         ACCOUNTS.c.handed_over_at,
         _HANDED_BY.c.full_name.label("handed_over_by"),
-        ACCOUNTS.c.phone.label("portal_phone"),
         _DESK.c.full_name.label("registered_by"),
     )
     .select_from(PATIENTS)
@@ -84,19 +85,44 @@ def values(row: Any, names: Iterable[str]) -> dict[str, Any]:
     return {name: value_of(row, name) for name in names}
 
 
-def keys_for_finding(patient: Any, usernames: Iterable[str]) -> None:
+def keys_for_finding(patient: Any, usernames: Iterable[str], merged: Iterable[str] = ()) -> None:
     """Set what searching and sorting compare. Called whenever anything a patient is found by changes.
 
-    ``usernames`` are those of the portal. What makes a national ID unique is set apart, when that changes.
+    ``usernames`` are those of the portal, ``merged`` the words that records merged into this one are found by. What
+    makes a national ID unique is set apart, when that changes.
     """
-    for name, key in dataclasses.asdict(search_keys.keys_of(patient, usernames)).items():
+    for name, key in dataclasses.asdict(search_keys.keys_of(patient, usernames, merged)).items():
         setattr(patient, name, key)
 
 
 def portal_usernames(session: Session, patient_id: int) -> list[str]:
     """The usernames of the patient's portal account: that of now, and those it had before."""
     now = session.execute(_USERNAMES, {"patient": patient_id}).scalars()
-    return [*now, *former_usernames(session, patient_id)]
+    found = [*now, *former_usernames(session, patient_id)]
+    return [username for username in found if not username_is_freed(username)]
+
+
+def refresh_keys(session: Session, patient: Patient) -> None:
+    """``keys_for_finding``, with everything that is known of the patient: also what merged records are found by."""
+    usernames = portal_usernames(session, patient.id or 0)
+    merged = merged_keys.of(session, patient)
+    for one in merged.patient_ids:
+        usernames += portal_usernames(session, one)
+    keys_for_finding(patient, usernames, merged.keys)
+
+
+def leads_to(session: Session, patient: Any) -> str:
+    """The patient ID of the record that a merged one stands in for: the last of the chain."""
+    seen, here = {patient.id}, patient
+    while here.merged_into_id is not None and here.merged_into_id not in seen:
+        seen.add(here.merged_into_id)
+        here = session.execute(_STEP, {"key": here.merged_into_id}).one()
+    return here.patient_id
+
+
+def _refuse_merged(session: Session, patient: Any, allowed: bool) -> None:
+    if patient.merged_into_id is not None and not allowed:
+        raise PatientMerged(patient.patient_id, leads_to(session, patient))
 
 
 def summaries() -> Select[*tuple[Any, ...]]:
@@ -135,26 +161,29 @@ def _wanted(key: object) -> tuple[int, int | str]:
     raise PatientNotFound
 
 
-def find(session: Session, key: int | str, seen: Seen, *, lock: bool = False) -> Patient:
+def find(session: Session, key: int | str, seen: Seen, *, lock: bool = False, merged: bool = False) -> Patient:
     """The patient with this id (whole number) or patient ID (text), and the event that ``seen`` leaves.
 
-    Raises ``PatientNotFound``.
+    Raises ``PatientNotFound``; ``PatientMerged`` for one that was merged into another, unless ``merged`` says that such
+    a one will do.
     """
     which, wanted = _wanted(key)
     found = session.execute(_LOCKED[lock][which], {"key": wanted}).scalar_one_or_none()
     if found is None:
         raise PatientNotFound
+    _refuse_merged(session, found, merged)
     looks.leave(session, found, seen)
     return found
 
 
-def find_whole(session: Session, key: int | str, seen: Seen) -> Any:
-    """The same patient with its access, in one statement, for ``profile_from``. Raises ``PatientNotFound``."""
+def find_whole(session: Session, key: int | str, seen: Seen, *, merged: bool = False) -> Any:
+    """The same patient with its access, in one statement, for ``profile_from``. Raises as ``find``."""
     which, wanted = _wanted(key)
     statement = (_WHOLE_BY_ID, _WHOLE_BY_PATIENT_ID)[which]
     found = statement.one_or_none(session, key=wanted)
     if found is None:
         raise PatientNotFound
+    _refuse_merged(session, found, merged)
     looks.leave(session, found, seen)
     return found
 
@@ -170,7 +199,8 @@ def access_from(session: Session, row: Any) -> PortalStanding:
     (access,) = portal_standing.standings(session, [row])
     if not access.account_id:
         return access
-    to = Recipient(access.account_id, access.username, row.portal_phone, row.email_allowed, row.sms_allowed)
+    email = recipients.email_of(row)
+    to = Recipient(access.account_id, email, row.portal_phone, row.email_allowed, row.sms_allowed)
     return dataclasses.replace(
         access,
         turned_off_at=row.turned_off_at,
@@ -179,6 +209,7 @@ def access_from(session: Session, row: Any) -> PortalStanding:
         handed_over_at=row.handed_over_at,
         handed_over_by=row.handed_over_by or "",
         reach=outbox.reach(to),
+        link_until=outbox.link_sent_until(session, access.account_id) if access.status == "expired" else None,
     )
 
 
@@ -194,6 +225,8 @@ def profile_from(session: Session, row: Any, *, activity: int = 0, messages: boo
         portal=access.status,
         registered_by=row.registered_by or "",
         access=access,
+        merged_into=leads_to(session, row) if row.merged_into_id is not None else None,
+        merges=merged_keys.notes(session, row.id) if activity else (),
         activity=reading.activity_of(session, "patient", row.id, activity) if activity else (),
         deliveries=outbox.deliveries(session, access.account_id) if messages and access.account_id else (),
     )

@@ -78,13 +78,27 @@ def _joined(parts: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(part for part in parts if part))
 
 
+def numbers_of(patient: Any) -> list[str]:
+    """What a record that was merged into another is still found by: its numbers, phone and email."""
+    numbers = (national_ids.key(patient.national_id), letters_and_digits(patient.external_id or ""))
+    return [
+        *_number_words(patient.patient_id),
+        *phones.dialled(patient.phone),
+        *(email_words(patient.email) if patient.email else []),
+        *[number for number in numbers if number],
+        *words(patient.external_id or ""),
+    ]
+
+
 def keys_of(
     patient: Any,
     usernames: Iterable[str] = (),
+    merged: Iterable[str] = (),
     *,
     dialled: Callable[[str | None], tuple[str, ...]] = phones.dialled,
 ) -> SearchKeys:
-    """The keys of ``patient``, anything with the fields of one. ``usernames``: those it has, or had, in the portal.
+    """The keys of ``patient``, anything with the fields of one. ``usernames``: those it has, or had, in the portal;
+    ``merged``: what ``numbers_of`` says of records that were merged into it.
 
     ``dialled``: the same as ``phones.dialled``, perhaps quicker for numbers that are known to be of one kind.
     """
@@ -96,6 +110,7 @@ def keys_of(
             *dialled(patient.phone),
             *(email_words(patient.email) if patient.email else []),
             *_runs(parts),
+            *merged,
         ]
     )
     portal = _joined(part for username in usernames for part in email_words(username))
@@ -141,3 +156,9 @@ def parts_of(search_keys: str) -> tuple[str, str, str]:
     own, _, rest = search_keys.partition("~")
     portal, _, kin = rest.partition("|")
     return own, portal, kin
+
+
+def numbered(keys: SearchKeys, patient_id: str) -> SearchKeys:
+    """``keys``, made of somebody whose patient ID was empty, with the number they got: as ``keys_of`` makes them."""
+    kept = f" {_joined(_number_words(patient_id))}{keys.search_keys}"
+    return SearchKeys(keys.name_key, keys.search_names, kept, words_in(keys.search_names, kept))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.reading import RecordedEvent
@@ -20,8 +22,11 @@ class PortalStanding:
     has not reached them), ``expired``, ``soon`` (the temporary password expires within a day) and ``never`` (its owner
     has not signed in yet); empty where there is nothing. ``reissue``: a new temporary password would help.
     ``temporary``: no password of its owner's own opens it. ``handed_over``: how the temporary password was, one of
-    ``portal.forms.HandOver``. Instants UTC; ``locked_until`` is empty where the lock does not end by itself. Why access
-    was turned off, who handed it over and where messages can go is there where one patient is read, not in lists.
+    ``portal.forms.HandOver``. ``goes_to`` stands for the addresses that messages go to, and names none;
+    ``invited_again`` is how often an invitation was sent again. ``worn_out``: after too many wrong tries the temporary
+    password opens nothing. Instants UTC; ``locked_until`` is empty where the lock does not end by itself. Why access
+    was turned off, who handed it over, where messages can go and how long a link still sets a password that was sent to
+    somebody whose temporary password opens nothing (``link_until``) is there where one patient is read, not in lists.
     """
 
     status: str = "none"
@@ -37,6 +42,10 @@ class PortalStanding:
     due: str = ""
     reissue: bool = False
     handed_over: str = ""
+    goes_to: str = ""
+    invited_again: int = 0
+    worn_out: bool = False
+    link_until: dt.datetime | None = None
     turned_off_reason: str = ""  # as ``portal.forms.TurnOff`` keeps it
     handed_over_at: dt.datetime | None = None
     handed_over_by: str = ""
@@ -44,17 +53,20 @@ class PortalStanding:
 
     @property
     def stamp(self) -> str:
-        """Which account this is, whether it is on, since when its password is what it is and how that was handed over.
-
-        It is what a page is drawn for.
+        """What a page is drawn for: the account, whether it is on, its password, its hand-over, where messages go.
 
         Another stamp means that somebody has changed access. What time alone changes, such as the end of a lock or of
-        a temporary password, leaves it: what was drawn before is still meant. Holds no secret and nothing about the
-        person.
+        a temporary password, leaves it: what was drawn before is still meant. So it is after an invitation was sent
+        again, but for sending it again: ``decided`` leaves that out. Holds no secret and nothing about the person.
         """
         since = f"{self.password_since:%Y%m%d%H%M%S%f}" if self.password_since else ""
         turned = self.status if self.status in {"none", "off"} else "on"
-        return f"{self.account_id}-{turned}-{since}-{self.handed_over}"
+        return f"{self.account_id}-{turned}-{since}-{self.handed_over}-{self.goes_to}-{self.invited_again}"
+
+
+def decided(stamp: str) -> str:
+    """Of the stamp of some access what everything but sending an invitation again must agree with."""
+    return stamp.rpartition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,49 @@ class PatientSummary:
     def name(self) -> str:
         """First and last name, as written, or the only one."""
         return full_name(self.first_name, self.last_name)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeNote:
+    """A record that was merged into another one: its patient ID, when (UTC), and by whom (a name, or empty)."""
+
+    patient_id: str
+    merged_at: dt.datetime
+    merged_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A patient who may be the person asked about: how likely, 0 to 1, of which grade, and why, in words."""
+
+    patient: PatientSummary
+    score: float
+    grade: str
+    reasons: tuple[str, ...]
+    strong: bool
+
+    @property
+    def likelihood(self) -> str:
+        """The grade, as it stands in a sentence."""
+        return {"certain": "certainly", "likely": "likely"}.get(self.grade, "possibly")
+
+    @property
+    def why(self) -> str:
+        """The reasons, in one line."""
+        return "; ".join(self.reasons).lower().replace("national id", "national ID")
+
+    def as_candidate(self) -> dict[str, Any]:
+        """What programs are told: enough to open the record, and to ask the person."""
+        born = self.patient.date_of_birth
+        return {
+            "id": self.patient.id,
+            "patient_id": self.patient.patient_id,
+            "name": self.patient.name,
+            "date_of_birth": born.iso if born else None,
+            "score": self.score,
+            "grade": self.grade,
+            "reasons": list(self.reasons),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +187,8 @@ class PatientProfile(PatientRecord):
     registered_by: str
     version: int
     access: PortalStanding
+    merged_into: str | None = None  # the patient ID of the record that stands for this one
+    merges: tuple[MergeNote, ...] = ()  # what was merged into it, the latest first
     activity: tuple[RecordedEvent, ...] = ()
     deliveries: tuple[Delivery, ...] = ()  # for those who may know: the latest messages to its portal account's owner
 
@@ -186,3 +243,80 @@ class Overview:
     waiting_since: dt.datetime | None
     latest: tuple[PatientSummary, ...]
     days: tuple[tuple[dt.date, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """What speaks for two records being one person. ``grade``: certain, likely or possible; empty: nothing is known.
+
+    ``reasons`` in words. ``set_aside_at``: since when they are said to be two; UTC.
+    """
+
+    grade: str = ""
+    score: float = 0.0
+    reasons: tuple[str, ...] = ()
+    set_aside_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two records that may be one person, the older one first."""
+
+    first: PatientSummary
+    second: PatientSummary
+    likeness: Likeness
+
+
+@dataclass(frozen=True, slots=True)
+class PairNumbers:
+    """How many pairs are open, by grade; how many are set aside; how many records wait to be compared."""
+
+    grades: Mapping[str, int]
+    set_aside: int
+    waiting: int
+
+    @property
+    def total(self) -> int:
+        """How many are open."""
+        return sum(self.grades.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleDuplicate:
+    """A record that may be the same person as another one."""
+
+    patient: PatientSummary
+    likeness: Likeness
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two records side by side, the older one first. ``stamp`` is what a merge of them is drawn for.
+
+    ``login``: the id of the account that is kept unless somebody chooses; 0 where not both have one.
+    """
+
+    first: PatientProfile
+    second: PatientProfile
+    likeness: Likeness
+    stamp: str
+    login: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merge that was carried out: the words to say, the record that stays, the patient ID of the other one."""
+
+    message: str
+    patient: PatientProfile
+    merged: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmerged:
+    """A merge that was undone: both records, and which values did not come back: names of fields."""
+
+    message: str
+    patient: PatientProfile
+    survivor: PatientProfile
+    lost: tuple[str, ...]

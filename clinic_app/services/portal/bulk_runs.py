@@ -18,12 +18,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, insert, literal, or_, select, update
+from sqlalchemy import case, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from clinic_app.core import clock, context, crypto, db, periodic
-from clinic_app.core.errors import AuthenticationRequired, ClinicError, InvalidInput, PermissionDenied, Unavailable
+from clinic_app.core.errors import AuthenticationRequired, ClinicError, PermissionDenied, Unavailable
 from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.models.notifications import OUTBOX_MESSAGES, MessageState
 from clinic_app.models.patients import PATIENTS
@@ -39,11 +39,12 @@ from clinic_app.services.notifications.kinds import Kind
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.wording import full_name
+from clinic_app.services.portal.bulk_choice import Chosen, conditions, why_not
 from clinic_app.services.portal.errors import NobodyEligible, NoSuchRun, PreviewChanged, RunUnderWay
 from clinic_app.services.portal.forms import PortalAccountRequest
 from clinic_app.services.portal.provisioning import give_account
-from clinic_app.services.portal.slips import unseen
-from clinic_app.services.rates import LISTS, rates
+from clinic_app.services.portal.slips import count_unseen
+from clinic_app.services.rates import rates
 
 #: A worker looks so often whether there is something to go on with, in seconds.
 EVERY = 5.0
@@ -55,58 +56,7 @@ _PAUSE = 1.0
 PAGE_SIZE = 25
 #: How fast a run is, by what it did in these last seconds.
 _LATELY = dt.timedelta(seconds=60)
-AGES = ("", "ADULT", "CHILD")
-_ADULT = 18
-NO_MESSAGES = "no_messages"
-#: Why somebody is not eligible, by the code of the error that a try would end with, in the order in which it is said.
-WHY_NOT = ("portal_account_exists", "portal_email_required", "email_in_use", NO_MESSAGES)
 _RUNS, _ITEMS = PORTAL_RUNS.c, PORTAL_RUN_ITEMS.c
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which patients: registered on these days at the clinic (both included), of an age group, with a language."""
-
-    registered_from: dt.date | None = None
-    registered_until: dt.date | None = None
-    age: str = ""
-    language: str = ""
-
-    @classmethod
-    def parse(cls, data: Mapping[str, Any]) -> Chosen:
-        """Check ``data``: days as ``2026-01-15``. Raises ``InvalidInput`` by field."""
-        problems: dict[str, str] = {}
-
-        def day(name: str) -> dt.date | None:
-            try:
-                return dt.date.fromisoformat(text) if (text := str(data.get(name) or "").strip()) else None
-            except ValueError:
-                problems[name] = "A day is written like 2026-01-15."
-                return None
-
-        found = cls(day("registered_from"), day("registered_until"), str(data.get("age") or "").upper())
-        if found.age not in AGES:
-            problems["age"] = "The age group is adult or child."
-        if problems:
-            raise InvalidInput(problems)
-        return cls(found.registered_from, found.registered_until, found.age, str(data.get("language") or "")[:35])
-
-    def as_json(self) -> dict[str, Any]:
-        """As it is kept."""
-        days = {"registered_from": self.registered_from, "registered_until": self.registered_until}
-        return {name: day.isoformat() if day else None for name, day in days.items()} | {
-            "age": self.age,
-            "language": self.language,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """How many are chosen, how many of them are eligible, and how many are not, by the reason (``WHY_NOT``)."""
-
-    chosen: int
-    eligible: int
-    why_not: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,54 +102,6 @@ class Report:
         return self.created + self.refused + self.waiting
 
 
-# --- who --------------------------------------------------------------------------------------------
-
-
-def _birthday(years: int) -> dt.date:
-    today = clock.today()
-    try:
-        return today.replace(year=today.year - years)
-    except ValueError:  # 29 February
-        return today.replace(year=today.year - years, day=28)
-
-
-def _where(chosen: Chosen) -> list[ColumnElement[bool]]:
-    patients, day = PATIENTS.c, dt.timedelta(days=1)
-    found: list[ColumnElement[bool]] = [patients.is_active]
-    if chosen.registered_from:
-        found.append(patients.created_at >= clock.start_of_day(chosen.registered_from))
-    if chosen.registered_until:
-        found.append(patients.created_at < clock.start_of_day(chosen.registered_until + day))
-    if chosen.age:
-        grown = patients.date_of_birth <= _birthday(_ADULT)
-        found += [patients.date_of_birth.is_not(None), grown if chosen.age == "ADULT" else ~grown]
-    if chosen.language:
-        found.append(patients.preferred_language == chosen.language)
-    return found
-
-
-def _why_not() -> ColumnElement[str]:
-    """Why a patient is not eligible; empty where they are."""
-    patients, other = PATIENTS.c, ACCOUNTS.alias()
-    has_one = select(ACCOUNTS.c.id).where(ACCOUNTS.c.patient_id == patients.id).exists()
-    taken = select(other.c.id).where(other.c.username == func.lower(patients.email)).exists()
-    no_email = or_(patients.email.is_(None), patients.email == "")
-    reasons = dict(zip(WHY_NOT, (has_one, no_email, taken, ~patients.email_allowed), strict=True))
-    return case(*[(so, code) for code, so in reasons.items()], else_="")
-
-
-def preview_run(actor: Actor, chosen: Chosen) -> Preview:
-    """Who would get an account, in numbers. For administrators; raises ``PermissionDenied``, ``TooManyLists``."""
-    demand(actor, Permission.PORTAL_BULK)
-    rates().spend(actor, LISTS)
-    with db.reading() as session:
-        rows = session.execute(
-            select(_why_not().label("why"), func.count().label("number")).where(*_where(chosen)).group_by("why")
-        )
-        found = Counter({row.why: row.number for row in rows})
-    return Preview(found.total(), found[""], {code: found[code] for code in WHY_NOT})
-
-
 # --- beginning, stopping, going on --------------------------------------------------------------------
 
 
@@ -217,7 +119,7 @@ def start_run(actor: Actor, chosen: Chosen, drawn: int | None = None) -> int:
             own = {"started_by_id": actor.account_id}
             run_id: int = session.execute(insert(PORTAL_RUNS).values(**values, **own).returning(_RUNS.id)).scalar_one()
             eligible = select(literal(run_id), PATIENTS.c.id, literal(str(ItemState.WAITING))).where(
-                *_where(chosen), _why_not() == ""
+                *conditions(chosen), why_not() == ""
             )
             session.execute(insert(PORTAL_RUN_ITEMS).from_select(["run_id", "patient_id", "state"], eligible))
             of = select(func.count()).select_from(PORTAL_RUN_ITEMS).where(_ITEMS.run_id == run_id)
@@ -226,7 +128,8 @@ def start_run(actor: Actor, chosen: Chosen, drawn: int | None = None) -> int:
                 raise NobodyEligible
             if drawn is not None and drawn != added:
                 raise PreviewChanged
-            _note(session, actor, {"run": run_id, "chosen": added})
+            by = {name: value for name, value in chosen.as_json().items() if value}
+            _note(session, actor, {"run": run_id, "chosen": added, "filter": by})
     except IntegrityError as error:
         raise (RunUnderWay() if db.violated(error) == "uq_portal_runs_state" else error) from None
     return run_id
@@ -249,7 +152,7 @@ def _turn(actor: Actor, run_id: int, before: tuple[RunState, ...], after: RunSta
             ).one_or_none()
             if turned is None:
                 raise NoSuchRun
-            _note(session, actor, {"run": run_id, "state": str(after)})
+            _note(session, actor, {"run": run_id, "state": str(after), **_counts(session, run_id)})
     except IntegrityError as error:
         raise (RunUnderWay() if db.violated(error) == "uq_portal_runs_state" else error) from None
 
@@ -295,7 +198,7 @@ def report_run(
             page = min(max(page, 1), max(1, -(-refused // PAGE_SIZE)))
         by = session.execute(select(ACCOUNTS.c.full_name).where(ACCOUNTS.c.id == run.started_by_id)).scalar()
         over = run.state != RunState.RUNNING
-        slips = unseen(session, run.id) if over else ()
+        left = count_unseen(session, run.id) if over else (0, 0)
         found = Report(
             run.id,
             run.state,
@@ -311,8 +214,7 @@ def report_run(
             messages[_QUEUED],
             messages[_FAILED],
             None if over else _seconds_left(session, run.id, waiting),
-            len(slips),
-            sum(not one.reached for one in slips),
+            *left,
         )
     if any(again is None or one.id not in again for one in found.reasons):
         details = {"kind": "bulk report", "page": found.page, "count": len(found.reasons)}
@@ -328,6 +230,13 @@ def _numbers(session: Session, run_id: int) -> Counter[str]:
     return Counter({row.state: row.number for row in rows})
 
 
+def _counts(session: Session, run_id: int) -> dict[str, int]:
+    """The same as they are recorded."""
+    numbers = _numbers(session, run_id)
+    names = {"created": ItemState.CREATED, "failed": ItemState.REFUSED, "left": ItemState.WAITING}
+    return {name: numbers[state] for name, state in names.items()}
+
+
 _SENT, _QUEUED, _FAILED = 3, 2, 1
 
 
@@ -339,7 +248,7 @@ def _invitations(session: Session, run_id: int) -> Counter[int]:
     each = (
         select(furthest.label("furthest"))
         .join(PORTAL_RUN_ITEMS, _ITEMS.account_id == messages.account_id)
-        .where(_ITEMS.run_id == run_id, messages.kind == str(Kind.INVITATION))
+        .where(_ITEMS.run_id == run_id, _ITEMS.state == ItemState.CREATED, messages.kind == str(Kind.INVITATION))
         .group_by(messages.account_id)
         .subquery()
     )
@@ -368,7 +277,7 @@ def _seconds_left(session: Session, run_id: int, waiting: int) -> int | None:
     now = clock.now()
     lately = session.execute(
         select(func.count().label("number"), func.min(_ITEMS.done_at).label("since")).where(
-            _ITEMS.run_id == run_id, _ITEMS.done_at > now - _LATELY
+            _ITEMS.run_id == run_id, _ITEMS.state != ItemState.WAITING, _ITEMS.done_at > now - _LATELY
         )
     ).one()
     return round(waiting * (now - lately.since).total_seconds() / lately.number) if lately.number > 1 else None
@@ -459,9 +368,7 @@ def _end(held: _Held, state: RunState) -> None:
     with transaction(SYSTEM) as session:
         if session.execute(update(PORTAL_RUNS).where(*mine).values(over).returning(_RUNS.id)).one_or_none() is None:
             return
-        numbers = _numbers(session, held.id)
-        counts = {"created": numbers[ItemState.CREATED], "failed": numbers[ItemState.REFUSED]}
-        _note(session, SYSTEM, {"run": held.id, "state": str(state), **counts})
+        _note(session, SYSTEM, {"run": held.id, "state": str(state), **_counts(session, held.id)})
 
 
 def work_on(run_id: int | None = None, *, done: Callable[[int], None] = lambda _: None) -> bool:

@@ -75,6 +75,14 @@ class PortalAccessChanged(Conflict):
     detail = "Portal access changed meanwhile. Nothing was changed."
 
 
+class SentAgainAlready(Conflict):
+    """Somebody else sent the invitation again after the page was drawn that this was pressed on."""
+
+    code = "sent_again_already"
+    title = "Already sent again"
+    detail = "Somebody sent the invitation again a moment ago. No second one was sent."
+
+
 class PortalTurnedOff(Conflict):
     """The account is turned off: turn it on first."""
 
@@ -126,6 +134,13 @@ class PasswordChosen(Conflict):
     code = "password_chosen"
     title = "Password already chosen"
     detail = "The patient has chosen a password already. Reset it to give out a new one."
+
+
+class UsernameGone(PortalTurnedOff):
+    """The username was given up when records were merged, and belongs to somebody else now."""
+
+    code = "username_gone"
+    detail = "The username of this account belongs to somebody else now. Give it another one with Change username."
 
 
 class PasswordOver(Conflict):

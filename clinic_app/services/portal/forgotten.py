@@ -16,13 +16,13 @@ from clinic_app.services.accounts import sign_in_throttle
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, normal_username, opens, record_failure
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.kinds import Channel, Kind, open_channels
-from clinic_app.services.notifications.views import Recipient
 from clinic_app.services.patients import fields
 
 #: Links for one account within an hour and a day: more would only fill a mailbox, and strangers can ask for them.
-AT_MOST = {dt.timedelta(hours=1): 3, dt.timedelta(hours=24): 6}
+HOURLY = 3
+AT_MOST = {dt.timedelta(hours=1): HOURLY, dt.timedelta(hours=24): 6}
 #: How long such a link lives.
 LIFE = outbox.FORGOT_LIFE
 
@@ -49,7 +49,7 @@ def _send(session: Session, account: Account) -> bool:
     for span, most in AT_MOST.items():
         if outbox.asked_within(session, account_id, Kind.FORGOT_PASSWORD, span) >= most:
             return False
-    to = Recipient(account_id, account.username)
+    to = recipients.recipient(account)
     return bool(outbox.send_link(session, to, Kind.FORGOT_PASSWORD, LinkPurpose.FORGOT, LIFE))
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
-
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session
 
 from clinic_app.core import clock, db
 from clinic_app.models.accounts import Account
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import prepare_credentials, recipient
+from clinic_app.services.accounts.portal_accounts import prepare_credentials
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
-from clinic_app.services.notifications import outbox
+from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.kinds import Channel, open_channels
-from clinic_app.services.notifications.views import Delivery, Recipient
+from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.looks import Seen
@@ -37,28 +33,15 @@ from clinic_app.services.rates import rates
 
 SENT = "Invitation sent again"
 NOT_CORRECTED = "Failed to correct the address"
-#: A link with less time left than this is not worth sending: it gets a time of its own.
-WORTH_SENDING = dt.timedelta(hours=12)
-
-
-def _link_expires_at(account: Account) -> dt.datetime:
-    """With the temporary password, while that has time enough left."""
-    now, with_password = clock.now(), account.password_expires_at
-    if with_password is not None and with_password - now >= WORTH_SENDING:
-        return with_password
-    return now + outbox.invitation_life()
-
-
-def _send_again(session: Session, account: Account, to: Recipient) -> tuple[Delivery, ...]:
-    return outbox.invite(session, to, _link_expires_at(account))
 
 
 def resend_invitation(actor: Actor, key: int | str, drawn: str | None = None) -> InvitationSent:
     """Send a new one-time link to whoever has a temporary password still, wherever it may go. The password stays.
 
     For receptionists and administrators. Links sent before open nothing from then on: of several at once, the last
-    one's lives. It lives as long as the password, or as a new one would where less than ``WORTH_SENDING`` is left.
-    ``drawn`` as for ``reset_portal_password``. Raises ``CannotSend`` where nothing is set up, there is no address, or
+    one's lives. It lives as long as ``provisioning.invite_again`` says.
+    ``drawn`` as for ``reset_portal_password``: of several from one look, one is sent, and the others raise
+    ``SentAgainAlready``. Raises ``CannotSend`` where nothing is set up, there is no address, or
     the patient allows no messages; ``PasswordChosen``, ``PortalTurnedOff``, ``NoPortalAccount``,
     ``PortalAccessChanged``, ``PatientNotFound``, ``PermissionDenied``, ``TooManyRequests``.
     """
@@ -67,15 +50,15 @@ def resend_invitation(actor: Actor, key: int | str, drawn: str | None = None) ->
     with provisioning.refusal_recorded(actor) as attempt, transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
-        account = provisioning.account_of(session, patient, drawn, lock=True)
+        account = provisioning.account_of(session, patient, drawn, lock=True, sends_again=True)
         if not account.is_active:
             raise PortalTurnedOff
         if not account.password_temporary:
             raise PasswordChosen
-        to = recipient(account, patient)
+        to = recipients.recipient(account, patient)
         if why := wording.why_nothing_goes(outbox.reach(to), configured=bool(open_channels())):
             raise CannotSend(why)
-        deliveries = _send_again(session, account, to)
+        deliveries = provisioning.invite_again(session, patient, account)
         provisioning.note_change(session, actor, Action.PORTAL_INVITED, patient, account)
     return InvitationSent(SENT, provisioning.shown(patient), deliveries)
 
@@ -84,8 +67,8 @@ def _changes(patient: object, account: Account, form: AddressCorrection) -> dict
     """What becomes of the patient's own email or phone."""
     name, new = ("phone", form.phone) if form.phone else ("email", form.email)
     has = getattr(patient, name)
-    before = account.phone if form.phone else account.username
-    same = has == before if form.phone else normal_username(has or "") == before
+    before = account.phone if form.phone else recipients.email_of(account)
+    same = has == before if form.phone else normal_username(has or "") == normal_username(before or "")
     always = name == "email" and not form.change_username  # nothing else would become of it
     return {name: new} if new and (always or not has or same) else {}
 
@@ -96,10 +79,10 @@ def correct_address(
     """Put an address right that messages to a patient did not reach, and send the invitation there. All or nothing.
 
     For receptionists and administrators. A phone becomes the portal account's; with ``form.change_username`` an email
-    becomes its username, with all that ``change_portal_username`` does. The patient's own field follows where it held
-    the same address, or none; an email whose username stays is the patient's own alone. The link is sent while the
-    password is a temporary one. ``drawn`` as for ``reset_portal_password``, ``version`` as for an edit. Raises what
-    those two raise.
+    becomes its username, with all that ``change_portal_username`` does; without, the username stays and everything that
+    is sent from now on goes to that email. The patient's own field follows where it held the same address, or none, and
+    always to an email whose username stays. The link is sent while the password is a temporary one. ``drawn`` as for
+    ``reset_portal_password``, ``version`` as for an edit. Raises what those two raise.
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     demand(actor, Permission.PATIENT_EDIT, resource_type="patient")
@@ -126,6 +109,20 @@ def _new_credentials(
     return prepare_credentials(username)
 
 
+def _goes_there(account: Account, form: AddressCorrection) -> bool:
+    """Whether messages go to this address already."""
+    return form.phone == account.phone if form.phone else form.email == recipients.email_of(account)
+
+
+def _put(account: Account, form: AddressCorrection) -> None:
+    """Messages go to this address from now on."""
+    if form.phone:
+        account.phone = form.phone
+    elif form.email:
+        account.contact_email = None if normal_username(form.email) == account.username else form.email
+    account.updated_at = clock.now()
+
+
 def _correct(
     actor: Actor, key: int | str, form: AddressCorrection, drawn: str | None, version: int | None, attempt: Attempt
 ) -> AddressCorrected:
@@ -136,17 +133,18 @@ def _correct(
         account = provisioning.account_of(session, patient, drawn, lock=True)
         if not account.is_active:
             raise PortalTurnedOff
+        if made is None and _goes_there(account, form):  # nothing new: this only sends again
+            provisioning.account_of(session, patient, drawn, lock=True, sends_again=True)
         changed = put_changes(session, patient, PatientUpdate(_changes(patient, account, form), version))
         deliveries: tuple[Delivery, ...] = ()
         if made is not None:
             provisioning.refuse_username(session, account, made[0].username)
             deliveries = provisioning.rename_account(session, patient, account, *made)
         else:
-            account.phone, account.updated_at = form.phone or account.phone, clock.now()
+            _put(account, form)
             session.flush()
-            to = recipient(account, patient)
             if account.password_temporary:
-                deliveries = _send_again(session, account, dataclasses.replace(to, email=form.email or to.email))
+                deliveries = provisioning.invite_again(session, patient, account)
         channel = Channel.SMS if form.phone else Channel.EMAIL
         action = Action.PORTAL_ADDRESS_CORRECTED
         told = {"channel": str(channel)}

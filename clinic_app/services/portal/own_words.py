@@ -15,6 +15,10 @@ _OPENED = "opened your record"
 _DID = {
     "PATIENT_CREATED": "registered you",
     "PATIENT_VERIFIED": "confirmed your registration",
+    "PATIENT_MERGED": "joined another record of yours with this one",
+    "PATIENT_MERGE_UNDONE": "took records apart that had been joined",
+    "NOT_A_DUPLICATE": "compared your record with another one",
+    "NOT_A_DUPLICATE_UNDONE": "compared your record with another one",
     "PORTAL_ACCOUNT_CREATED": "gave you this sign-in",
     "PORTAL_PASSWORD_RESET": "gave you a new temporary password",
     "PORTAL_USERNAME_CHANGED": "changed the email you sign in with",
@@ -32,6 +36,7 @@ _SAW = {
     "card": "opened your patient card",
     "registration": "used your record to register a relative",
     "dialog": "looked at your sign-in",
+    "compared side by side": "compared your record with another one",
 }
 #: Fields whose label, in a sentence, would not say what was changed.
 _CALLED = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 
@@ -18,12 +19,12 @@ from clinic_app.services import intents
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
 from clinic_app.services.accounts.errors import CredentialsSeen
+from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.portal_accounts import (
     add_portal_account,
     change_username,
     prepare_credentials,
     put_temporary_password,
-    recipient,
 )
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
@@ -31,12 +32,12 @@ from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, note_failure, recorded_failure
 from clinic_app.services.audit.recording import record
-from clinic_app.services.notifications import links, outbox
+from clinic_app.services.notifications import links, outbox, recipients
 from clinic_app.services.notifications.kinds import Kind
 from clinic_app.services.notifications.views import Delivery
 from clinic_app.services.patients import repository
 from clinic_app.services.patients.looks import Seen
-from clinic_app.services.patients.views import PortalStanding
+from clinic_app.services.patients.views import PortalStanding, decided
 from clinic_app.services.patients.wording import full_name
 from clinic_app.services.portal.errors import (
     CannotSend,
@@ -47,9 +48,11 @@ from clinic_app.services.portal.errors import (
     PortalAccessChanged,
     PortalAccountExists,
     PortalTurnedOff,
+    SentAgainAlready,
+    UsernameGone,
 )
 from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest, TurnOff
-from clinic_app.services.portal.views import PortalCreated, PortalPatient
+from clinic_app.services.portal.views import PortalCreated, PortalPatient, PortalSwitched
 from clinic_app.services.rates import rates
 
 CREATED = "Portal account created successfully"
@@ -72,6 +75,8 @@ def stamp_of(account: Account) -> str:
         account_id=account.id or 0,
         password_since=account.password_changed_at,
         handed_over=account.handed_over or "",
+        goes_to=recipients.mark(account.contact_email, account.phone),
+        invited_again=account.invited_again,
     )
     return standing.stamp
 
@@ -115,9 +120,9 @@ def _create(
             created_by_id=actor.account_id,
         )
         patient.portal_enabled = True
-        repository.keys_for_finding(patient, [username])
+        repository.refresh_keys(session, patient)
         session.flush()
-        deliveries = outbox.invite(session, recipient(account, patient), credentials.expires_at, first=True)
+        deliveries = outbox.invite(session, recipients.recipient(account, patient), credentials.expires_at, first=True)
         if also is not None:
             also(session, account)
         record(
@@ -169,20 +174,38 @@ def give_account(
             raise (_clash(key, normal_username(form.email)) or error) from None
 
 
-def account_of(session: Session, patient: Patient, drawn: str | None, *, lock: bool) -> Account:
+def account_of(
+    session: Session, patient: Patient, drawn: str | None, *, lock: bool, sends_again: bool = False
+) -> Account:
     """Building block: the patient's account, as it was when somebody decided to change it.
 
-    ``drawn`` is the stamp of the ``PortalStanding`` that they looked at; None where nobody looked at one.
+    ``drawn`` is the stamp of the ``PortalStanding`` that they looked at; None where nobody looked at one. An invitation
+    that was sent again since leaves what they want meant, unless it is just that (``sends_again``). Raises
+    ``PortalAccessChanged``, ``SentAgainAlready``, ``NoPortalAccount``.
     """
     statement = select(Account).where(ACCOUNTS.c.patient_id == patient.id)
     found = session.execute(statement.with_for_update() if lock else statement).scalar_one_or_none()
     if drawn is not None:  # after the lock, so that of several who looked at the same, one is the first
         now = repository.access_from(session, repository.find_whole(session, patient.id or 0, Seen.UNSHOWN))
-        if drawn != now.stamp:
+        if decided(drawn) != decided(now.stamp):
             raise PortalAccessChanged
+        if sends_again and drawn != now.stamp:
+            raise SentAgainAlready
     if found is None:
         raise NoPortalAccount
     return found
+
+
+#: What is refused because of how access stands.
+_REFUSED = (
+    NoPortalAccount,
+    PortalTurnedOff,
+    PortalAccessChanged,
+    SentAgainAlready,
+    PasswordChosen,
+    PasswordOver,
+    CannotSend,
+)
 
 
 @contextlib.contextmanager
@@ -191,7 +214,7 @@ def refusal_recorded(actor: Actor) -> Iterator[Attempt]:
     attempt = Attempt()
     try:
         yield attempt
-    except (NoPortalAccount, PortalTurnedOff, PortalAccessChanged, PasswordChosen, PasswordOver, CannotSend) as refused:
+    except _REFUSED as refused:
         note_failure(
             actor,
             Action.PORTAL_CHANGE_FAILED,
@@ -246,7 +269,7 @@ def _replace_password(
     """The account opens with ``credentials`` alone, and its owner is told, with a link where messages are allowed."""
     put_temporary_password(session, account, credentials, hashed, "password reset")
     session.flush()
-    to = recipient(account, patient)
+    to = recipients.recipient(account, patient)
     return outbox.invite(session, to, credentials.expires_at, kind=Kind.PASSWORD_RESET)
 
 
@@ -278,12 +301,28 @@ def reissue_credentials(actor: Actor, intent: str) -> PortalCreated:
     return PortalCreated(RESET, credentials, shown(patient), deliveries, stamp_of(account))
 
 
+#: A link with less time left than this is not worth sending: it gets a time of its own.
+WORTH_SENDING = dt.timedelta(hours=12)
+
+
+def invite_again(session: Session, patient: Patient, account: Account) -> tuple[Delivery, ...]:
+    """Building block: another link for whoever has a temporary password still.
+
+    It lives as long as the password, or as a new one would where less than ``WORTH_SENDING`` is left.
+    """
+    account.invited_again += 1
+    now, until = clock.now(), account.password_expires_at
+    if until is None or until - now < WORTH_SENDING:
+        until = now + outbox.invitation_life()
+    return outbox.invite(session, recipients.recipient(account, patient), until)
+
+
 def refuse_username(session: Session, account: Account, username: str) -> None:
     """Building block: raise why ``account`` cannot get this username.
 
     The constraint has the last word; this saves a hash.
     """
-    if not account.is_active:
+    if not account.is_active and not username_is_freed(account.username):
         raise PortalTurnedOff
     if account.username == username:
         raise PortalAccountExists(username)
@@ -316,17 +355,23 @@ def _rename(
 def rename_account(
     session: Session, patient: Patient, account: Account, credentials: Credentials, hashed: str
 ) -> tuple[Delivery, ...]:
-    """Building block: the account opens with ``credentials`` alone, under their username; both addresses are told.
+    """Building block: the account opens with ``credentials`` alone, under their username.
+
+    That is told to the new one, and where messages went before.
 
     Raises ``IntegrityError`` where the username is taken.
     """
-    former, username = account.username, credentials.username
+    former, went_to, username = account.username, recipients.email_of(account), credentials.username
     change_username(session, account, username)
-    repository.keys_for_finding(patient, repository.portal_usernames(session, patient.id or 0))
+    if username_is_freed(former):  # it was off for want of one
+        account.is_active = patient.portal_enabled = True
+        account.turned_off_at = account.turned_off_by_id = account.turned_off_reason = None
+        former = ""
+    repository.refresh_keys(session, patient)
     put_temporary_password(session, account, credentials, hashed, "username changed")
     session.flush()
-    to, names = recipient(account, patient), {"before": former, "after": username}
-    told = outbox.tell(session, to, Kind.USERNAME_CHANGED, names, also=[former])
+    to, names = recipients.recipient(account, patient), {"before": former, "after": username}
+    told = outbox.tell(session, to, Kind.USERNAME_CHANGED, names, also=[went_to])
     return outbox.invite(session, to, credentials.expires_at) + told
 
 
@@ -375,13 +420,16 @@ def note_change(
     )
 
 
-def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool, why: TurnOff) -> PortalPatient:
+def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool, why: TurnOff) -> PortalSwitched:
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     rates().spend(actor, "portal")
+    deliveries: tuple[Delivery, ...] = ()
     with refusal_recorded(actor) as attempt, transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
         account = account_of(session, patient, drawn, lock=True)
+        if on and username_is_freed(account.username):
+            raise UsernameGone
         if account.is_active != on:
             now: dt.datetime = clock.now()
             account.is_active = patient.portal_enabled = on
@@ -394,14 +442,18 @@ def _switch(actor: Actor, key: int | str, drawn: str | None, on: bool, why: Turn
                 known_devices.forget(session, account.id or 0)
                 passkey_ceremonies.forget(session, account.id or 0)
                 links.end_links(session, account.id or 0, links.EVERY)
+            elif account.password_temporary and outbox.waits_for_access(session, account.id or 0):
+                deliveries = invite_again(session, patient, account)
             action = Action.PORTAL_TURNED_ON if on else Action.PORTAL_TURNED_OFF
             note_change(session, actor, action, patient, account, details={"reason": why.reason} if why.reason else {})
-    return shown(patient)
+            if deliveries:
+                note_change(session, actor, Action.PORTAL_INVITED, patient, account)
+    return PortalSwitched(**dataclasses.asdict(shown(patient)), deliveries=deliveries)
 
 
 def turn_off_portal(
     actor: Actor, key: int | str, drawn: str | None = None, why: TurnOff | None = None
-) -> PortalPatient:
+) -> PortalSwitched:
     """Turn portal access off: its sessions end, the account and its history stay. Doing it twice changes nothing.
 
     For receptionists and administrators. ``drawn`` as for ``reset_portal_password``. The reason stands on the profile
@@ -411,8 +463,11 @@ def turn_off_portal(
     return _switch(actor, key, drawn, False, why or TurnOff())
 
 
-def turn_on_portal(actor: Actor, key: int | str, drawn: str | None = None) -> PortalPatient:
-    """Turn portal access on again, with the password it had. Takes and raises as ``turn_off_portal``."""
+def turn_on_portal(actor: Actor, key: int | str, drawn: str | None = None) -> PortalSwitched:
+    """Turn portal access on again, with the password it had. Takes and raises as ``turn_off_portal``.
+
+    An invitation that was not sent because access was off is sent now, while the password is a temporary one.
+    """
     return _switch(actor, key, drawn, True, TurnOff())
 
 

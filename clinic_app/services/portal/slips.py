@@ -11,14 +11,14 @@ import dataclasses
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import Session
 
 from clinic_app.core import context, db
 from clinic_app.core.errors import AuthenticationRequired, ClinicError, PermissionDenied, Unavailable
 from clinic_app.models.accounts import ACCOUNTS
 from clinic_app.models.notifications import OUTBOX_MESSAGES, MessageState
-from clinic_app.models.portal_runs import PORTAL_RUN_ITEMS
+from clinic_app.models.portal_runs import PORTAL_RUN_ITEMS, ItemState
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import prepare_credentials, put_temporary_password
 from clinic_app.services.accounts.views import Credentials
@@ -47,32 +47,46 @@ class Slip:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
-    """An account of a run whose password nobody has seen; ``reached``: an invitation was sent, or will be tried."""
+class _Unseen:
+    """An account of a run whose password nobody has seen."""
 
     patient: int
     username: str
     since: dt.datetime
-    reached: bool
 
 
-def unseen(session: Session, run_id: int) -> tuple[Unseen, ...]:
-    """Building block: those that a slip can be printed for, in the order of the run."""
-    accounts, messages = ACCOUNTS.c, OUTBOX_MESSAGES.c
-    reached = (
-        select(messages.id)
-        .where(messages.account_id == accounts.id, messages.kind == str(Kind.INVITATION))
-        .where(messages.state.in_([str(MessageState.SENT), str(MessageState.QUEUED)]))
-        .exists()
+_UNSEEN = (
+    select(_ITEMS.patient_id)
+    .join(ACCOUNTS, ACCOUNTS.c.id == _ITEMS.account_id)
+    .where(
+        _ITEMS.state == ItemState.CREATED,
+        ACCOUNTS.c.is_active,
+        ACCOUNTS.c.password_temporary,
+        ACCOUNTS.c.password_changed_at <= _ITEMS.done_at,
     )
-    rows = session.execute(
-        select(_ITEMS.patient_id, accounts.username, accounts.password_changed_at, reached.label("reached"))
-        .join(ACCOUNTS, accounts.id == _ITEMS.account_id)
-        .where(_ITEMS.run_id == run_id, accounts.is_active, accounts.password_temporary)
-        .where(accounts.password_changed_at <= _ITEMS.done_at)
-        .order_by(_ITEMS.patient_id)
-    )
-    return tuple(Unseen(row.patient_id, row.username, row.password_changed_at, row.reached) for row in rows)
+)
+_REACHED = (
+    select(OUTBOX_MESSAGES.c.id)
+    .where(OUTBOX_MESSAGES.c.account_id == ACCOUNTS.c.id, OUTBOX_MESSAGES.c.kind == str(Kind.INVITATION))
+    .where(OUTBOX_MESSAGES.c.state.in_([str(MessageState.SENT), str(MessageState.QUEUED)]))
+    .exists()
+)
+
+
+def count_unseen(session: Session, run_id: int) -> tuple[int, int]:
+    """Building block: how many a slip can be printed for, and of how many of those no invitation is on its way."""
+    counted = _UNSEEN.with_only_columns(func.count(), func.count().filter(~_REACHED)).where(_ITEMS.run_id == run_id)
+    everybody, undelivered = session.execute(counted).one()
+    return everybody, undelivered
+
+
+def _next_unseen(session: Session, run_id: int, *, undelivered: bool) -> tuple[_Unseen, ...]:
+    """The first ``AT_ONCE`` of those, in the order of the run."""
+    accounts = ACCOUNTS.c
+    wanted = _UNSEEN.with_only_columns(_ITEMS.patient_id, accounts.username, accounts.password_changed_at)
+    wanted = wanted.where(_ITEMS.run_id == run_id, *([~_REACHED] if undelivered else []))
+    rows = session.execute(wanted.order_by(_ITEMS.patient_id).limit(AT_ONCE))
+    return tuple(_Unseen(row.patient_id, row.username, row.password_changed_at) for row in rows)
 
 
 def make_slips(actor: Actor, run_id: int, *, undelivered: bool) -> tuple[Slip, ...]:
@@ -84,7 +98,7 @@ def make_slips(actor: Actor, run_id: int, *, undelivered: bool) -> tuple[Slip, .
     demand(actor, Permission.PORTAL_BULK, resource_type="patient")
     rates().spend(actor, "bulk")
     with db.reading() as session:
-        chosen = [one for one in unseen(session, run_id) if not (undelivered and one.reached)][:AT_ONCE]
+        chosen = _next_unseen(session, run_id, undelivered=undelivered)
     if not chosen:
         raise NoSlips
     with transaction(actor) as session:  # the press counts with this
@@ -104,7 +118,7 @@ def make_slips(actor: Actor, run_id: int, *, undelivered: bool) -> tuple[Slip, .
     return tuple(made)
 
 
-def _fresh(actor: Actor, one: Unseen) -> Slip:
+def _fresh(actor: Actor, one: _Unseen) -> Slip:
     credentials, hashed = prepare_credentials(one.username, in_bulk=True)
     with transaction(actor) as session:
         patient = repository.find(session, one.patient, Seen.CHANGED, lock=True)

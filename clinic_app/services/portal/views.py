@@ -21,6 +21,13 @@ class PortalPatient:
 
 
 @dataclass(frozen=True, slots=True)
+class PortalSwitched(PortalPatient):
+    """The same after access was turned off or on, and the invitation that could only be sent now."""
+
+    deliveries: tuple[Delivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PortalCreated:
     """Access given, or a password reset: the words to say, what to hand over once, and to whom.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clinic_app.services.accounts.merged_accounts import MERGED
 from clinic_app.services.notifications.kinds import Channel
 from clinic_app.services.notifications.views import Reach
 
@@ -17,6 +18,14 @@ TURN_OFF_REASONS = {
 }
 #: How a temporary password was handed over → how that is said.
 HAND_OVERS = {"in person": "In person", "phone": "By phone", "post": "By post"}
+#: Why somebody got no account in a run, by the code of the error → how that is said.
+NOT_CREATED = {
+    "portal_account_exists": "Got a login meanwhile",
+    "portal_email_required": "No email any more",
+    "email_in_use": "A portal account with this email already exists.",
+    "patient_not_found": "The record is not there any more",
+    "invalid_input": "The email or phone on the record is not a valid one",
+}
 _BY = {Channel.EMAIL: "email", Channel.SMS: "phone"}
 NOT_SET_UP = "No messages are sent from here. Hand the credentials over in person."
 NO_ADDRESS = "There is no address that a message could go to. Hand the credentials over in person."
@@ -25,10 +34,17 @@ NO_ADDRESS = "There is no address that a message could go to. Hand the credentia
 def turn_off_words(kept: str) -> str:
     """A reason as it is kept, for people: of ``OTHER: Moved to Nairobi`` the words alone."""
     code, _, more = kept.partition(": ")
+    if code == MERGED:
+        return "Merged with another account of the same person"
     words = TURN_OFF_REASONS.get(code, "")
     if code == "OTHER" and more:
         return more
     return f"{words}: {more}" if words and more else words
+
+
+def not_created_words(code: str) -> str:
+    """Why somebody got no account in a run."""
+    return NOT_CREATED.get(code, "Something went wrong. Create it from the profile.")
 
 
 def kept_back(channels: Iterable[str]) -> str:

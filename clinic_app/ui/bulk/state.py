@@ -15,13 +15,11 @@ from clinic_app.core.paging import clamp
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.audit.actions import Action
+from clinic_app.services.portal.bulk_choice import Chosen, Preview, preview_run
 from clinic_app.services.portal.bulk_runs import (
     PAGE_SIZE,
-    Chosen,
-    Preview,
     Report,
     continue_run,
-    preview_run,
     report_run,
     start_run,
     stop_run,
@@ -32,7 +30,7 @@ from clinic_app.ui.session import guard, identity, live_updates, presses
 from clinic_app.ui.session.drawn import keeps_a_page
 from clinic_app.ui.session.handler import Asking, fields, handler
 from clinic_app.ui.session.presses import press_of
-from clinic_app.ui.view_models import NotCreatedRow, Problem, SlipChoice, Tally
+from clinic_app.ui.view_models import ChosenRow, NotCreatedRow, Problem, SlipChoice, Tally
 
 FIELDS = ("registered_from", "registered_until", "age", "language")
 _NOTHING = dict.fromkeys(FIELDS, "")
@@ -50,6 +48,10 @@ class BulkState(Asking, rx.State):
     eligible_words: str = ""
     invited_words: str = ""
     preview: list[Tally] = []
+    chosen: list[ChosenRow] = []  # one page of those previewed
+    chosen_page: int = 1
+    chosen_pages: int = 1
+    chosen_summary: str = ""
     run_id: int = 0
     title: str = ""
     done: int = 0
@@ -99,10 +101,15 @@ class BulkState(Asking, rx.State):
         self.asked, self.previewed, self.eligible = asked, True, found.eligible
         self.preview = words.preview(found)
         self.eligible_words, self.invited_words = words.eligible(found.eligible), words.invited(found.eligible)
+        self.chosen, self.chosen_page = words.chosen(found), found.page
+        self.chosen_pages, self.chosen_summary = words.chosen_pages(found)
+
+    def _forget_preview(self) -> None:
+        self.previewed, self.chosen = False, []
 
     def _show(self, run: Report) -> None:
         self.mode = "running" if run.state == "RUNNING" else "report"
-        self.previewed = False
+        self._forget_preview()
         self.run_id, self.title, self.ended = run.id, words.title(run), words.ended(run)
         self.done, self.total = run.created + run.refused, run.total
         self.progress, self.left = f"{self.done:,} of {self.total:,}", words.left(run)
@@ -158,9 +165,10 @@ class BulkState(Asking, rx.State):
         """*Preview*."""
         self._calm()
         asked = {**_NOTHING, **fields(form, FIELDS)}
-        self.previewed, self.busy = False, True
+        self._forget_preview()
+        self.busy = True
         yield
-        found = await self._ask(preview_run, Chosen.parse(asked))
+        found = await self._ask(preview_run, Chosen.parse(asked), page=1)
         self.busy = False
         self._show_preview(asked, found)
 
@@ -170,7 +178,8 @@ class BulkState(Asking, rx.State):
         self._calm()
         if self.mode != "report":
             return None
-        self.mode, self.asked, self.previewed = "who", _NOTHING, False
+        self.mode, self.asked = "who", _NOTHING
+        self._forget_preview()
         self.form_number += 1
         return rx.set_focus("registered_from")
 
@@ -178,6 +187,14 @@ class BulkState(Asking, rx.State):
     async def turn(self, by: int):
         """One page of those not created on (1) or back (-1)."""
         await self._look(clamp(self.page + clamp(by, -1, 1, 0), 1, self.pages, 1))
+
+    @handler(Permission.PORTAL_BULK)
+    async def turn_chosen(self, by: int):
+        """One page of those previewed on (1) or back (-1). They are counted anew."""
+        self._calm()
+        if self.mode == "who" and self.previewed:
+            page = clamp(self.chosen_page + clamp(by, -1, 1, 0), 1, self.chosen_pages, 1)
+            self._show_preview(self.asked, await self._ask(preview_run, Chosen.parse(self.asked), page=page))
 
     @handler(Permission.PORTAL_BULK, changes=True)
     async def start(self, form: dict[str, Any]):
@@ -193,7 +210,7 @@ class BulkState(Asking, rx.State):
         try:
             await self._ask(start_run, chosen, number, press=press_of(form))
         except PreviewChanged:
-            self._show_preview(asked, await self._ask(preview_run, chosen))
+            self._show_preview(asked, await self._ask(preview_run, chosen, page=1))
             raise
         except RunUnderWay:
             await self._look()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import reflex as rx
@@ -17,7 +18,7 @@ from clinic_app.ui.kit import forms
 from clinic_app.ui.kit.base import apart, each, icon, link, page_head, pick, row, stack, when
 from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note
 from clinic_app.ui.kit.pager import pager
-from clinic_app.ui.view_models import NotCreatedRow, SlipChoice, Tally
+from clinic_app.ui.view_models import ChosenRow, NotCreatedRow, SlipChoice, Tally
 
 LEAD = "Chosen by filter, previewed, then created in one run. Invitations go out; passwords are shown nowhere."
 _AGES = (("", "Any age"), ("ADULT", "18 and older"), ("CHILD", "Under 18"))
@@ -92,12 +93,54 @@ def _create() -> rx.Component:
     return rx.el.div(form, words, class_name="section-foot actions fill")
 
 
+def _rowsheet(
+    caption: str, heads: tuple[str, ...], rows: list[Any], row: Callable[[Any], rx.Component]
+) -> rx.Component:
+    """A table whose rows become cards where it is narrow."""
+    table = rx.el.table(
+        rx.el.caption(caption, class_name="sr"),
+        rx.el.thead(
+            rx.el.tr(*[rx.el.th(text, scope="col", role="columnheader") for text in heads], role="row"),
+            role="rowgroup",
+        ),
+        rx.el.tbody(rx.foreach(rows, row), role="rowgroup"),
+        class_name="rowsheet",
+        role="table",
+    )
+    return rx.el.div(table, class_name="rs-box")
+
+
+def _chosen_row(one: ChosenRow) -> rx.Component:
+    why = rx.el.span(badge("Not eligible", "idle"), rx.el.span(apart(one.why), class_name="why"), class_name="oc")
+    return rx.el.tr(
+        rx.el.th(apart(one.patient_id), scope="row", class_name="num", role="rowheader"),
+        rx.el.td(link(apart(one.name), href=one.href), class_name="break", role="cell"),
+        rx.el.td(
+            when(one.email, apart(one.email), rx.el.span("None", class_name="muted")), class_name="break", role="cell"
+        ),
+        rx.el.td(when(one.eligible, badge("Eligible", "good", "check"), why), role="cell"),
+        role="row",
+        key=one.patient_id,
+    )
+
+
+def _chosen() -> rx.Component:
+    """One page of those previewed."""
+    table = _rowsheet("Chosen patients", ("Patient ID", "Name", "Email", "Outcome"), State.chosen, _chosen_row)
+    pages = when(
+        State.chosen_pages > 1,
+        pager(State.chosen_summary, State.chosen_page, State.chosen_pages, State.turn_chosen),
+    )
+    return when(State.chosen.length() > 0, rx.fragment(table, pages))
+
+
 def _who() -> rx.Component:
     nobody = rx.el.div(
         rx.el.p("None of the chosen patients can get a portal account.", class_name="muted"), class_name="section-foot"
     )
     preview = rx.fragment(
         rx.el.div(_section("Preview", _tally(State.preview)), role="status"),
+        _chosen(),
         when(State.eligible > 0, _create(), nobody),
     )
     return rx.fragment(_section("Who", _form(), ident="bulk"), when(State.previewed, preview))
@@ -115,16 +158,9 @@ def _row(one: NotCreatedRow) -> rx.Component:
 
 
 def _not_created() -> rx.Component:
-    heads = [rx.el.th(text, scope="col", role="columnheader") for text in ("Patient ID", "Name", "Outcome")]
-    table = rx.el.table(
-        rx.el.caption("Not created", class_name="sr"),
-        rx.el.thead(rx.el.tr(*heads, role="row"), role="rowgroup"),
-        rx.el.tbody(rx.foreach(State.rows, _row), role="rowgroup"),
-        class_name="rowsheet",
-        role="table",
-    )
+    table = _rowsheet("Not created", ("Patient ID", "Name", "Outcome"), State.rows, _row)
     pages = when(State.pages > 1, pager(State.summary, State.page, State.pages, State.turn))
-    return when(State.rows.length() > 0, rx.fragment(rx.el.div(table, class_name="rs-box"), pages))
+    return when(State.rows.length() > 0, rx.fragment(table, pages))
 
 
 def _running() -> rx.Component:
@@ -194,6 +230,19 @@ def _slips() -> rx.Component:
     return when(State.slips.length() > 0, _section("Print slips for", form))
 
 
+def _download() -> rx.Component:
+    """*Download report (CSV)*: posted by the browser itself, and answered by a file."""
+    attrs = {"formAction": routes.PORTAL_REPORT, "formMethod": "post"}
+    return rx.el.form(
+        rx.el.input(type="hidden", name="run_id", value=State.run_id.to_string()),
+        rx.button(
+            icon("download"), "Download report (CSV)", type="submit", variant="outline", size="3", custom_attrs=attrs
+        ),
+        aria_label="Download the report",
+        on_submit=None,
+    )
+
+
 def _report() -> rx.Component:
     go_on = forms.press_button(
         "Continue the run",
@@ -207,7 +256,7 @@ def _report() -> rx.Component:
         _section(State.title, stack(when(State.ended, early), _tally(State.numbers), gap=4), ident="bulk"),
         _slips(),
         _not_created(),
-        rx.el.div(when(State.ended, go_on), new, class_name="section-foot actions fill"),
+        rx.el.div(when(State.ended, go_on), _download(), new, class_name="section-foot actions fill"),
     )
 
 

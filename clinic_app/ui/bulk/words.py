@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from clinic_app.core import clock, routes
 from clinic_app.services.notifications.kinds import Channel, open_channels
-from clinic_app.services.portal.bulk_runs import NotCreated, Preview, Report
-from clinic_app.ui.view_models import NotCreatedRow, SlipChoice, Tally
+from clinic_app.services.patients.wording import date_words
+from clinic_app.services.portal.bulk_choice import PREVIEW_ROWS, ChosenPatient, Preview
+from clinic_app.services.portal.bulk_runs import NotCreated, Report
+from clinic_app.services.portal.wording import not_created_words
+from clinic_app.ui.view_models import ChosenRow, NotCreatedRow, SlipChoice, Tally
 
 #: Why not, by the code → below its number in the preview.
 _WHY_NOT = {
@@ -14,16 +17,13 @@ _WHY_NOT = {
     "email_in_use": ("share an email", "with another login"),
     "no_messages": ("do not want messages", "by email"),
 }
-#: The same, and others, of one patient in the report.
-_REASONS = {
-    "portal_account_exists": "Got a login meanwhile",
-    "portal_email_required": "No email any more",
-    "email_in_use": "A portal account with this email already exists.",
-    "patient_not_found": "The record is not there any more",
-    "invalid_input": "The email or phone on the record is not a valid one",
+#: The same of one of the chosen.
+_WHY_ONE = {
+    "portal_email_required": "No email",
+    "email_in_use": "Email belongs to another login.",
+    "no_messages": "Does not want messages by email",
 }
 _WAYS = {Channel.EMAIL: "email", Channel.SMS: "text message"}
-_UNKNOWN = "Something went wrong. Create it from the profile."
 
 
 def eligible(number: int) -> str:
@@ -36,6 +36,28 @@ def preview(found: Preview) -> list[Tally]:
     first = Tally(f"{found.eligible:,}", "eligible", f"of {found.chosen:,} chosen")
     others = [Tally(f"{number:,}", *_WHY_NOT[code]) for code, number in found.why_not.items() if number]
     return [first, *others]
+
+
+def _why(one: ChosenPatient) -> str:
+    if one.why_not == "portal_account_exists" and one.since is not None:
+        return f"Has a login since {date_words(clock.local(one.since).date())}"
+    return _WHY_ONE.get(one.why_not, "")
+
+
+def chosen(found: Preview) -> list[ChosenRow]:
+    """One page of the chosen, each with whether they are eligible, or why not."""
+    return [
+        ChosenRow(one.patient_id, one.name, routes.profile(one.patient_id), one.email, not one.why_not, _why(one))
+        for one in found.rows
+    ]
+
+
+def chosen_pages(found: Preview) -> tuple[int, str]:
+    """How many pages the chosen are, and ``1–10 of 412 patients``."""
+    first = (found.page - 1) * PREVIEW_ROWS
+    return max(1, -(-found.chosen // PREVIEW_ROWS)), (
+        f"{first + 1:,}–{first + len(found.rows):,} of {found.chosen:,} patients"
+    )
 
 
 def invited(number: int) -> str:
@@ -106,5 +128,5 @@ def ended(run: Report) -> str:
 
 def not_created(one: NotCreated) -> NotCreatedRow:
     """Somebody who got no account, and why."""
-    reason = _REASONS.get(one.reason, _UNKNOWN)
+    reason = not_created_words(one.reason)
     return NotCreatedRow(one.patient_id, one.name, routes.profile(one.patient_id), reason)

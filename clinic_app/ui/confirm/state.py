@@ -6,10 +6,12 @@ import asyncio
 
 import reflex as rx
 
-from clinic_app.core import routes
+from clinic_app.core import addresses, routes
 from clinic_app.core.errors import ClinicError
+from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import flash
+from clinic_app.services.accounts.passkeys import own_passkeys
 from clinic_app.services.accounts.two_factor import own_two_factor
 from clinic_app.ui.session import guard, identity
 from clinic_app.ui.session.handler import Asking, handler, text
@@ -21,6 +23,7 @@ class ConfirmState(Asking, rx.State):
     next: str = routes.ACCOUNT
     username: str = ""
     asks_code: bool = False
+    passkey_site: str = ""  # where the account has a passkey: what it is made for
     password_error: str = ""
     code_error: str = ""
     failure: str = ""
@@ -38,6 +41,9 @@ class ConfirmState(Asking, rx.State):
         self.username = actor.username
         if actor.can(Permission.OWN_SECOND_FACTOR):
             self.asks_code = (await self._ask(own_two_factor)).enabled_at is not None
+        site = addresses.passkey_site(get_settings())
+        if site and actor.can(Permission.OWN_PASSKEYS) and await self._ask(own_passkeys):
+            self.passkey_site = site
         note = await asyncio.to_thread(flash.pop_note, identity.flash_hash(self))
         if note:
             errors = note.get("errors") or {}

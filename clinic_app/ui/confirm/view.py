@@ -7,7 +7,7 @@ import reflex as rx
 from clinic_app.core import routes
 from clinic_app.ui.confirm.state import ConfirmState as State
 from clinic_app.ui.frame.page import signed_in_gate
-from clinic_app.ui.kit.base import when
+from clinic_app.ui.kit.base import icon, when
 from clinic_app.ui.kit.feedback import error_note
 from clinic_app.ui.kit.forms import plain_form
 from clinic_app.ui.kit.passwords import code_field, password_field, username_for_manager
@@ -32,6 +32,28 @@ def _form() -> rx.Component:
     )
 
 
+def _passkey() -> rx.Component:
+    """*Confirm with a passkey*: ``passkeys.js`` shows it where the browser can, and posts the answer."""
+    to = {
+        "data-passkey-confirm": routes.PASSKEY_CONFIRM,
+        "data-sends-to": routes.REAUTHENTICATE,
+        "data-next": State.next,
+        "data-busy": "Confirming...",
+    }
+    words = rx.el.span("Confirm with a passkey")
+    return rx.fragment(
+        rx.el.div(
+            rx.el.p(rx.el.span("or"), class_name="or"),
+            rx.el.button(icon("fingerprint", 18), words, type="button", class_name="btn outline wide", custom_attrs=to),
+            rx.el.p(class_name="error", role="alert", custom_attrs={"data-passkey-error": ""}),
+            hidden=True,
+            class_name="or-passkey",
+            custom_attrs={"data-passkey": State.passkey_site},
+        ),
+        rx.el.script(src="/passkeys.js", custom_attrs={"async": True}),
+    )
+
+
 def confirm() -> rx.Component:
     """The page."""
     return signed_in_gate(
@@ -43,6 +65,7 @@ def confirm() -> rx.Component:
                 class_name="muted under-h1",
             ),
             _form(),
+            when(State.passkey_site, _passkey()),
             class_name="card",
         ),
         rx.el.p(rx.el.a("Back to Reception", href=routes.RECEPTION)),

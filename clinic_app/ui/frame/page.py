@@ -21,12 +21,15 @@ from clinic_app.ui.session.guard import Refusal
 PLACES = (
     Place("Reception", routes.RECEPTION, "house"),
     Place("Patients", routes.PATIENTS, "users"),
+    Place("Pending verification", routes.PENDING, "user-check", ShellState.pending, for_desk=True),
+    Place("Duplicates", routes.DUPLICATES, "copy", ShellState.doubles, for_desk=True),
     Place("Portal work list", routes.PORTAL_WORK_LIST, "key-round", ShellState.stuck, for_desk=True),
 )
 ADMIN = (
     Place("Staff accounts", routes.STAFF_ACCOUNTS, "key-round"),
     Place("Audit trail", routes.AUDIT_TRAIL, "scroll-text"),
     Place("Portal accounts in bulk", routes.PORTAL_BULK, "layers"),
+    Place("Import and export", routes.IMPORT, "upload"),
 )
 
 

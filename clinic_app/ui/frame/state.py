@@ -13,7 +13,10 @@ from clinic_app.services.accounts.own_sessions import take_failed_tries
 from clinic_app.services.patients import typed_searches
 from clinic_app.services.patients.forms import PatientQuery
 from clinic_app.services.patients.opened_last import opened_last
+from clinic_app.services.patients.pairs import count_pairs
 from clinic_app.services.patients.search import list_patients
+from clinic_app.services.patients.verification import count_waiting
+from clinic_app.services.patients.views import PairNumbers
 from clinic_app.services.portal.work_list import Numbers, count_stuck
 from clinic_app.ui import presenters
 from clinic_app.ui.session import guard, identity, live_updates
@@ -35,6 +38,8 @@ class ShellState(Asking, rx.State):
     failure: str = ""
     tries: str = ""  # what failed before this sign-in, said once
     stuck: str = ""  # how many are in the portal work list: 12; empty where nobody is, or it is not theirs to see
+    pending: str = ""  # how many wait for verification, likewise
+    doubles: str = ""  # how many pairs may be one person; empty likewise
     _seen: int = 0
     _again_at: dt.datetime | None = None
 
@@ -62,22 +67,34 @@ class ShellState(Asking, rx.State):
             self.tries = ""  # it has been read
         self._seen = live_updates.changes.number  # before the count: what comes between is counted twice, never missed
         self._show_stuck(await self._ask(count_stuck) if actor.can(Permission.WORK_LISTS) else None)
+        self._show_pending(await self._ask(count_waiting) if actor.can(Permission.PATIENT_VERIFY) else 0)
+        self._show_doubles(await self._ask(count_pairs) if actor.can(Permission.DUPLICATES) else None)
         return None
 
     def _show_stuck(self, numbers: Numbers | None) -> None:
         self.stuck = f"{numbers.total:,}" if numbers and numbers.total else ""
         live_updates.again_at(self, numbers.changes_at if numbers else None)
 
+    def _show_pending(self, number: int) -> None:
+        self.pending = f"{number:,}" if number else ""
+
+    def _show_doubles(self, numbers: PairNumbers | None) -> None:
+        self.doubles = f"{numbers.total:,}" if numbers and numbers.total else ""
+
     @handler(Permission.OWN_SESSION, background=True)
     async def watch(self):
-        """The number beside *Portal work list*, kept up to date while the page is open."""
+        """The numbers beside the work lists, kept up to date while the page is open."""
         async for _ in live_updates.news(self, self._seen):
             actor = await identity.actor_of(self, touch=False)
             if not actor.can(Permission.WORK_LISTS):
                 continue
             numbers = await self._ask(count_stuck, touch=False)
+            waiting = await self._ask(count_waiting, touch=False) if actor.can(Permission.PATIENT_VERIFY) else 0
+            doubles = await self._ask(count_pairs, touch=False) if actor.can(Permission.DUPLICATES) else None
             async with self:
                 self._show_stuck(numbers)
+                self._show_pending(waiting)
+                self._show_doubles(doubles)
 
     @handler(PUBLIC)
     async def show_failure(self, reference: str):

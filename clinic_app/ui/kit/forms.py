@@ -283,7 +283,7 @@ def press_button(*children: Child, called: Text, on_press: Callable[[rx.Var[str]
 
 
 def submit_button(
-    text: str, busy_text: str, busy: Flag, *, name: str = "", size: str = "3", **props: Any
+    text: Text, busy_text: str, busy: Flag, *, name: str = "", size: str = "3", **props: Any
 ) -> rx.Component:
     """The button of a form: while it works, a spinner and other words, and a second press does nothing.
 

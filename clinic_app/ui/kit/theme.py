@@ -13,7 +13,8 @@ FONT_FILE = "/fonts/atkinson-next-latin.woff2"
 #: Before Reflex's own: it has to be there when those open a connection.
 FIRST_SCRIPT = "/connection.js"
 SCRIPTS = tuple(
-    f"/{name}.js" for name in "shell focus shortcuts combobox copy show password ticks emails drafts press idle".split()
+    f"/{name}.js"
+    for name in "shell focus shortcuts combobox copy show password ticks emails anyway drafts press idle upload".split()
 )
 
 

@@ -25,7 +25,7 @@ from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts.errors import CredentialsSeen
 from clinic_app.services.accounts.staff import note_staff_printed
-from clinic_app.services.accounts.views import Credentials
+from clinic_app.services.accounts.views import SHOWN_MINUTES, Credentials
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.intents import AlreadyDone, Done
 from clinic_app.services.notifications.views import Delivery
@@ -43,7 +43,7 @@ from clinic_app.services.portal.views import PortalCreated
 from clinic_app.services.portal.wording import HAND_OVERS
 from clinic_app.ui import message_words, presenters
 from clinic_app.ui.session import identity, presses
-from clinic_app.ui.session.drawn import AnotherPatient, path_of, say
+from clinic_app.ui.session.drawn import STAMP, AnotherPatient, path_of, say
 from clinic_app.ui.session.form_state import CLOSED, DONE, INPUT, WORKING, FormState
 from clinic_app.ui.session.guard import PUBLIC
 from clinic_app.ui.session.handler import fields, handler, text
@@ -51,8 +51,6 @@ from clinic_app.ui.view_models import Sent
 
 Answer = TypeVar("Answer")
 
-#: After so many minutes the credentials go, even if nobody closes the dialog.
-SHOWN_MINUTES = 10
 CREATED = "Portal Account Created!"
 RESET = "Temporary password reset"
 RENAMED = "Username changed"
@@ -236,13 +234,15 @@ class PortalDialogState(FormState, rx.State):
         self._wipe()
         page = path_of(self)
         patient = await self._patient(patient_id)
-        if patient.access.status in {"none", "off"}:
+        nameless = kind == RENAMING and not patient.access.username  # another username turns it on again
+        if patient.access.status == "none" or (patient.access.status == "off" and not nameless):
             await say(self, (NoPortalAccount if patient.access.status == "none" else PortalTurnedOff).detail)
             return
         self.page, self.kind, self.channel = page, kind, channel
         self.for_patient, self.name = patient.patient_id, patient.name
-        number = next((one.address for one in patient.access.reach if one.channel == "sms"), patient.phone)
-        wrong = {"email": patient.access.username, "phone": wording.phone_words(number)}
+        goes = {one.channel: one.address for one in patient.access.reach}
+        number = wording.phone_words(goes.get("sms", patient.phone))
+        wrong = {"email": goes.get("email", patient.access.username), "phone": number}
         self._begin_with({name: wrong[name] if kind == CORRECTING else "" for name in self._names()})
         self._look_for_slip("email", self.values.get("email", ""))
         self._draw(patient)
@@ -318,7 +318,7 @@ class PortalDialogState(FormState, rx.State):
             return
         self._work()
         yield
-        press, wanted = presses.press_of(form), (patient_id, text(drawn, 60))
+        press, wanted = presses.press_of(form), (patient_id, text(drawn, STAMP))
         done = await self._change(provisioning.reset_portal_password, *wanted, press=press)
         yield self._show_made(done, RESET, press)
 
@@ -331,7 +331,7 @@ class PortalDialogState(FormState, rx.State):
         self._work()
         yield
         press = presses.press_of(form)
-        done = await self._change(provisioning.change_portal_username, patient_id, new, text(drawn, 60), press=press)
+        done = await self._change(provisioning.change_portal_username, patient_id, new, text(drawn, STAMP), press=press)
         yield self._show_made(done, RENAMED, press)
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
@@ -346,7 +346,7 @@ class PortalDialogState(FormState, rx.State):
         self._work()
         yield
         press, seen = presses.press_of(form), clamp(version, 0, 2**31 - 1, 0)
-        done = await self._change(correct_address, patient_id, right, text(drawn, 60), seen, press=press)
+        done = await self._change(correct_address, patient_id, right, text(drawn, STAMP), seen, press=press)
         if done.credentials is None:
             self._wipe()
             words = f"The address is corrected. {message_words.told(done.deliveries)}"
@@ -385,12 +385,12 @@ class PortalDialogState(FormState, rx.State):
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def unlock(self, patient_id: str, drawn: str, press: str = ""):
         """*Unlock*: its owner can sign in again at once. ``drawn`` is the stamp of the access that was shown."""
-        await self._at_once(provisioning.unlock_portal, patient_id, text(drawn, 60), press=press)
+        await self._at_once(provisioning.unlock_portal, patient_id, text(drawn, STAMP), press=press)
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def resend(self, patient_id: str, drawn: str, press: str = ""):
         """*Resend invitation*, *Send again*: another link, the same temporary password. ``drawn`` as for ``unlock``."""
-        done = await self._at_once(resend_invitation, patient_id, text(drawn, 60), press=press)
+        done = await self._at_once(resend_invitation, patient_id, text(drawn, STAMP), press=press)
         if not isinstance(done, str):
             (await self.get_state(presses.PressState))._tell(message_words.told(done.deliveries))
 
@@ -400,7 +400,7 @@ class PortalDialogState(FormState, rx.State):
         if text(how, 10) not in HAND_OVERS:
             return
         shown = self.step == DONE and self.for_patient == patient_id and self.stamp == drawn
-        done = await self._at_once(record_hand_over, patient_id, HandOver(how), text(drawn, 60), press=press)
+        done = await self._at_once(record_hand_over, patient_id, HandOver(how), text(drawn, STAMP), press=press)
         if shown and isinstance(done, str):
             self.handed = done
         elif shown:

@@ -224,7 +224,7 @@ def correct_step() -> rx.Component:
             CORRECT,
             "portal-email",
             name="email",
-            hint="Becomes the patient's email.",
+            hint="Becomes the patient's email. Messages go there from now on.",
             error=State.errors["email"],
             type="email",
             default_value=State.values["email"],

@@ -36,7 +36,10 @@ def access_panel(
     """
     busy, patient_id = State.step == WORKING, State.person.patient_id
     enabled = rx.el.p("Portal access is enabled for this patient")
-    username = rx.el.p("Username ", apart(access.username, class_name="strong break"))
+    username = rx.fragment(
+        rx.el.p("Username ", apart(access.username, class_name="strong break")),
+        when(access.emails_to, rx.el.p("Emails go to ", apart(access.emails_to, class_name="strong break"))),
+    )
     reset, rename = reset_button(patient_id), username_button(patient_id)
     unlock = when(access.portal == "locked", unlock_button(patient_id, access.stamp))
     turn_off = rx.button(
@@ -46,6 +49,7 @@ def access_panel(
         type="button",
         class_name="danger",
         disabled=busy,
+        custom_attrs={"data-reopens": "off-" + patient_id},
         on_click=State.ask_turn_off(patient_id, access.stamp, True),
     )
     turn_on = press_button(
@@ -80,10 +84,23 @@ def access_panel(
         rx.el.b(apart(access.expires_at), class_name="num"),
         ".",
     )
-    expired = rx.el.p(
+    by_time = rx.fragment(
         "The temporary password expired on ",
         rx.el.b(apart(access.expires_at), class_name="num"),
-        " without being used. The patient cannot sign in until you reset it.",
+        " without being used. ",
+    )
+    by_link = rx.fragment(
+        "The link that was sent still works, until ",
+        rx.el.b(apart(access.link_until), class_name="num"),
+        ": the patient can choose a password with it.",
+    )
+    expired = rx.el.p(
+        when(access.worn_out, "After too many wrong tries the temporary password opens nothing any more. ", by_time),
+        when(access.link_until, by_link, "The patient cannot sign in until you reset it."),
+    )
+    gone = rx.el.p(
+        "Its username was given up when records were merged, and belongs to somebody else now. "
+        "Another username turns access on again."
     )
     cases = {
         "active": stack(marks(), enabled, username, last, change),
@@ -105,7 +122,7 @@ def access_panel(
         "off": stack(
             row(badge("Disabled", "idle"), cls="wrap", gap=2),
             rx.el.p("Portal access is turned off"),
-            username,
+            when(access.username, username, gone),
             rx.el.p(
                 "Turned off on ",
                 apart(access.turned_off),
@@ -113,7 +130,7 @@ def access_panel(
                 class_name="muted",
             ),
             when(access.turned_off_reason, rx.el.p("Reason: ", apart(access.turned_off_reason), class_name="break")),
-            when(may_change, rx.el.div(turn_on, class_name="actions")),
+            when(may_change, rx.el.div(when(access.username, turn_on, rename), class_name="actions")),
         ),
     }
     none = stack(

@@ -17,8 +17,9 @@ from clinic_app.services.access import Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.reading import RecordedEvent
 from clinic_app.services.patients.activity import all_activity
-from clinic_app.services.patients.errors import PatientNotFound, StaleRecord
+from clinic_app.services.patients.errors import PatientMerged, PatientNotFound, StaleRecord
 from clinic_app.services.patients.forms import LABELS, SECTIONS, PatientDetails, PatientUpdate
+from clinic_app.services.patients.merging import undo_merge
 from clinic_app.services.patients.profile import ACTIVITY, reread_patient, update_patient, view_patient
 from clinic_app.services.patients.views import PatientProfile
 from clinic_app.services.patients.wording import patient_id_spelled
@@ -29,17 +30,18 @@ from clinic_app.ui import message_words, presenters
 from clinic_app.ui.frame.state import SearchState
 from clinic_app.ui.kit.address import LONGEST
 from clinic_app.ui.session import guard, identity, live_updates, presses
-from clinic_app.ui.session.drawn import AnotherPatient, keeps_a_page
+from clinic_app.ui.session.drawn import STAMP, AnotherPatient, keeps_a_page
 from clinic_app.ui.session.form_state import CLOSED, INPUT, WORKING, FormState
 from clinic_app.ui.session.handler import fields, handler, text
 from clinic_app.ui.session.presses import press_of
-from clinic_app.ui.view_models import Access, Fact, Happening, Message, PatientRow, Person
+from clinic_app.ui.view_models import Access, Fact, Happening, MergedRecord, Message, PatientRow, Person
 
 Done = TypeVar("Done")
 SAID = {
     Action.PATIENT_UPDATED: "Saved.",
     Action.PORTAL_TURNED_OFF: "Portal access is turned off.",
     Action.PORTAL_TURNED_ON: "Portal access is turned on.",
+    Action.PATIENT_MERGE_UNDONE: "Merge undone.",
 }
 
 
@@ -62,6 +64,7 @@ class ProfileState(FormState, rx.State):
     messages: list[Message] = []  # to the owner of the portal account
     activity: list[Happening] = []
     activity_more: bool = False  # there is more to show than is shown
+    merged: list[MergedRecord] = []  # what was merged into it, the latest first
     notice: str = ""
     editing: str = ""  # details, contact or nothing
     stale: list[Fact] = []  # what somebody else changed meanwhile
@@ -86,6 +89,8 @@ class ProfileState(FormState, rx.State):
         return f"profile-{self.person.patient_id}-{self.editing}"
 
     def _fail(self, error: ClinicError) -> Any:
+        if isinstance(error, PatientMerged):  # there is one address of a person
+            return rx.redirect(routes.profile(error.into), replace=True)
         if isinstance(error, PatientNotFound):
             self._empty("missing")
             return None
@@ -118,7 +123,7 @@ class ProfileState(FormState, rx.State):
         self.mode, self.person, self.access = mode, Person(), Access()
         self.details, self.contact, self.activity, self.messages = [], [], [], []
         self._events, self._all_events, self.activity_more = (), False, False
-        self.row, self.notice = PatientRow(), ""
+        self.row, self.notice, self.merged = PatientRow(), "", []
         self.version = 0
         self._close_form()
 
@@ -133,6 +138,7 @@ class ProfileState(FormState, rx.State):
         self.person, self.row = presenters.person(patient), presenters.patient_row(patient)
         self.details, self.contact = presenters.details(patient), presenters.contact(patient)
         self.access = presenters.access(patient.access)
+        self.merged = presenters.merged_records(patient)
         self.messages = message_words.messages(patient.deliveries, patient.access)
         instants = presenters.changes_at([patient.access]), message_words.changes_at(patient.deliveries)
         live_updates.again_at(self, min((at for at in instants if at is not None), default=None))
@@ -311,6 +317,14 @@ class ProfileState(FormState, rx.State):
         self._close_form()
         self._show(await self._ask(reread_patient, patient_id))
 
+    @handler(Permission.DUPLICATES, about="patient_id", changes=True)
+    async def undo_merge(self, patient_id: str, merged: str, press: str = ""):
+        """*Undo merge*: the record that was merged into this one is a record of its own again."""
+        self.notice, self.failure, self.failure_detail = "", "", ""
+        done = await self._ask(undo_merge, text(merged, 20), press=press_of(press))
+        self._show(await self._ask(reread_patient, patient_id))
+        self.notice = presenters.merge_undone(done)
+
     # --- portal access ------------------------------------------------------------------------
 
     async def _happened(self, done: intents.Done) -> None:
@@ -333,7 +347,7 @@ class ProfileState(FormState, rx.State):
         """Do it if access is still what ``drawn`` says, and show how it stands afterwards, either way."""
         self.asked, self.asked_again, self.notice, self.failure, self.failure_detail = "", "", "", "", ""
         try:
-            return await self._ask(use_case, patient_id, text(drawn, 60), *args, press=press_of(press))
+            return await self._ask(use_case, patient_id, text(drawn, STAMP), *args, press=press_of(press))
         except (PortalAccessChanged, PortalTurnedOff, NoPortalAccount):
             self._show(await self._ask(reread_patient, patient_id))
             raise
@@ -341,7 +355,7 @@ class ProfileState(FormState, rx.State):
     @handler(Permission.PORTAL_MANAGE, about="patient_id")
     async def ask_turn_off(self, patient_id: str, drawn: str, wanted: bool):  # noqa: ARG002
         """Open or close the question before access is turned off."""
-        self.asked = text(drawn, 60) if wanted is True and self.step != WORKING else ""
+        self.asked = text(drawn, STAMP) if wanted is True and self.step != WORKING else ""
         self.asked_again = ""
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
@@ -359,6 +373,7 @@ class ProfileState(FormState, rx.State):
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def turn_on(self, patient_id: str, drawn: str, press: str = ""):
         """*Turn on portal access*."""
-        await self._change_access(provisioning.turn_on_portal, patient_id, drawn, press=press)
+        done = await self._change_access(provisioning.turn_on_portal, patient_id, drawn, press=press)
         self._show(await self._ask(reread_patient, patient_id))
-        self.notice = SAID[Action.PORTAL_TURNED_ON]
+        sent = [message_words.told(done.deliveries)] if done.deliveries else []
+        self.notice = " ".join([SAID[Action.PORTAL_TURNED_ON], *sent])

@@ -8,16 +8,17 @@ from clinic_app.core import routes
 from clinic_app.services.patients.forms import Section
 from clinic_app.ui.frame.state import ShellState
 from clinic_app.ui.kit import feedback, forms
-from clinic_app.ui.kit.base import apart, card, icon, link, link_button, pick, stack, when
+from clinic_app.ui.kit.base import apart, card, each, icon, link, link_button, pick, stack, when
 from clinic_app.ui.kit.data import facts_list, patient_banner, timeline
 from clinic_app.ui.kit.feedback import bone, note, success_note
+from clinic_app.ui.kit.forms import press_button
 from clinic_app.ui.patient_form import offers_note, section_inputs
 from clinic_app.ui.portal_dialog.page import portal_button, username_button
 from clinic_app.ui.profile.access import access_panel, is_addressed, page_of_record
 from clinic_app.ui.profile.messages import portal_parts
 from clinic_app.ui.profile.state import ProfileState as State
 from clinic_app.ui.session.form_state import WORKING
-from clinic_app.ui.view_models import Fact
+from clinic_app.ui.view_models import Fact, MergedRecord
 
 
 def profile_body() -> rx.Component:
@@ -63,11 +64,35 @@ def _record() -> rx.Component:
         link(icon("arrow-left", 14), "Patients", href=routes.PATIENTS, class_name="crumb"),
         stack(
             success_note(State.notice),
+            each(State.merged, _merged),
             patient_banner(State.person, *_banner_actions()),
             rx.el.div(left, right, class_name="cols halves"),
             gap=5,
             custom_attrs={"data-under": page_of_record()},
         ),
+    )
+
+
+def _merged(one: MergedRecord) -> rx.Component:
+    """A record that was merged into this one, and the way back."""
+    words = rx.el.div(
+        rx.el.p(apart(one.patient_id, class_name="num"), " was merged into this record.", class_name="strong"),
+        rx.el.p("Its number opens this page now. ", apart(one.line)),
+        class_name="note-words",
+    )
+    undo = press_button(
+        icon("undo-2"),
+        "Undo merge",
+        variant="outline",
+        size="2",
+        type="button",
+        called="undo-merge-" + one.patient_id,
+        on_press=lambda press: State.undo_merge(State.person.patient_id, one.patient_id, press),
+    )
+    return note(
+        "good",
+        rx.el.div(words, when(ShellState.who.may_register & one.undo, rx.el.div(undo)), class_name="note-line"),
+        key="merged-" + one.patient_id,
     )
 
 
@@ -84,7 +109,16 @@ def _banner_actions() -> tuple[rx.Component, ...]:
     printed = link_button(
         "Print patient card", href=State.person.card_href, name="printer", variant="outline", leaves=True
     )
-    return when(ShellState.who.may_register, relative), printed
+    attrs = {"formAction": routes.PATIENT_EXPORT, "formMethod": "post"}
+    whole = rx.el.form(
+        rx.el.input(type="hidden", name="patient_id", value=State.person.patient_id),
+        rx.button(
+            icon("download"), "Download record (JSON)", type="submit", variant="outline", size="2", custom_attrs=attrs
+        ),
+        aria_label="Download record",
+        on_submit=None,
+    )
+    return when(ShellState.who.may_register, relative), printed, when(ShellState.who.is_admin, whole)
 
 
 def _all_activity() -> rx.Component:

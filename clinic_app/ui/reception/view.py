@@ -24,6 +24,7 @@ def _failed_tries() -> rx.Component:
 
 
 def _figures() -> rx.Component:
+    waiting = link(State.waiting_note, href=routes.PENDING)  # for whoever may verify them
     return stats(
         stat("Registered today", State.registered_today, State.registered_note),
         stat(
@@ -32,7 +33,7 @@ def _figures() -> rx.Component:
             link(State.uptake_note, href=routes.PATIENTS),
             meter(State.uptake_width, State.uptake),
         ),
-        stat("Waiting for verification", State.waiting, State.waiting_note),
+        stat("Waiting for verification", State.waiting, when(ShellState.pending, waiting, State.waiting_note)),
     )
 
 

@@ -8,12 +8,17 @@ from typing import Any
 import reflex as rx
 
 from clinic_app.core import routes
+from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts.errors import CredentialsSeen
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.intents import Done
 from clinic_app.services.patients.carrying import fields_of_term
+from clinic_app.services.patients.duplicates import typed
+from clinic_app.services.patients.duplicates.showing import possible_duplicates
+from clinic_app.services.patients.duplicates.typed import COMPARED
+from clinic_app.services.patients.errors import PossibleDuplicate
 from clinic_app.services.patients.forms import LABELS, PORTAL_EMAIL_REQUIRED, PatientRegistration
 from clinic_app.services.patients.household import household_of
 from clinic_app.services.patients.looks import Seen
@@ -27,12 +32,27 @@ from clinic_app.ui.portal_dialog.state import CREATED, PortalDialogState
 from clinic_app.ui.session import presses
 from clinic_app.ui.session.drawn import keeps_a_page, path_of
 from clinic_app.ui.session.form_state import DONE, INPUT, FormState
-from clinic_app.ui.session.handler import handler
-from clinic_app.ui.view_models import PatientRow
+from clinic_app.ui.session.handler import handler, text
+from clinic_app.ui.view_models import MatchRow, PatientRow
 
 FIELDS = tuple(PatientRegistration.model_fields)
 DRAFT = "registration"
+#: The id of the part of the page that says who may be registered already.
+PANEL = "duplicates"
+#: The hidden input with the ids of patients of whom was said that they are other people.
+DESPITE = "despite"
+_AT_MOST = 10
 BLANK = presenters.blank()
+
+
+def _ids(form: Any) -> tuple[int, ...]:
+    """Whom *Register anyway* was drawn for: those are other people. Nobody, where another button was pressed."""
+    sent = text(form.get(DESPITE), 200) if isinstance(form, dict) else ""
+    return tuple(int(one) for one in sent.split(",")[:_AT_MOST] if one.isascii() and one.isdigit() and len(one) < 10)
+
+
+def _strong(matches: list[MatchRow]) -> str:
+    return ",".join(str(one.id) for one in matches if one.strong)
 
 
 @presses.shows(Action.PATIENT_CREATED)
@@ -45,8 +65,12 @@ class RegistrationState(FormState, rx.State):
     patient: PatientRow = PatientRow()
     relative: PatientRow = PatientRow()  # whose household it is, where the form began with what it shares
     shared: list[str] = []  # what that is, by its labels
+    matches: list[MatchRow] = []  # who may be the one in the form, best first
+    held: str = ""  # ids of those who hold the registration, until somebody says that they are other people
+    unknown: bool = False  # who it may be could not be looked up
     said: str = ""  # what became of credentials that were lost on the way
     visit: str = ""  # another one whenever the page is opened: what is over from the visit before is not drawn
+    _typed: dict[str, str] = {}  # what stands in the inputs that tell who somebody is
     _loaded: bool = False
     _here: bool = False  # the page is open, and its form belongs to whoever sits there
 
@@ -73,6 +97,45 @@ class RegistrationState(FormState, rx.State):
         super()._begin_with({**BLANK, **values})
         self.message, self.patient, self.said = "", PatientRow(), ""
         self.relative, self.shared = PatientRow(), []
+        self._forget_matches(values)
+
+    def _forget_matches(self, values: dict[str, str]) -> None:
+        self.matches, self.held, self.unknown = [], "", False
+        self._typed = {name: values[name] for name in COMPARED if values.get(name)}
+
+    def _note(self, name: Any, value: Any) -> bool:
+        """Whether another thing than before stands in an input that tells who somebody is."""
+        name, value = text(name, 40), text(value)
+        if name not in COMPARED or self.step != INPUT or self._typed.get(name, "") == value:
+            return False
+        self._typed = {**self._typed, name: value}
+        return True
+
+    async def _look(self) -> None:
+        """Who may be the one in the form. An answer that does not come is no mistake in the form."""
+        who = typed.person(self._typed)
+        if who is None:
+            self.matches, self.held, self.unknown = [], "", False
+            return
+        try:
+            found = await self._ask(possible_duplicates, who, again=[one.id for one in self.matches])
+        except ClinicError as error:
+            if error.kind not in (ErrorKind.THROTTLED, ErrorKind.UNAVAILABLE):
+                raise
+            self.unknown = True
+            return
+        self.matches, self.unknown = [presenters.match_row(one) for one in found], False
+        self.held = _strong(self.matches) if self.held else ""
+
+    def _fail(self, error: ClinicError) -> Any:
+        """A likely duplicate holds the form: who it is stands beside it, and takes the focus."""
+        if not isinstance(error, PossibleDuplicate):
+            return super()._fail(error)
+        self.step = INPUT
+        self.attempt += 1
+        self.matches = [presenters.match_row(one) for one in error.matches]
+        self.held, self.unknown = _strong(self.matches), False
+        return rx.set_focus(PANEL)
 
     async def _begin_with_household(self, patient_id: str) -> None:
         """*Register a relative*: the form begins with what the household shares."""
@@ -122,8 +185,17 @@ class RegistrationState(FormState, rx.State):
 
     @handler(Permission.PATIENT_REGISTER)
     async def check(self, name: str, value: str):
-        """On leaving a field."""
+        """On leaving a field. Who it may be is looked at after that, and waits for nobody."""
         self._check(name, value)
+        if self._note(name, value):
+            yield
+            await self._look()
+
+    @handler(Permission.PATIENT_REGISTER, supersedes=True)
+    async def typing(self, name: str, value: str):
+        """Nothing was typed for a moment: who it may be is looked at."""
+        if self._note(name, value):
+            await self._look()
 
     @handler(Permission.PATIENT_REGISTER)
     async def answer_slip(self, name: str, changed: bool):
@@ -141,10 +213,11 @@ class RegistrationState(FormState, rx.State):
         self._read_back(given.get("date_of_birth", ""))
         self._read_phones_back(given)
         wanted = PatientRegistration.parse(given)
+        self._typed = {name: given[name] for name in COMPARED if given.get(name)}
         self._work()
         yield
         press = presses.press_of(form)
-        done = await self._ask(register_patient, wanted, press=press)
+        done = await self._ask(register_patient, wanted, press=press, despite=_ids(form))
         beside = self.relative, self.shared
         self._begin_with({})  # what stands there at once when the page is opened the next time
         self.relative, self.shared = beside
@@ -212,6 +285,8 @@ class RegistrationState(FormState, rx.State):
         self.continues, self.values = taken, {**BLANK, **fields}
         self._read_back(self.values.get("date_of_birth", ""))
         self._read_phones_back(self.values)
+        self._forget_matches(self.values)
+        await self._look()
         return focus
 
     @handler(Permission.PATIENT_REGISTER)

@@ -9,16 +9,19 @@ from clinic_app.services.patients.forms import Section
 from clinic_app.ui.frame.presses import told_note
 from clinic_app.ui.kit import forms
 from clinic_app.ui.kit.address import when_entered
-from clinic_app.ui.kit.base import apart, card, icon, link, link_button, page_head, row, stack, when
+from clinic_app.ui.kit.base import apart, card, each, icon, link, link_button, page_head, row, stack, when
 from clinic_app.ui.kit.data import avatar
-from clinic_app.ui.kit.feedback import disc, failure_note, note
+from clinic_app.ui.kit.feedback import badge, disc, failure_note, note
 from clinic_app.ui.patient_form import labelled_input, offers_note, section_inputs, slip_asked
 from clinic_app.ui.portal_dialog.view import GENERATED, PHONE_HINT, USERNAME_HINT
-from clinic_app.ui.registration.state import DRAFT
+from clinic_app.ui.registration.state import DESPITE, DRAFT, PANEL
 from clinic_app.ui.registration.state import RegistrationState as State
 from clinic_app.ui.session.form_state import DONE, WORKING
+from clinic_app.ui.view_models import Chip, MatchRow
 
 _BUSY = State.step == WORKING
+#: The id of the form, by which the button beside it sends it.
+FORM = "registration"
 
 
 def registration_body() -> rx.Component:
@@ -36,16 +39,23 @@ def _form() -> rx.Component:
     """Three sections, one action. A new ``form_number`` starts it anew; else what was typed is kept."""
     form = forms.press_form(
         "registration",
+        rx.el.input(type="hidden", name=DESPITE, default_value=""),
         told_note(),
         forms.error_summary(State.problems),
         offers_note(State, State.go_on, State.start_empty, what="Unfinished registration of", aside="Start empty"),
         when(State.failure, failure_note(State.failure, State.failure_detail, State.attempt)),
         rx.el.div(
-            _section("Patient details", section_inputs(State, State.check, State.answer_slip, Section.DETAILS)),
-            _section("Contact", section_inputs(State, State.check, State.answer_slip, Section.CONTACT)),
+            _section("Patient details", _inputs(Section.DETAILS)),
+            _section("Contact", _inputs(Section.CONTACT)),
             _section("Portal", _portal()),
             rx.el.div(
-                forms.submit_button("Register patient", "Registering...", _BUSY, name="user-plus"),
+                forms.submit_button(
+                    "Register patient",
+                    "Registering...",
+                    _BUSY,
+                    name="user-plus",
+                    variant=when(State.held, "outline", "solid"),
+                ),
                 link_button(
                     "Cancel", href=routes.PATIENTS, size="3", variant="outline", on_click=State.cancel(forms.instance())
                 ),
@@ -54,6 +64,7 @@ def _form() -> rx.Component:
             class_name="card",
         ),
         class_name="stack g4",
+        id=FORM,
         no_validate=True,
         aria_busy=when(_BUSY, "true", "false"),
         custom_attrs={
@@ -69,9 +80,108 @@ def _form() -> rx.Component:
         page_head("Patient registration", lead="Everything except the names can be added later."),
         rx.el.div(
             form,
-            when((State.step != DONE) & (State.relative.patient_id != ""), _household()),
+            rx.el.div(
+                when((State.step != DONE) & (State.relative.patient_id != ""), _household()),
+                _duplicates(),
+                class_name="stack g4",
+            ),
             class_name="cols form-aside",
         ),
+    )
+
+
+def _inputs(section: Section) -> rx.Component:
+    return section_inputs(State, State.check, State.answer_slip, section, typing=State.typing)
+
+
+def _duplicates() -> rx.Component:
+    """Beside the form: who may be registered already. Where that holds the registration it is a question."""
+    return rx.cond(State.matches.length() > 0, when(State.held, _held(), _listed()), _nobody())
+
+
+def _nobody() -> rx.Component:
+    nothing = "People who may already be registered appear here while you type."
+    failed = "Who may already be registered could not be looked up. It is looked up again when you register."
+    return rx.el.section(
+        rx.el.h2("Possible duplicates"),
+        rx.el.p(when(State.unknown, failed, nothing), class_name="muted under-h2", role="status"),
+        class_name="sheet stick",
+        aria_label="Possible duplicates",
+    )
+
+
+def _matches(lead: str) -> list[rx.Component]:
+    head = rx.el.div(rx.el.h2("Possible duplicates"), rx.el.p(lead, class_name="muted"), class_name="matches-head")
+    return [head, rx.el.ul(each(State.matches, _match), class_name="matches")]
+
+
+def _listed() -> rx.Component:
+    return rx.el.section(
+        *_matches("Is it one of these people?"),
+        class_name="card stick",
+        aria_label="Possible duplicates",
+        role="region",
+        aria_live="polite",
+    )
+
+
+def _held() -> rx.Component:
+    anyway = rx.button(
+        "Register anyway",
+        type="button",
+        variant="outline",
+        size="2",
+        disabled=_BUSY,
+        custom_attrs={"data-sends": FORM, "data-says": State.held},
+    )
+    return rx.el.section(
+        *_matches("Ask the patient before you go on. Is this the same person?"),
+        rx.el.div(
+            link_button("Open existing record", href=State.matches[0].href, size="2"),
+            anyway,
+            class_name="actions section-foot fill",
+        ),
+        id=PANEL,
+        class_name="card hold stick",
+        aria_label="Possible duplicates",
+        role="alert",
+        tab_index=-1,
+    )
+
+
+def _chip(chip: Chip) -> rx.Component:
+    mark = when(chip.near, icon("equal-approximately", 12), icon("check", 12))
+    return rx.el.li(mark, apart(chip.words), class_name=when(chip.near, "chip near", "chip"))
+
+
+def _match(match: MatchRow) -> rx.Component:
+    person = row(
+        avatar(match.initials),
+        rx.el.span(
+            link(
+                apart(match.name),
+                rx.el.span(" (opens in a new tab)", class_name="sr"),
+                href=match.href,
+                target="_blank",
+                rel="noopener",
+                class_name="strong break",
+            ),
+            rx.el.span(
+                apart(match.patient_id),
+                when(match.born, rx.fragment(", born ", apart(match.born))),
+                class_name="muted small num",
+            ),
+            class_name="stack grow",
+        ),
+    )
+    grade = when(match.strong, badge("Strong match", "warn"), badge("Possible", "idle"))
+    return rx.el.li(
+        person,
+        rx.el.ul(
+            rx.el.li(grade), each(match.chips, _chip), class_name="chips", aria_label="Why it may be the same person"
+        ),
+        class_name="match",
+        key=match.patient_id,
     )
 
 

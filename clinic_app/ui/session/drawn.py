@@ -17,6 +17,8 @@ from clinic_app.core import routes
 from clinic_app.core.errors import Conflict
 
 MARK = "__clinic_drawn_for__"
+#: So much is read of the stamp that an action carries.
+STAMP = 100
 
 
 class AnotherPatient(Conflict):

@@ -154,16 +154,21 @@ def _question() -> rx.Component:
         State.asking,
         {
             "reset": rx.fragment(
-                name, " will be signed out everywhere and get a temporary password, which you hand over."
+                name,
+                " will be signed out everywhere and get a temporary password, which you hand over. "
+                "Their passkeys are removed.",
             ),
             "two_factor": rx.fragment(
                 name,
                 " will be signed out everywhere and sign in with the password alone until it is set up again. "
+                "Their passkeys are removed. "
                 "Make sure that the request really comes from them.",
             ),
         },
         rx.fragment(
-            name, " will be signed out everywhere and can no longer sign in. The account and its history are kept."
+            name,
+            " will be signed out everywhere and can no longer sign in. "
+            "Passkeys are removed; the account and its history are kept.",
         ),
     )
     return question_dialog(

@@ -6,8 +6,8 @@ from alembic import op
 from clinic_app.models import search_index
 from clinic_app.services.patients.search_keys import words_in
 
-revision = '0020_search_index'
-down_revision = '0020_name_parts'
+revision = '0025_search_index'
+down_revision = '0024_self_registrations'
 branch_labels = None
 depends_on = None
 

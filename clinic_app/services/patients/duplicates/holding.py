@@ -1,0 +1,91 @@
+"""Whether somebody who is there already holds a registration, also where two desks register at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from clinic_app.core.settings import get_settings
+from clinic_app.models.patients import PATIENTS
+from clinic_app.services.patients.duplicates import finding
+from clinic_app.services.patients.duplicates.comparable import Comparable
+from clinic_app.services.patients.duplicates.scoring import Candidate, Register
+
+#: What the trail calls the list of those who hold a registration.
+KIND = "possible_duplicates"
+#: So many who were registered since the look are compared one by one; after more, the look is repeated.
+_NEWCOMERS_AT_MOST = 50
+
+
+class Anybody(Collection[int]):
+    """All ids there are: whoever it is, it is another person."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+#: Ids of patients of whom is said that they are other people.
+Despite = Collection[int]
+ANYBODY: Despite = Anybody()
+
+
+class SomebodyNew(Exception):
+    """Somebody who is likely the same person was registered after the look: look again. Undoes the transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Who may be the same, best first, and what was known of the register then."""
+
+    candidates: tuple[Candidate, ...]
+    register: Register
+
+    def holds(self, despite: Despite) -> bool:
+        """Whether one of them is likely the same and nobody has said that it is another person."""
+        return bool(held(self.candidates, despite))
+
+
+def held(candidates: Collection[Candidate], despite: Despite) -> list[Candidate]:
+    """Those who are likely the same and of whom nobody has said that they are other people."""
+    return [one for one in candidates if one.grade.strong and one.id not in despite]
+
+
+def look(session: Session, details: Any) -> Looked:
+    """Building block: who may be the same as ``details``."""
+    person = Comparable.of(details)
+    register = finding.register_of(session, person)
+    return Looked(tuple(finding.find(session, person, register)), register)
+
+
+def decided(session: Session, details: Any, looked: Looked, patient_id: str, despite: Despite) -> list[str]:
+    """Building block: the patient IDs of those who are overruled, in the transaction that gave out ``patient_id``.
+
+    Numbers are given out one after the other, so whoever was registered since the look is known by theirs and is
+    compared here. Raises ``SomebodyNew`` where that holds the registration.
+    """
+    prefix = get_settings().patient_id_prefix
+    number = int(patient_id.removeprefix(prefix))
+    since = range(looked.register.patients + 1, number)
+    found = list(looked.candidates)
+    if len(since) > _NEWCOMERS_AT_MOST:
+        found = list(look(session, details).candidates)
+    elif since:
+        numbers = [f"{prefix}{one:06d}" for one in since]
+        found += finding.compared(session, Comparable.of(details), looked.register, PATIENTS.c.patient_id.in_(numbers))
+    if held(found, despite):
+        raise SomebodyNew
+    overruled = [one.id for one in found if one.grade.strong]
+    if not overruled:
+        return []
+    asked = select(PATIENTS.c.patient_id).where(PATIENTS.c.id.in_(overruled)).order_by(PATIENTS.c.id)
+    return list(session.execute(asked).scalars())

@@ -1,0 +1,85 @@
+"""The keys of patients, kept in the transaction that writes a patient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, text
+from sqlmodel import Session
+
+from clinic_app.core import db
+from clinic_app.models.match_keys import MATCH_KEYS
+from clinic_app.models.patients import PATIENTS
+from clinic_app.services.patients.duplicates.comparable import Comparable
+from clinic_app.services.patients.duplicates.keys import keys_of
+
+_AT_ONCE = 5000
+#: What is read of a patient to make keys of, and to compare.
+COLUMNS = (
+    "id",
+    "first_name",
+    "last_name",
+    "date_of_birth",
+    "date_of_birth_precision",
+    "gender",
+    "phone",
+    "email",
+    "national_id",
+)
+
+
+def add(session: Session, patient: Any) -> None:
+    """Building block: the keys of a patient who is new. One statement."""
+    db.connection(session).execute(insert(MATCH_KEYS), rows_of(patient))  # put together once, not for each number
+
+
+def rows_of(patient: Any) -> list[dict[str, int]]:
+    """The rows a patient, anything with the fields of one, stands under."""
+    return [{"key": key, "patient_id": patient.id} for key in sorted(keys_of(Comparable.of(patient)))]
+
+
+def change(session: Session, before: Comparable, patient: Any) -> None:
+    """Building block: a patient's details have changed from ``before``. At most two statements; none if no key did."""
+    old, new = set(keys_of(before)), set(keys_of(Comparable.of(patient)))
+    run = db.connection(session).execute
+    if gone := sorted(old - new):
+        run(delete(MATCH_KEYS).where(MATCH_KEYS.c.patient_id == patient.id, MATCH_KEYS.c.key.in_(gone)))
+    if fresh := sorted(new - old):
+        run(insert(MATCH_KEYS), [{"key": key, "patient_id": patient.id} for key in fresh])
+
+
+def _put_unsorted(connection: Connection, rows: list[tuple[int, int]]) -> None:
+    """By the driver itself: there are many."""
+    cursor: Any = connection.connection.cursor()
+    if connection.dialect.name == "postgresql":
+        with cursor.copy("COPY match_keys_unsorted FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    else:
+        cursor.executemany("INSERT INTO match_keys_unsorted VALUES (?, ?)", rows)
+    cursor.close()
+
+
+def rebuild(session: Session) -> int:
+    """Building block: make all keys anew; returns of how many patients. Nobody may register meanwhile.
+
+    A million patients take some minutes: keys are put into their order first, which writes each page once.
+    """
+    run = db.connection(session).execute
+    run(text("DROP TABLE IF EXISTS match_keys_unsorted"))
+    run(text("CREATE TEMPORARY TABLE match_keys_unsorted (key INTEGER, patient_id INTEGER)"))
+    done, last = 0, 0
+    while True:
+        some = select(*[PATIENTS.c[name] for name in COLUMNS]).where(PATIENTS.c.id > last)
+        patients = run(some.order_by(PATIENTS.c.id).limit(_AT_ONCE)).all()
+        if not patients:
+            break
+        _put_unsorted(
+            db.connection(session),
+            [(key, one.id) for one in patients for key in keys_of(Comparable.of(one))],
+        )
+        done, last = done + len(patients), patients[-1].id
+    run(delete(MATCH_KEYS))
+    run(text("INSERT INTO match_keys SELECT key, patient_id FROM match_keys_unsorted ORDER BY key, patient_id"))
+    run(text("DROP TABLE match_keys_unsorted"))
+    return done

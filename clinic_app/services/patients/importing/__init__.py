@@ -1,0 +1,1 @@
+"""Patients from a file: read, checked against the register, decided, taken in; resumable."""

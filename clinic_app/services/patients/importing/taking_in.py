@@ -1,0 +1,87 @@
+"""The rows of one batch, written in one transaction: patients, what they are found by, their events in the chain."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, insert, update
+from sqlmodel import Session
+
+from clinic_app.core import db
+from clinic_app.core.errors import NotFound
+from clinic_app.core.prepared import Prepared
+from clinic_app.core.settings import get_settings
+from clinic_app.models.match_keys import MATCH_KEYS
+from clinic_app.models.patients import COUNTERS, PATIENTS
+from clinic_app.services.access import Actor
+from clinic_app.services.audit.actions import Action
+from clinic_app.services.audit.recording import record_many
+from clinic_app.services.patients import name_parts, repository, search_keys
+from clinic_app.services.patients.errors import PatientMerged
+from clinic_app.services.patients.forms import PatientUpdate
+from clinic_app.services.patients.importing.rows import ReadRow
+from clinic_app.services.patients.looks import Seen
+from clinic_app.services.patients.profile import change_details
+from clinic_app.services.patients.registration import row_of
+
+_NUMBERS = Prepared(
+    update(COUNTERS)
+    .where(COUNTERS.c.name == "patient_id")
+    .values(value=COUNTERS.c.value + bindparam("more"))
+    .returning(COUNTERS.c.value)
+)
+_ADD = insert(PATIENTS).returning(PATIENTS.c.id, sort_by_parameter_order=True)
+_ADD_KEYS = insert(MATCH_KEYS)
+GONE = "The record chosen as the same person is not there any more."
+OTHER_EXTERNAL_ID = "The record chosen as the same person has another external ID already."
+
+
+def add_patients(session: Session, actor: Actor, reads: Sequence[ReadRow], run_id: int) -> list[str]:
+    """Building block: register these, each with its event, as at the desk; returns their patient IDs.
+
+    Raises ``IntegrityError`` where a value belongs to somebody else meanwhile: nothing of the batch is kept then.
+    """
+    people = [(read.form, read.person) for read in reads if read.form is not None and read.person is not None]
+    if not people:
+        return []
+    prefix = get_settings().patient_id_prefix
+    first = _NUMBERS.one_or_none(session, more=len(people)).value - len(people) + 1
+    patients = []
+    for number, (form, person) in enumerate(people, first):
+        patient = row_of(form, f"{prefix}{number:06d}", actor)
+        found_by = search_keys.numbered(person.found_by, patient.patient_id)
+        patients.append(vars(patient) | dataclasses.asdict(found_by))
+    run = db.connection(session).execute
+    ids = run(_ADD, patients).scalars().all()
+    name_parts.add_many(session, (name_parts.parts_of(form.first_name, form.last_name) for form, _ in people))
+    stands = [
+        {"key": key, "patient_id": ident}
+        for ident, (_, person) in zip(ids, people, strict=True)
+        for key in person.stands
+    ]
+    run(_ADD_KEYS, stands)
+    numbers = [patient["patient_id"] for patient in patients]
+    about = [
+        (ident, {"patient_id": number, "portal_account_created": False, "import": run_id})
+        for ident, number in zip(ids, numbers, strict=True)
+    ]
+    record_many(session, actor, Action.PATIENT_CREATED, resource_type="patient", about=about)
+    return numbers
+
+
+def same_person(session: Session, actor: Actor, patient: int, external_id: str | None) -> str:
+    """Building block: this row is the patient with this id, who gets its external ID. Why not, in words, or nothing.
+
+    Where the row has none, or the record has it already, nothing is changed.
+    """
+    try:
+        found = repository.find(session, patient, Seen.CHANGED, lock=True)
+    except (NotFound, PatientMerged):
+        return GONE
+    if not external_id or found.external_id == external_id:
+        return ""
+    if found.external_id:
+        return OTHER_EXTERNAL_ID
+    change_details(session, actor, found, PatientUpdate({"external_id": external_id}))
+    return ""
