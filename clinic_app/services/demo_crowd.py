@@ -98,6 +98,7 @@ def _row(row_id: int, patient_id: str, person: Person, at: dt.datetime, desk: in
         "updated_at": at,
         "registered_by_id": desk,
         "version": 1,
+        "merged_into_id": None,
     }
 
 
