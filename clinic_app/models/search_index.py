@@ -6,6 +6,8 @@ Triggers also keep ``patient_counts``.
 
 from __future__ import annotations
 
+# ruff: noqa: S608  names of tables alone are put together here, nothing that anybody typed
+
 INDEX, NAMES, WORDS = "patients_search", "patients_search_names", "patients_search_words"
 _COLUMNS = "search_names, search_keys"
 _ADD_WORDS = (

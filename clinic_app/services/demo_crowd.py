@@ -24,6 +24,7 @@ from clinic_app.services.patients import national_ids, rebuilding, search_keys
 #: So many are written at a time.
 BATCH = 20_000
 _PATIENT = [column.name for column in PATIENTS.columns]
+_NOTHING_SAID = {column.name: None for column in PATIENTS.columns if column.nullable}
 _EVENT = [column.name for column in AUDIT_EVENTS.columns]
 
 
@@ -75,6 +76,7 @@ def _row(row_id: int, patient_id: str, person: Person, at: dt.datetime, desk: in
     )
     keys = search_keys.keys_of(keyed, dialled=dialled)
     return {
+        **_NOTHING_SAID,
         **person._asdict(),
         "id": row_id,
         "patient_id": patient_id,
