@@ -1,4 +1,4 @@
-"""From *Register as a patient* in one browser to the desk in another: the challenge is solved by the page's own worker."""
+"""From *Register as a patient* in one browser to the desk in another: the page's own worker solves the challenge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def open_clinic(tmp_path_factory):
     made.stop()
 
 
-def test_somebody_registers_and_the_desk_sees_them_and_makes_them_a_patient(open_page, open_clinic):
+def test_somebody_registers_and_the_desk_sees_them_and_makes_them_a_patient(open_page, open_clinic, watch):
+    watch.expect("400")
     desk = open_page("receptionist", "/patients/pending", at=open_clinic)
     expect(desk.get_by_role("heading", name="Pending verification", level=1)).to_be_visible()
     page = open_page(path="/patient-portal/login", at=open_clinic)

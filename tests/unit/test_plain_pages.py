@@ -91,7 +91,7 @@ VALUES = {
     },
     "self_registration/register.html": {
         "values": {**{name: name + BAD for name in ASKED if name not in _CHOSEN}, **dict.fromkeys(_CHOSEN, "on")},
-        "labels": {name: "label" + BAD for name in ASKED},
+        "labels": dict.fromkeys(ASKED, "label" + BAD),
         "understood": {"phone": "understood" + BAD},
         "longest": dict.fromkeys(ASKED, 9),
         "choices": dict.fromkeys(_CHOSEN, (("key" + BAD, "choice" + BAD),)),

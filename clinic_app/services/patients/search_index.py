@@ -41,6 +41,8 @@ _WHOLE, _ENOUGH = ("search_words",), 7
 _OWN_OF = 4
 #: Numbers of so few digits may be the beginning of very many.
 _SHORT_NUMBER = 5
+#: So are so few letters of a name, with the blank before it.
+_SHORT_BEGINNING = 3
 #: So many parts of names stand for one or two letters in them, and so many are looked for at once.
 _PARTS, _PARTS_AT_ONCE = 1000, 100
 _COLUMN = {NAMES: PATIENTS.c.search_names, KEYS: PATIENTS.c.search_keys}
@@ -142,13 +144,22 @@ def _asked(way: Way) -> list[tuple[str, str]]:
         return [(search_index.WORDS, " AND ".join(f"({' OR '.join(map(_token, clause))})" for clause in way))]
     number = search_tiers.number_clause(way)
     if number is None:
-        return [(search_index.INDEX, _wanted(way))]
+        return [_trigrams(way)]
     found = [(search_index.WORDS, " OR ".join(_token(needle) for needle in number if needle.numbered))]
     rest = tuple(needle for needle in number if not needle.numbered)
     if rest:
         words = [clause for clause in way if search_tiers.number_clause((clause,)) is None]
-        found.append((search_index.INDEX, _wanted((rest, *words))))
+        found.append(_trigrams((rest, *words)))
     return found
+
+
+def _trigrams(way: Way) -> tuple[str, str]:
+    """The index of trigrams to be asked: the shorter one, where only names are asked for."""
+    names = all(needle.column == NAMES for clause in way for needle in clause)
+    if not names:
+        return search_index.INDEX, _wanted(way)
+    asked = (f"({' OR '.join(f'({_all_threes(needle.text)})' for needle in clause)})" for clause in way)
+    return search_index.NAMES, " AND ".join(asked)
 
 
 def _token(needle: Needle) -> str:
@@ -160,7 +171,11 @@ def _token(needle: Needle) -> str:
 
 
 def _threes(needle: Needle) -> str:
-    return f"{needle.column} : ({' AND '.join(_quoted(three) for three in trigrams(needle.text))})"
+    return f"{needle.column} : ({_all_threes(needle.text)})"
+
+
+def _all_threes(text: str) -> str:
+    return " AND ".join(map(_quoted, trigrams(text)))
 
 
 def _quoted(text: str) -> str:
@@ -335,7 +350,7 @@ def _enough(needle: Needle) -> str:
 def _begins_shortly(way: Way) -> bool:
     """Whether few letters of names are known: the index of words would put together very many first."""
     texts = [clause[0].text for clause in way if all(needle.column == NAMES for needle in clause)]
-    return any(not text.endswith(" ") and len(text) <= _SHORT_NUMBER for text in texts)
+    return any(not text.endswith(" ") and len(text) <= _SHORT_BEGINNING for text in texts)
 
 
 def _short_number(way: Way) -> bool:
