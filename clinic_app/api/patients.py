@@ -100,7 +100,7 @@ def _list(ask: Ask) -> Answer:
     after = number(query, "after", 1, 2**31 - 1) if "after" in query else 0
     found = list_patients(ask.actor, PatientQuery(term, page, size, order, after))
     kept = {"search": term, "ordering": query.get("ordering")}
-    return 200, serializers.listing(ask, found, page, serializers.summary, by_row=not term.strip(), **kept)
+    return 200, serializers.listing(ask, found, page, serializers.summary, not term.strip(), **kept)
 
 
 def _search_by_address(ask: Ask) -> Answer:

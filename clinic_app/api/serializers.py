@@ -125,7 +125,7 @@ def paging(found: dict[str, Any]) -> tuple[int, int]:
 
 
 def listing(
-    ask: Ask, page: Page[Any], asked: int, shape: Any, *, by_row: bool = False, **parameters: object
+    ask: Ask, page: Page[Any], asked: int, shape: Any, by_row: bool = False, /, **parameters: object
 ) -> dict[str, Any]:
     """One page of a list, with the addresses of its neighbours. Raises ``NoSuchPage`` for a page too far.
 

@@ -4,6 +4,8 @@ SQLite: an FTS5 table of trigrams, which holds no text of its own. PostgreSQL: a
 Triggers also keep ``patient_counts``.
 """
 
+# ruff: noqa: S608  only names of this module are put into these texts
+
 from __future__ import annotations
 
 # ruff: noqa: S608  names of tables alone are put together here, nothing that anybody typed

@@ -33,7 +33,17 @@ ALL = dict(_commands(get_command(app)))
 
 
 def test_only_what_exists_is_offered():
-    alone = {"serve", "build", "migrate", "demo", "doctor", "rebuild-search", "import"}
+    alone = {
+        "serve",
+        "build",
+        "migrate",
+        "demo",
+        "doctor",
+        "import",
+        "rebuild-search",
+        "export patient",
+        "export patients",
+    }
     staff = {f"staff {name}" for name in ("create", "list", "role", "disable", "enable", "reset", "unlock")}
     audit = {"audit verify", "audit anchor", "audit export"}
     outbox = {"outbox send", "outbox status"}
