@@ -34,7 +34,11 @@
   const value = (one) => `${one.intent}-${one.turn}`;
   const own = (one) => (one.what === "registration" ? one.what : ""); // others' names hold a patient ID
   const region = () => document.getElementById("press");
-  const buttons = (element) => element.matches("form") ? element.querySelectorAll("[type=submit]") : [element];
+  // Those that look busy with it. *Cancel* beside it is among them: what waits for the line happens, so it must not say no.
+  function buttons(element) {
+    const pressed = element.matches("form") ? element.querySelectorAll("[type=submit]") : [element];
+    return [...pressed, ...element.closest("form, .dialog-foot")?.querySelectorAll("[data-cancels]") ?? []];
+  }
 
   function fresh() {
     return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -209,6 +213,7 @@
     if (event.target.matches("form[data-press]")) begin(event.target, event);
   }, true);
   document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-cancels][data-pressed]")) { event.stopImmediatePropagation(); return; }
     const button = event.target.closest("button[data-press]");
     if (button) begin(button, event);
     const opening = event.target.closest("button[data-reopens]");

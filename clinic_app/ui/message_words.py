@@ -33,6 +33,7 @@ _GOES = {
     "INVITATION": "An invitation goes to",
     "PASSWORD_RESET": "A message about the new password goes to",
     "USERNAME_CHANGED": "A notice of the new username goes to",
+    "EMAIL_CHANGED": "A notice of the other email goes to",
 }
 
 

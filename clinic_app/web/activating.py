@@ -25,7 +25,7 @@ from clinic_app.web.answers import failure_status, first_page, let_in, see_other
 from clinic_app.web.requests import Form, Json, ask, token_hash
 
 router = requests.router()
-_LONGEST_CODE = 40  # with whatever stands between its groups
+_LONGEST_CODE = 300  # a whole link, copied from the message
 
 
 def _page(

@@ -212,5 +212,5 @@ async def save(request: Request, actor: Acting, form: Form) -> Response:
 
     Sent when the session is over, it waits on the page that asks to sign in, and comes back to be saved.
     """
-    typed = None if kept_forms.FIELD in form else form
+    typed = None if kept_forms.FIELD in form else {**form, **_typed(form)}
     return await answered(request, actor, lambda: _save(actor, form), refuses=True, typed=typed)

@@ -18,7 +18,7 @@ from clinic_app.web.patient_side import answered, noted, told
 from clinic_app.web.requests import Acting, Asking, Form, ask, counted
 
 router = requests.router()
-_LONGEST_CODE = 40  # with whatever stands between its groups
+_LONGEST_CODE = 300  # a whole link, copied from the message
 _SENT = "We sent the link again. The one before does not work any more."
 _KEPT = "Your old email stays."
 _CONFIRMED = "Your email is confirmed. The clinic writes to it from now on."

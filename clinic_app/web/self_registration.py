@@ -29,7 +29,7 @@ router = requests.router()
 #: So many times the longest value is read of a field: whatever is longer is refused by its rule.
 _ROOM = 8
 _LONGEST_SOLUTION = 2000
-_LONGEST_CODE = 40  # with whatever stands between its groups
+_LONGEST_CODE = 300  # a whole link, copied from the message
 _AGAIN = "We sent the email again, if it can still be confirmed. Look among unwanted mail too."
 
 

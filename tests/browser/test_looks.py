@@ -978,6 +978,28 @@ def correct_address(open_page, clinic, posting):
 
 
 @scene
+def correct_phone_mistake(open_page, clinic, posting):
+    page = _messages(open_page, posting, portal_email=f"drawn{next(_numbers)}@example.org", portal_phone="0712 445 901")
+    posting.server.sql("UPDATE outbox_messages SET state = 'FAILED', reason = 'REFUSED' WHERE channel = 'sms'")
+    page.reload()
+    page.get_by_role("button", name="Correct address").click()
+    dialog = page.get_by_role("dialog", name="Correct address")
+    dialog.get_by_label("Correct address").fill("call me later")
+    dialog.get_by_role("button", name="Save and send again").click()
+    expect(dialog.get_by_text("Phone must not contain letters")).to_be_visible()
+    return page
+
+
+@scene
+def sent_again(open_page, clinic, posting):
+    page = _messages(open_page, posting, first_name="Again", portal_phone="0712 445 901")
+    expect(page.get_by_text("An invitation goes to")).to_be_visible()
+    page.get_by_role("button", name="By phone").click()
+    expect(page.get_by_text("By phone, by Grace Wanjiru")).to_be_visible()
+    return page
+
+
+@scene
 def reset_with_messages(open_page, clinic, posting):
     done = posting.patient(portal_email=f"drawn{next(_numbers)}@example.org", portal_phone="0712 445 901")
     page = open_page("receptionist", f"/patients/{done.patient.patient_id}", at=posting.server)
@@ -1186,6 +1208,33 @@ def portal_contact_mistakes(open_page, clinic):
     return page
 
 
+def _typed_before_the_end(open_page, clinic) -> Page:
+    """*Correct my contact details*, sent when the session is over: it waits on the sign-in page."""
+    page = portal_contact(open_page, clinic)
+    page.get_by_label("Address").fill("Plot 9, Oginga Odinga Street\nKisumu")
+    whose = "SELECT id FROM accounts WHERE username LIKE 'drawn.page%'"
+    clinic.sql(f"UPDATE login_sessions SET ended_at = last_seen_at WHERE account_id IN ({whose})")
+    page.get_by_role("button", name="Save contact details").click()
+    expect(page.get_by_text("What you typed is kept: sign in to go on.")).to_be_visible()
+    return _heading(page, "Patient portal sign in")
+
+
+@scene
+def portal_login_with_a_kept_form(open_page, clinic):
+    return _typed_before_the_end(open_page, clinic)
+
+
+@scene
+def portal_contact_kept(open_page, clinic):
+    page = _typed_before_the_end(open_page, clinic)
+    (email,) = clinic.sql("SELECT username FROM accounts WHERE username LIKE 'drawn.page%' ORDER BY id DESC LIMIT 1")[0]
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password", exact=True).fill(factories.OWN_PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_text("You were signed out before this was saved.")).to_be_visible()
+    return _heading(page, "Correct my contact details")
+
+
 @scene
 def portal_contact_stale(open_page, clinic):
     page = portal_contact(open_page, clinic)
@@ -1349,6 +1398,16 @@ def staff_passkeys_remove(open_page, clinic):
     page = _passkeys(open_page, clinic, "staff", kept=True)
     page.get_by_role("link", name="Remove").first.click()
     expect(page.get_by_role("heading", name="Remove “Amina's phone”?")).to_be_focused()
+    return page
+
+
+@scene
+def confirm_with_passkey(open_page, clinic):
+    username = f"drawn.confirms{next(_numbers)}"
+    factories.make_staff(username=username)
+    _with_passkeys(clinic, username)
+    page = _heading(open_page(username, "/account/confirm"), "Confirm it is you")
+    expect(page.get_by_role("button", name="passkey")).to_be_visible()
     return page
 
 

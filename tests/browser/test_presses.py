@@ -248,6 +248,27 @@ def test_a_reset_whose_answer_was_lost_shows_a_fresh_password(record: Page, up: 
         assert sign_in(PATIENT_DOOR, record.locator("#cred-username").input_value(), shown_password(record))
 
 
+def test_what_waits_for_the_line_cannot_be_cancelled_any_more(record: Page, up: Server) -> None:
+    _profile(record, up, portal_email=f"late{time.monotonic_ns()}@example.org")
+    record.get_by_role("button", name="Reset temporary password").click()
+    dialog = record.get_by_role("dialog")
+    answer, cancel = (dialog.get_by_role("button", name=name) for name in ("Reset temporary password", "Cancel"))
+    answer.wait_for()
+    set_line(record, mute=True)
+    answer.click()
+    expect(cancel).to_have_attribute("aria-disabled", "true")
+    expect(cancel).to_have_css("cursor", "progress")
+    cancel.click(force=True)
+    up.kill()
+    set_line(record)
+    up.start()
+    expect(record.get_by_text("It was not sent.")).to_be_visible(timeout=2 * PATIENCE_MS)
+    expect(cancel).to_be_enabled()
+    cancel.click()
+    expect(dialog).to_have_count(0)
+    assert up.audit("PORTAL_PASSWORD_RESET") == []
+
+
 def test_an_edit_that_was_not_sent_comes_back_as_it_was_typed(record: Page, up: Server) -> None:
     number = _profile(record, up)
     begin_edit(record, "contact information")

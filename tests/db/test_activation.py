@@ -112,6 +112,8 @@ def test_it_is_recorded_without_values_and_told(invited, code):
         lambda code: f"\u202a {code.replace('-', ' – ')}\u200b\n",
         lambda code: "".join(chr(ord(c) + 0xFEE0) if c != "-" else c for c in code),  # full width
         lambda code: code.replace("0", "O").replace("1", "l"),
+        lambda code: f"https://portal.clinic.example/patient-portal/activate#{code}",
+        lambda code: f"portal.clinic.example/a#{code} Help: 020 712 3456",
     ],
 )
 def test_a_code_is_read_however_it_is_written(code, typed):

@@ -323,6 +323,24 @@ def test_a_right_address_follows_the_patients_own_email_and_can_be_put_right_aga
     assert goes_to() == [TYPED]
 
 
+def test_whoever_has_a_password_of_their_own_is_told_at_both_emails_where_theirs_go_now(desk, mail, texts):
+    done = factories.make_patient(desk, portal_email=TYPED, portal_phone="0712 445 901")
+    factories.own_password(done)
+    seen = len(_outbox("id"))
+    found = correct_address(desk, done.patient.id, _right(email=MEANT))
+    told = [("EMAIL_CHANGED", MEANT), ("EMAIL_CHANGED", PHONE), ("EMAIL_CHANGED", TYPED)]
+    assert [(one.kind, one.address) for one in found.deliveries] == told
+    assert found.credentials is None
+    update_patient(desk, done.patient.id, PatientUpdate.parse({"email": "third@example.org"}))
+    told += [("EMAIL_CHANGED", "third@example.org"), ("EMAIL_CHANGED", PHONE), ("EMAIL_CHANGED", MEANT)]
+    assert _outbox("kind", "address")[seen:] == told
+    update_patient(desk, done.patient.id, PatientUpdate.parse({"email": None}))
+    correct_address(desk, done.patient.id, _right(phone="0733 100 200"))
+    turn_off_portal(desk, done.patient.id)
+    update_patient(desk, done.patient.id, PatientUpdate.parse({"email": "fourth@example.org"}))
+    assert _outbox("kind", "address")[seen:] == told, "emails go where they went, or nobody can sign in"
+
+
 @pytest.mark.parametrize(
     ("own", "kept"),
     [("someone.else@example.org", "someone.else@example.org"), (None, MEANT), ("Amina@gmial.com", MEANT)],

@@ -73,6 +73,14 @@ async def test_it_waits_sealed_on_the_sign_in_page_and_comes_back_unsaved(browse
     assert notice(answer) == "Saved. You changed your address."
 
 
+async def test_what_is_far_too_long_waits_too_as_far_as_the_form_would_read_it(browser, typed):
+    _, form = typed
+    page = await _sent(browser, {**form, "address": "\N{GRINNING FACE}" * 40_000, "next_of_kin_name": "Peter Otieno"})
+    assert page.title == "Patient portal sign in · Lakeside Medical Centre"
+    back = filled(await _signed_in(browser, page))
+    assert (back["next_of_kin_name"], len(back["address"])) == ("Peter Otieno", 4001)
+
+
 async def test_what_others_changed_meanwhile_is_said_and_stays_where_nothing_was_typed(browser, desk, typed):
     made, form = typed
     page = await _sent(browser, form)

@@ -13,7 +13,9 @@ from clinic_app.models.accounts import ACCOUNTS, FORMER_USERNAMES, Account, Form
 from clinic_app.models.notifications import LinkPurpose
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
 from clinic_app.services.accounts.views import Credentials
-from clinic_app.services.notifications import links
+from clinic_app.services.notifications import links, outbox, recipients
+from clinic_app.services.notifications.kinds import Kind
+from clinic_app.services.notifications.views import Delivery
 
 
 def prepare_credentials(username: str, *, in_bulk: bool = False) -> tuple[Credentials, str]:
@@ -146,6 +148,30 @@ def follow_email(session: Session, patient_id: int, before: str | None, now: str
         .where(ACCOUNTS.c.patient_id == patient_id, ACCOUNTS.c.contact_email == before)
         .values(contact_email=now, updated_at=clock.now())
     )
+
+
+def emails_go_to(session: Session, patient_id: int) -> str:
+    """Building block: where emails to the owner of the patient's account go; empty where there is none."""
+    accounts = ACCOUNTS.c
+    wanted = select(accounts.contact_email, accounts.username).where(accounts.patient_id == patient_id)
+    found = session.execute(wanted).one_or_none()
+    return recipients.email_of(found) if found is not None else ""
+
+
+def tell_of_other_email(session: Session, patient_id: int, before: str) -> tuple[Delivery, ...]:
+    """Building block: tell the owner of the patient's account where emails go now, and ``before``, where they went.
+
+    A link for a forgotten password goes there too, so whoever has a password of their own must hear of it. Nothing
+    where it is the same, or where the password is a temporary one: then the desk is about to hand one over.
+    """
+    wanted = select(Account).where(ACCOUNTS.c.patient_id == patient_id).execution_options(populate_existing=True)
+    account = session.execute(wanted).scalar_one_or_none()
+    if account is None or account.password_temporary or not account.is_active or not before:
+        return ()
+    to = recipients.recipient(account)
+    if to.email == before:
+        return ()
+    return outbox.tell(session, to, Kind.EMAIL_CHANGED, {"before": before, "after": to.email}, also=[before])
 
 
 def end_waiting_email(session: Session, patient_id: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -27,7 +28,9 @@ LENGTH, GROUP = 12, 4
 #: Enough for 60 random bits behind the pepper.
 _COST = 10
 #: So much of what is typed is looked at.
-_READ = 64
+_READ = 500
+#: A code at the end of a link, whatever follows it in the message.
+_IN_LINK = re.compile(r"#([0-9A-Za-z]{4}(?:-[0-9A-Za-z]{4}){2})(?![0-9A-Za-z])")
 #: What asks for another password: of these an account has one at a time.
 PASSWORD = (LinkPurpose.ACTIVATE, LinkPurpose.FORGOT)
 EVERY = tuple(LinkPurpose)
@@ -56,8 +59,13 @@ def code_of(seed: str) -> str:
 
 
 def plain_code(typed: str) -> str:
-    """A code as it is compared: capitals and digits alone, ``O`` as 0, ``I`` and ``L`` as 1. Empty if it is none."""
-    text = normalised(visible(typed[:_READ]), _READ, "NFKC").upper()
+    """A code as it is compared: capitals and digits alone, ``O`` as 0, ``I`` and ``L`` as 1. Empty if it is none.
+
+    Of a whole link, the code in it: that is what people copy from a message.
+    """
+    typed = normalised(visible(typed[:_READ]), _READ, "NFKC")
+    in_link = _IN_LINK.search(typed)
+    text = (in_link[1] if in_link else typed).upper()
     plain = "".join(c for c in text if c.isalnum()).translate(str.maketrans("OIL", "011"))
     return plain if len(plain) == LENGTH and all(c in SYMBOLS for c in plain) else ""
 

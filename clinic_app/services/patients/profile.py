@@ -14,10 +14,12 @@ from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import PATIENTS, Patient
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.portal_accounts import (
+    emails_go_to,
     end_waiting_email,
     follow_email,
     follow_phone,
     rename_portal_account,
+    tell_of_other_email,
 )
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
@@ -85,10 +87,10 @@ def update_patient(actor: Actor, key: int | str, form: PatientUpdate) -> Patient
     """Change the fields in ``form.changes``; others stay as they are, whoever changed them.
 
     For receptionists and administrators. With ``form.version`` the edit is refused when the record has changed
-    since. Nobody is left without a last name unless they have one name only. What is refused is recorded too: its
-    words may say something of that record, or of another one. Raises ``StaleRecord``, ``InvalidInput``,
-    ``NationalIdTaken``, ``ExternalIdTaken``, ``PatientNotFound``, ``PermissionDenied``, or ``Unexpected`` with a
-    reference.
+    since. Nobody is left without a last name unless they have one name only. Where emails to the owner of a portal
+    account follow the patient's, they are told at both. What is refused is recorded too: its words may say something of
+    that record, or of another one. Raises ``StaleRecord``, ``InvalidInput``, ``NationalIdTaken``, ``ExternalIdTaken``,
+    ``PatientNotFound``, ``PermissionDenied``, or ``Unexpected`` with a reference.
     """
     demand(actor, Permission.PATIENT_EDIT, resource_type="patient")
     with recorded_failure(actor, Action.PATIENT_UPDATE_FAILED, FAILED, resource_type="patient") as attempt:
@@ -102,7 +104,9 @@ def _update(actor: Actor, key: int | str, form: PatientUpdate, attempt: Attempt)
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED, lock=True)
         attempt.resource_id = patient.id
-        change_details(session, actor, patient, form)
+        went_to = emails_go_to(session, patient.id or 0) if "email" in form.changes else ""
+        if "email" in change_details(session, actor, patient, form):
+            tell_of_other_email(session, patient.id or 0, went_to)
         return repository.profile_of(session, patient, activity=ACTIVITY, messages=_told(actor))
 
 

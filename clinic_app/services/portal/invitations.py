@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from clinic_app.core import clock, db
 from clinic_app.models.accounts import Account
 from clinic_app.services.access import Actor, Permission
-from clinic_app.services.accounts.portal_accounts import prepare_credentials
+from clinic_app.services.accounts.portal_accounts import prepare_credentials, tell_of_other_email
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
@@ -81,8 +81,9 @@ def correct_address(
     For receptionists and administrators. A phone becomes the portal account's; with ``form.change_username`` an email
     becomes its username, with all that ``change_portal_username`` does; without, the username stays and everything that
     is sent from now on goes to that email. The patient's own field follows where it held the same address, or none, and
-    always to an email whose username stays. The link is sent while the password is a temporary one. ``drawn`` as for
-    ``reset_portal_password``, ``version`` as for an edit. Raises what those two raise.
+    always to an email whose username stays. The link is sent while the password is a temporary one; whoever has one of
+    their own is told at both emails. ``drawn`` as for ``reset_portal_password``, ``version`` as for an edit. Raises
+    what those two raise.
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     demand(actor, Permission.PATIENT_EDIT, resource_type="patient")
@@ -135,6 +136,7 @@ def _correct(
             raise PortalTurnedOff
         if made is None and _goes_there(account, form):  # nothing new: this only sends again
             provisioning.account_of(session, patient, drawn, lock=True, sends_again=True)
+        went_to = recipients.email_of(account)
         changed = put_changes(session, patient, PatientUpdate(_changes(patient, account, form), version))
         deliveries: tuple[Delivery, ...] = ()
         if made is not None:
@@ -145,6 +147,8 @@ def _correct(
             session.flush()
             if account.password_temporary:
                 deliveries = provisioning.invite_again(session, patient, account)
+            else:
+                deliveries = tell_of_other_email(session, patient.id or 0, went_to)
         channel = Channel.SMS if form.phone else Channel.EMAIL
         action = Action.PORTAL_ADDRESS_CORRECTED
         told = {"channel": str(channel)}

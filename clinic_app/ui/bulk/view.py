@@ -48,7 +48,13 @@ def _form() -> rx.Component:
         rx.el.fieldset(
             rx.el.legend("Which patients", class_name="sr"),
             rx.el.div(
-                forms.field("Registered from", "registered_from", **day, **common("registered_from")),
+                forms.field(
+                    "Registered from",
+                    "registered_from",
+                    hint="The first day, when empty",
+                    **day,
+                    **common("registered_from"),
+                ),
                 forms.field(
                     "Registered until",
                     "registered_until",
@@ -77,9 +83,9 @@ def _form() -> rx.Component:
 def _create() -> rx.Component:
     """*Create n portal accounts*: carries what was previewed."""
     hidden = [rx.el.input(type="hidden", name=name, value=State.asked[name]) for name in FIELDS]
-    button = rx.button(
-        "Create ", apart(State.eligible_words), type="submit", size="3", disabled=State.busy, class_name="primary"
-    )
+    words = rx.el.span("Create ", apart(State.eligible_words))
+    look: dict[str, Any] = {"type": "submit", "size": "3", "class_name": "primary"}
+    button = rx.button(icon("user-plus"), words, disabled=State.busy, **look)
     form = forms.press_form(
         "bulk",
         *hidden,
@@ -89,8 +95,8 @@ def _create() -> rx.Component:
         on_submit=State.start,
         key=State.eligible_words,
     )
-    words = rx.el.p(apart(State.invited_words), class_name="muted grow")
-    return rx.el.div(form, words, class_name="section-foot actions fill")
+    told = rx.el.p(apart(State.invited_words), class_name="muted grow")
+    return rx.el.div(form, told, class_name="section-foot actions fill")
 
 
 def _rowsheet(

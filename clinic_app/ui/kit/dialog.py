@@ -8,7 +8,7 @@ from typing import Any
 import reflex as rx
 
 from clinic_app.ui.kit.base import Text, row
-from clinic_app.ui.kit.forms import press_button
+from clinic_app.ui.kit.forms import cancel_button, press_button
 
 
 def dialog_title(text: Any, description: Any, mark: rx.Component | None = None, **props: Any) -> rx.Component:
@@ -41,7 +41,7 @@ def question_dialog(
         rx.dialog.content(
             dialog_title(title, question),
             rx.el.div(
-                rx.button("Cancel", type="button", variant="outline", size="3", on_click=on_no),
+                cancel_button(on_click=on_no),
                 press_button(yes, called=called, on_press=on_yes, variant="outline", size="3", class_name="danger"),
                 class_name="dialog-foot",
             ),

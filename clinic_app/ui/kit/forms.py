@@ -305,6 +305,13 @@ def submit_button(
     return rx.fragment(button, waits())
 
 
+def cancel_button(*, on_click: Any, takes_focus: bool = False, **props: Any) -> rx.Component:
+    """*Cancel*, beside the button of a form or question. Once that is pressed it is too late: then it does nothing."""
+    marks = {"data-cancels": "", **({"data-takes-focus": "1"} if takes_focus else {})}
+    look: dict[str, Any] = {"type": "button", "variant": "outline", "size": "3"}
+    return rx.button("Cancel", on_click=on_click, custom_attrs=marks, **look, **props)
+
+
 def waits() -> rx.Component:
     """What is said beside a pressed button while the line is away."""
     return rx.el.p(WAITS, class_name="press-waits muted", role="status")

@@ -9,7 +9,7 @@ from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.kit.base import apart, icon, link, link_button, page_head, pick, row, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note
-from clinic_app.ui.kit.forms import error_text, field, press_button, press_form, submit_button
+from clinic_app.ui.kit.forms import cancel_button, error_text, field, press_button, press_form, submit_button
 from clinic_app.ui.kit.pager import pager
 from clinic_app.ui.pending.state import PendingState as State
 from clinic_app.ui.view_models import Chip, LinkRow, TypedFact, WaitingRow
@@ -94,9 +94,7 @@ def _why() -> rx.Component:
         max_length=150,
         auto_complete="off",
     )
-    cancel = rx.button(
-        "Cancel", type="button", variant="outline", size="3", on_click=State.ask_reject(State.rejecting, False)
-    )
+    cancel = cancel_button(on_click=State.ask_reject(State.rejecting, False))
     reject = submit_button("Reject registration", "Rejecting...", False, variant="outline", class_name="danger")
     return press_form(
         "reject-" + State.rejecting.to_string(),

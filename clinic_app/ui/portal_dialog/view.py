@@ -12,6 +12,7 @@ from clinic_app.ui.kit.dialog import dialog_title
 from clinic_app.ui.kit.feedback import disc, failure_note, note, portal_badge
 from clinic_app.ui.kit.forms import (
     busy_words,
+    cancel_button,
     field,
     press_button,
     press_form,
@@ -124,16 +125,9 @@ def input_step() -> rx.Component:
     )
 
 
-def _cancel(**props: Any) -> rx.Component:
-    return rx.button(
-        "Cancel",
-        type="button",
-        variant="outline",
-        size="3",
-        disabled=State.step == WORKING,
-        on_click=State.change_open(State.turn, False),
-        **props,
-    )
+def _cancel(*, takes_focus: bool = False) -> rx.Component:
+    closes = State.change_open(State.turn, False)
+    return cancel_button(on_click=closes, takes_focus=takes_focus, disabled=State.step == WORKING)
 
 
 def _slip_question() -> rx.Component:
@@ -161,7 +155,7 @@ def reset_step() -> rx.Component:
             cls="under-title",
         ),
         rx.el.div(
-            _cancel(custom_attrs={"data-takes-focus": "1"}),
+            _cancel(takes_focus=True),
             submit_button(RESET, RESETTING, busy, variant="outline", class_name="danger"),
             class_name="dialog-foot",
         ),

@@ -10,7 +10,7 @@ from clinic_app.ui.kit.address import named_in_address
 from clinic_app.ui.kit.base import apart, pick, row, stack, when
 from clinic_app.ui.kit.dialog import dialog_title
 from clinic_app.ui.kit.feedback import badge, note, portal_badge
-from clinic_app.ui.kit.forms import error_text, field, press_button, press_form, submit_button
+from clinic_app.ui.kit.forms import cancel_button, error_text, field, press_button, press_form, submit_button
 from clinic_app.ui.portal_dialog.page import resend_button, reset_button, unlock_button, username_button
 from clinic_app.ui.profile.state import ProfileState as State
 from clinic_app.ui.session.form_state import WORKING
@@ -186,7 +186,7 @@ def turn_off_dialog() -> rx.Component:
                 dialog_title("Turn off portal access", question),
                 stack(_reasons(), words, gap=4, cls="under-title"),
                 rx.el.div(
-                    rx.button("Cancel", type="button", variant="outline", size="3", on_click=close),
+                    cancel_button(on_click=close),
                     submit_button(
                         "Turn off portal access", "Turning off...", False, variant="outline", class_name="danger"
                     ),

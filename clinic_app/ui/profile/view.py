@@ -194,14 +194,7 @@ def _form(section: Section) -> rx.Component:
         section_inputs(State, State.check, State.answer_slip, section, under_email=_username_stays()),
         rx.el.div(
             forms.submit_button("Save changes", "Saving...", busy),
-            rx.button(
-                "Cancel",
-                type="button",
-                variant="outline",
-                size="3",
-                disabled=busy,
-                on_click=State.cancel(State.person.patient_id, forms.instance()),
-            ),
+            forms.cancel_button(on_click=State.cancel(State.person.patient_id, forms.instance()), disabled=busy),
             class_name="actions fill",
         ),
         class_name="stack g4",

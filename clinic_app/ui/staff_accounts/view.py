@@ -132,7 +132,7 @@ def _new_account() -> rx.Component:
         ),
         rx.el.div(
             forms.submit_button("Create account", "Creating...", State.busy, name="user-plus"),
-            rx.button("Cancel", type="button", variant="outline", size="3", disabled=State.busy, on_click=State.cancel),
+            forms.cancel_button(on_click=State.cancel, disabled=State.busy),
             class_name="actions fill",
         ),
         class_name="stack g4",
