@@ -179,10 +179,11 @@ def _complete(operation: dict[str, Any], route: Route, need: Needs | Anyone) -> 
         words, model = _PROBLEMS.get(status, ("", schemas.Problem))
         given = answers.setdefault(str(status), {})
         given.setdefault("description", words)
-        if "content" not in given and status >= 400:
+        if status >= 400:
             example = _refusal(need) if status == 403 else _EXAMPLES.get(status)
-            media = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
-            given["content"] = {"application/json": {**media, **({"example": example} if example else {})}}
+            shown = {"example": example} if example and "content" not in given else {}
+            media = given.setdefault("content", {}).setdefault("application/json", shown)
+            media.setdefault("schema", {"$ref": f"#/components/schemas/{model.__name__}"})
     for status, answer in answers.items():
         answer.setdefault("description", "Done.")
         answer["headers"] = {**_HEADERS, **(_WAIT if status in ("429", "503") else {})}

@@ -198,7 +198,7 @@ def test_resets_and_switches_at_once_leave_one_password_and_flags_that_agree(gra
         lambda: provisioning.turn_off_portal(grace, patient),
         lambda: provisioning.turn_on_portal(grace, patient),
     )
-    assert set(_kinds(results)) <= {"PortalCreated", "PortalTurnedOff", "PortalPatient"}, results
+    assert set(_kinds(results)) <= {"PortalCreated", "PortalTurnedOff", "PortalSwitched"}, results
     provisioning.turn_on_portal(grace, patient)
     passwords = [made.credentials.temporary_password]
     passwords += [result.credentials.temporary_password for result in results if isinstance(result, PortalCreated)]

@@ -20,24 +20,24 @@ def _choice(
     *words: Child, name: Text, value: Text, chosen: Text, patient_id: Text, cls: str = "choice", **props
 ) -> rx.Component:
     radio = rx.el.input(type="radio", name=name, value=value, default_checked=chosen, **props)
-    said = rx.el.span(" from ", patient_id, class_name="sr")
+    said = rx.el.span(" from ", apart(patient_id), class_name="sr")
     return rx.el.label(radio, rx.el.span(*words, said, class_name="v"), class_name=cls)
 
 
 def _whose(patient_id: Text) -> rx.Component:
     """On a phone, where the columns stand under each other."""
-    return rx.el.small(patient_id, class_name="only-small num", aria_hidden="true")
+    return rx.el.small(apart(patient_id), class_name="only-small num", aria_hidden="true")
 
 
 def _line(ident: Text, label: Child, first: rx.Component, second: rx.Component, cls: str = "cmp-row") -> rx.Component:
-    what = rx.el.div(label, class_name="what", id=ident)
+    what = rx.el.div(apart(label), class_name="what", id=ident)
     return rx.el.div(what, first, second, class_name=cls, role="radiogroup", aria_labelledby=ident)
 
 
 def _head(one: rx.Var[CompareHead]) -> rx.Component:
     return _choice(
         rx.el.b(apart(one.name), class_name="strong"),
-        rx.el.small(apart(one.patient_id, class_name="num"), " · ", one.line),
+        rx.el.small(apart(one.patient_id, class_name="num"), " · ", apart(one.line)),
         name="stays",
         value=one.patient_id,
         chosen=State.stays == one.patient_id,
@@ -49,7 +49,7 @@ def _head(one: rx.Var[CompareHead]) -> rx.Component:
 
 def _row(one: CompareRow) -> rx.Component:
     def value(words: Text, head: rx.Var[CompareHead], chosen: Text) -> rx.Component:
-        shown = when(words == "Not recorded", rx.el.span(words, class_name="muted"), apart(words, class_name="lines"))
+        shown = when(words == "Not recorded", apart(words, class_name="muted"), apart(words, class_name="lines"))
         whose = _whose(head.patient_id)
         return _choice(shown, whose, name=one.name, value=head.patient_id, chosen=chosen, patient_id=head.patient_id)
 
@@ -67,7 +67,7 @@ def _row(one: CompareRow) -> rx.Component:
 def _login(one: rx.Var[CompareHead]) -> rx.Component:
     return _choice(
         apart(one.username, class_name="break"),
-        rx.el.small(one.access),
+        rx.el.small(apart(one.access)),
         _whose(one.patient_id),
         name="login",
         value=one.account,
@@ -87,12 +87,12 @@ def _logins() -> rx.Component:
 
 def _outcome(one: Outcome) -> rx.Component:
     mark = pick(one.icon, {name: icon(name) for name in ("archive", "key-round", "undo-2")}, icon("check"))
-    return rx.el.li(mark, rx.el.span(rx.el.b(apart(one.lead), class_name="strong break"), one.words))
+    return rx.el.li(mark, rx.el.span(rx.el.b(apart(one.lead), class_name="strong break"), apart(one.words)))
 
 
 def _form() -> rx.Component:
     folded = rx.el.details(
-        rx.el.summary(icon("chevron-right", 14), State.same_words),
+        rx.el.summary(icon("chevron-right", 14), apart(State.same_words)),
         facts_list(State.same),
         class_name="fold",
     )
@@ -165,7 +165,8 @@ def _waiting() -> rx.Component:
 def _missing() -> rx.Component:
     back = link_button("Possible duplicates", href=routes.DUPLICATES, name="copy")
     return rx.el.div(
-        empty("search-x", "There is nothing to compare", State.missing, back, heading=rx.el.h1), class_name="card"
+        empty("search-x", "There is nothing to compare", apart(State.missing), back, heading=rx.el.h1),
+        class_name="card",
     )
 
 

@@ -82,7 +82,7 @@ def portal_badge() -> rx.Component:
 
 
 def empty(
-    name: str, title: Child, text: str, *actions: Child, heading: Callable[..., rx.Component] = rx.el.h2
+    name: str, title: Child, text: Child, *actions: Child, heading: Callable[..., rx.Component] = rx.el.h2
 ) -> rx.Component:
     """Nothing here, why, and the next step. ``heading=rx.el.h1`` where the page has no other."""
     doing = [rx.el.div(*actions, class_name="actions")] if actions else []

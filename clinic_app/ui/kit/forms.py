@@ -294,7 +294,7 @@ def submit_button(
         mark = [rx.el.span(icon(name), class_name="at-rest"), rx.el.span(rx.spinner(size="2"), class_name="at-work")]
     button = rx.button(
         *mark,
-        rx.el.span(text, class_name="at-rest"),
+        rx.el.span(apart(text) if isinstance(text, rx.Var) else text, class_name="at-rest"),
         rx.el.span(busy_text, class_name="swap at-work", custom_attrs={"data-keeps": text}),
         type="submit",
         size=size,
