@@ -1406,7 +1406,10 @@ def confirm_with_passkey(open_page, clinic):
     factories.make_staff(username=username)
     _with_passkeys(clinic, username)
     page = _heading(open_page(username, "/account/confirm"), "Confirm it is you")
-    expect(page.get_by_role("button", name="passkey")).to_be_visible()
+    button = page.get_by_role("button", name="Confirm with a passkey")
+    expect(button).to_be_visible()
+    across = [one.bounding_box() for one in (button, page.get_by_role("button", name="Continue"))]
+    assert across[0] and across[1] and across[0]["width"] == across[1]["width"], "it stands as a button"
     return page
 
 
