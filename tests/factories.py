@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import hashlib
 import itertools
 import json
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def registration(**changes: Any) -> dict[str, Any]:
         "date_of_birth": "14/3/1988",
         "gender": "FEMALE",
         "phone": "0712 445 901",
-        "national_id": f"2784 {number * 1237 % 10000:04d}",  # far apart: nobody is like the one before
+        "national_id": f"2784 {_digits(number)}",
         "address": "12 Lake Road, Kisumu",
         "next_of_kin_name": "Peter Odhiambo",
         "next_of_kin_phone": "0722 910 448",
@@ -61,8 +62,17 @@ def registration(**changes: Any) -> dict[str, Any]:
     return {**data, **changes}
 
 
+def _unlike(number: int) -> bytes:
+    """Bytes that have nothing in common with those of another number."""
+    return hashlib.sha256(str(number).encode()).digest()
+
+
+def _digits(number: int) -> str:
+    return "".join(str(byte % 10) for byte in _unlike(number)[:8])
+
+
 def _letters(number: int) -> str:
-    return "".join(chr(ord("a") + int(digit)) for digit in str(number))
+    return "".join(chr(ord("a") + byte % 26) for byte in _unlike(number)[8:20])
 
 
 def make_patient(actor: Actor, **changes: Any) -> Registered:

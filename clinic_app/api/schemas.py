@@ -233,6 +233,9 @@ class Listing(Shape, Generic[Item]):
     """One page of a list."""
 
     count: int = Field(description="Total number on all pages.")
+    count_is_exact: Literal[False] = Field(  # type: ignore[assignment]
+        None, description="Only where more match a search than are counted (`CLINIC_SEARCH_COUNT_AT_MOST`)."
+    )
     next: str | None = Field(description="Address of the next page.")
     previous: str | None = Field(description="Address of the previous page.")
     results: list[Item]

@@ -124,18 +124,26 @@ def paging(found: dict[str, Any]) -> tuple[int, int]:
     return number(found, "page", 1, 10_000_000), number(found, "page_size", PAGE_SIZE, PAGE_SIZE_AT_MOST)
 
 
-def listing(ask: Ask, page: Page[Any], asked: int, shape: Any, **parameters: object) -> dict[str, Any]:
-    """One page of a list, with the addresses of its neighbours. Raises ``NoSuchPage`` for a page too far."""
+def listing(
+    ask: Ask, page: Page[Any], asked: int, shape: Any, by_row: bool = False, /, **parameters: object
+) -> dict[str, Any]:
+    """One page of a list, with the addresses of its neighbours. Raises ``NoSuchPage`` for a page too far.
+
+    ``by_row``: the next page begins behind the last row of this one.
+    """
     if page.number != asked:
         raise NoSuchPage
     size = None if page.size == PAGE_SIZE else page.size
 
-    def neighbour(number: int) -> str | None:
-        return ask.address(**parameters, page=number, page_size=size) if 1 <= number <= page.pages else None
+    def neighbour(number: int, after: int | None = None) -> str | None:
+        if not 1 <= number <= page.pages:
+            return None
+        return ask.address(**parameters, page=number, page_size=size, after=after)
 
     return {
         "count": page.total,
-        "next": neighbour(page.number + 1),
+        **({"count_is_exact": False} if page.more else {}),
+        "next": neighbour(page.number + 1, page.items[-1].id if by_row and page.items else None),
         "previous": neighbour(page.number - 1),
         "results": [shape(item) for item in page.items],
     }

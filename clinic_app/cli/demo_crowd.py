@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from clinic_app.services.demo_crowd import Person
@@ -43,7 +43,7 @@ YEARS = 7  # of registrations behind the clinic
 class _Names:
     """A list of names, of which the first are taken most often."""
 
-    def __init__(self, dice: random.Random, common: list[str], others: int) -> None:
+    def __init__(self, dice: random.Random, common: Sequence[str], others: int) -> None:
         made = dict.fromkeys(common)
         while len(made) < len(common) + others:
             middle = dice.choice(_MIDDLES) if dice.random() < 0.7 else ""

@@ -4,17 +4,32 @@ SQLite: an FTS5 table of trigrams, which holds no text of its own. PostgreSQL: a
 Triggers also keep ``patient_counts``.
 """
 
+# ruff: noqa: S608  only names of this module are put into these texts
+
 from __future__ import annotations
 
-INDEX, WORDS = "patients_search", "patients_search_words"
+# ruff: noqa: S608  names of tables alone are put together here, nothing that anybody typed
+
+INDEX, NAMES, WORDS = "patients_search", "patients_search_names", "patients_search_words"
 _COLUMNS = "search_names, search_keys"
-_ADD_WORDS = f"INSERT INTO {WORDS} (rowid, search_words) VALUES (new.id, new.search_words)"
-_REMOVE_WORDS = f"INSERT INTO {WORDS} ({WORDS}, rowid, search_words) VALUES ('delete', old.id, old.search_words)"
+_ADD_WORDS = (
+    f"INSERT INTO {WORDS} (rowid, search_words) VALUES (new.id, new.search_words); "
+    f"INSERT INTO {NAMES} (rowid, search_names) VALUES (new.id, new.search_names)"
+)
+_REMOVE_WORDS = (
+    f"INSERT INTO {WORDS} ({WORDS}, rowid, search_words) VALUES ('delete', old.id, old.search_words); "
+    f"INSERT INTO {NAMES} ({NAMES}, rowid, search_names) VALUES ('delete', old.id, old.search_names)"
+)
 _OLD = "'delete', old.id, old.search_names, old.search_keys"
 
 _SQLITE_TABLE = (
     f"CREATE VIRTUAL TABLE {INDEX} USING fts5({_COLUMNS}, content='patients', content_rowid='id', "
     "tokenize='trigram case_sensitive 1', detail=column, columnsize=0)"
+)
+#: Of names alone: lists in which numbers and next of kin are not are much shorter.
+_NAMES_TABLE = (
+    f"CREATE VIRTUAL TABLE {NAMES} USING fts5(search_names, content='patients', content_rowid='id', "
+    "tokenize='trigram case_sensitive 1', detail=none, columnsize=0)"
 )
 _WORDS_TABLE = (
     f"CREATE VIRTUAL TABLE {WORDS} USING fts5(search_words, content='patients', content_rowid='id', "
@@ -83,8 +98,8 @@ COUNTS = (
 def create(dialect: str) -> tuple[str, ...]:
     """The statements that make it, and fill it with who is there already."""
     if dialect == "sqlite":
-        filled = [f"INSERT INTO {name} ({name}) VALUES ('rebuild')" for name in (INDEX, WORDS)]
-        return (_SQLITE_TABLE, _WORDS_TABLE, *filled, *_SQLITE_TRIGGERS, *COUNTS)
+        filled = [f"INSERT INTO {name} ({name}) VALUES ('rebuild')" for name in (INDEX, NAMES, WORDS)]
+        return (_SQLITE_TABLE, _NAMES_TABLE, _WORDS_TABLE, *filled, *_SQLITE_TRIGGERS, *COUNTS)
     extension = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
     return (extension, *_POSTGRES_INDEXES, _POSTGRES_FUNCTION, *_POSTGRES_TRIGGERS, *COUNTS)
 
@@ -96,6 +111,7 @@ def drop(dialect: str) -> tuple[str, ...]:
         return (
             *[f"DROP TRIGGER IF EXISTS {name}" for name in names],
             f"DROP TABLE IF EXISTS {WORDS}",
+            f"DROP TABLE IF EXISTS {NAMES}",
             f"DROP TABLE IF EXISTS {INDEX}",
         )
     return (

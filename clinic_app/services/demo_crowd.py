@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, delete, func, select, text, update
+from sqlalchemy import Index, Table, delete, func, select, text, update
 from sqlmodel import Session
 
 from clinic_app.core import db
@@ -24,6 +24,7 @@ from clinic_app.services.patients import national_ids, rebuilding, search_keys
 #: So many are written at a time.
 BATCH = 20_000
 _PATIENT = [column.name for column in PATIENTS.columns]
+_NOTHING_SAID = {column.name: None for column in PATIENTS.columns if column.nullable}
 _EVENT = [column.name for column in AUDIT_EVENTS.columns]
 
 
@@ -75,6 +76,7 @@ def _row(row_id: int, patient_id: str, person: Person, at: dt.datetime, desk: in
     )
     keys = search_keys.keys_of(keyed, dialled=dialled)
     return {
+        **_NOTHING_SAID,
         **person._asdict(),
         "id": row_id,
         "patient_id": patient_id,
@@ -96,6 +98,7 @@ def _row(row_id: int, patient_id: str, person: Person, at: dt.datetime, desk: in
         "updated_at": at,
         "registered_by_id": desk,
         "version": 1,
+        "merged_into_id": None,
     }
 
 
@@ -140,16 +143,20 @@ def _copy(session: Session, table: Table, names: Sequence[str], rows: list[dict[
 def in_bulk() -> Iterator[None]:
     """Indexes of patients rest while the block writes very many, and are made at its end: that is much quicker."""
     resting = sorted((index for index in PATIENTS.indexes if not index.unique), key=lambda index: str(index.name))
-    with db.transaction() as session:
-        rebuilding.take_away(session)
-        for index in resting:
-            index.drop(db.connection(session))
+    _put_to_rest(resting)
     yield
     with db.transaction() as session:
         for index in resting:
             index.create(db.connection(session))
         rebuilding.make(session)
         session.execute(delete(WAITING_COMPARISONS))  # of a crowd the command ``duplicates`` finds the doubles
+
+
+def _put_to_rest(indexes: Sequence[Index]) -> None:
+    with db.transaction() as session:
+        rebuilding.take_away(session)
+        for index in indexes:
+            index.drop(db.connection(session))
 
 
 class Crowd:

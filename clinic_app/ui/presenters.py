@@ -497,9 +497,14 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
+def counted(page: Page[Any], word: str) -> str:
+    """``4,903 patients``, ``more than 1,000 patients``."""
+    return f"{'more than ' if page.more else ''}{plural(page.total, word)}"
+
+
 def shown_of(page: Page[Any], word: str) -> str:
-    """``21–40 of 4,903 patients``, ``41 of 41 patients``, ``1 patient``."""
-    whole = plural(page.total, word)
+    """``21–40 of 4,903 patients``, ``41 of 41 patients``, ``1 patient``, ``1–20 of more than 1,000 patients``."""
+    whole = counted(page, word)
     if page.total <= 1:
         return whole
     return f"{page.first:,} of {whole}" if page.first == page.last else f"{page.first:,}–{page.last:,} of {whole}"

@@ -6,6 +6,7 @@ What is answered says nothing of who is a patient here: nobody is looked up (``s
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,7 +77,7 @@ def _form(
         choices=choices,
         errors=dict(errors or {}),
         refused=refused,
-        challenge=challenges.new_challenge(),
+        challenge=json.dumps(challenges.new_challenge()),
     )
 
 

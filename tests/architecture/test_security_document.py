@@ -15,7 +15,7 @@ import rxconfig
 from clinic_app.core import budget, crypto, paging
 from clinic_app.core.settings import Settings
 from clinic_app.models.accounts import Role
-from clinic_app.services import access, idempotency, rates
+from clinic_app.services import access, challenges, idempotency, rates
 from clinic_app.services.accounts import (
     blocklist,
     drafts,
@@ -35,6 +35,7 @@ from clinic_app.services.accounts import (
 from clinic_app.services.audit import anchor, authorization
 from clinic_app.services.audit import refusals as refusal_counts
 from clinic_app.services.notifications import links
+from clinic_app.services.patients import self_registration
 from clinic_app.services.portal import forgotten, handing_over
 from clinic_app.web import event_budget, event_socket, open_sockets, own_account, refusals
 from clinic_app.web import forgotten as forgotten_page
@@ -138,6 +139,15 @@ def figures() -> dict[str, str]:
         "links asked for from one address, or one IPv6 /64": f"{sign_in_throttle.ASKS_PER_ADDRESS} {window}",
         "links asked for from one IPv6 /48": f"{sign_in_throttle.ASKS_PER_NETWORK} {window}",
         "links asked for altogether": f"{sign_in_throttle.ASKS_ALTOGETHER} {window}",
+        "self-registrations from one address, or one IPv6 /64": f"{sign_in_throttle.ASKS_PER_ADDRESS} {window}",
+        "self-registrations from one IPv6 /48": f"{sign_in_throttle.ASKS_PER_NETWORK} {window}",
+        "self-registrations altogether": f"{sign_in_throttle.ASKS_ALTOGETHER} {window}",
+        "challenge of a self-registration": f"once, within {minutes(challenges.LIFE)} minutes",
+        "link that confirms a self-registration": (
+            f"{minutes(self_registration.LIFE) // 60} hours; "
+            + " and ".join(map(str, self_registration.AT_MOST.values()))
+            + " to one address in an hour and a day"
+        ),
         "answer to somebody who asks for a link": f"after {forgotten_page.PACE:g} second",
         "fresh proof": f"{minutes(authorization.FRESH)} minutes",
         "session token": f"{len(crypto.new_token()) * 6 // 8 * 8} bits, kept as SHA-256",

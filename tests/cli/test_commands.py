@@ -33,13 +33,24 @@ ALL = dict(_commands(get_command(app)))
 
 
 def test_only_what_exists_is_offered():
-    alone = {"serve", "build", "migrate", "demo", "doctor"}
+    alone = {
+        "serve",
+        "build",
+        "migrate",
+        "demo",
+        "doctor",
+        "import",
+        "rebuild-search",
+        "export patient",
+        "export patients",
+    }
     staff = {f"staff {name}" for name in ("create", "list", "role", "disable", "enable", "reset", "unlock")}
     audit = {"audit verify", "audit anchor", "audit export"}
     outbox = {"outbox send", "outbox status"}
     duplicates = {"duplicates find", "duplicates status"}
+    export = {"export patients", "export patient"}
     portal = {"portal bulk", "portal stop", "portal report"}
-    assert {" ".join(path) for path in ALL} == alone | staff | audit | outbox | duplicates | portal
+    assert {" ".join(path) for path in ALL} == alone | staff | audit | outbox | duplicates | portal | export
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -177,6 +177,8 @@ def test_of_two_logins_the_chosen_one_stays(desk, whose):
     assert done.patient.access.username == f"{kept}@example.org"
     assert done.patient.portal_enabled
     assert look(desk, second.patient).portal_enabled is False
+    on = tools.raw("SELECT patient_id, username FROM accounts WHERE role = 'PATIENT' AND is_active")
+    assert on == [(first.patient.id, f"{kept}@example.org")]
     assert {name: signs_in(name, secret) for name, secret in secrets.items()} == {
         f"{kept}@example.org": True,
         f"{ended}@example.org": False,

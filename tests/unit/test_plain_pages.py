@@ -15,12 +15,14 @@ from jinja2 import meta
 from clinic_app.api import reference
 from clinic_app.core.settings import get_settings
 from clinic_app.services.accounts.views import Setup
-from clinic_app.web import dead_ends, pages, two_factor
+from clinic_app.web import dead_ends, pages, self_registration, two_factor
 
 BAD = "<b>&\"'"
 ESCAPED = "&lt;b&gt;&amp;&#34;&#39;"
 #: What every page is given besides its own values.
-COMMON = {"clinic": {name: name + BAD for name in ("name", "telephone", "telephone_uri", "hours")} | {"demo": True}}
+_CLINIC = ("name", "telephone", "telephone_uri", "hours", "address")
+COMMON = {"clinic": {**{name: name + BAD for name in _CLINIC}, "demo": True, "registers": True}}
+ASKED = self_registration.ASKED
 CHOOSING = {
     **{name: name + BAD for name in ("username", "shortest", "refused", "offered")},
     "errors": {"new_password": "new_password" + BAD, "confirm_password": "confirm_password" + BAD},
@@ -59,6 +61,7 @@ _INPUTS = tuple(
     }
     for name, kind in (("phone", "phone"), ("email", "email"), ("address", "lines"), ("preferred_language", "choice"))
 )
+_CHOSEN = ("single_name", "gender", "preferred_language")
 #: Page → the values it needs, each with its own name in it.
 VALUES = {
     "dead_ends/again.html": {"address": "address" + BAD},
@@ -86,6 +89,21 @@ VALUES = {
         "ways": (("ways" + BAD, "href" + BAD),),
         "call": True,
     },
+    "self_registration/register.html": {
+        "values": {**{name: name + BAD for name in ASKED if name not in _CHOSEN}, **dict.fromkeys(_CHOSEN, "on")},
+        "labels": dict.fromkeys(ASKED, "label" + BAD),
+        "understood": {"phone": "understood" + BAD},
+        "longest": dict.fromkeys(ASKED, 9),
+        "choices": dict.fromkeys(_CHOSEN, (("key" + BAD, "choice" + BAD),)),
+        "errors": {"first_name": "error" + BAD, "gender": "wrong" + BAD},
+        **{name: name + BAD for name in ("refused", "challenge")},
+    },
+    "self_registration/done.html": {
+        "done": self_registration.Received("first_name" + BAD, "email", "never shown"),
+        **{name: name + BAD for name in ("to", "notice")},
+    },
+    "self_registration/confirm.html": {"errors": {"code": "error" + BAD}, "code": "code" + BAD, "refused": "no" + BAD},
+    "self_registration/over.html": {name: name + BAD for name in ("title", "words")},
     "signing_in/expired.html": {"detail": "detail" + BAD, "hours": "hours" + BAD, "by_email": True},
     "signing_in/portal.html": {**SIGNING_IN, "errors": {"email": "errors" + BAD}, "must_wait": True}
     | {"kept": "kept" + BAD},

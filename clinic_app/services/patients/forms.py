@@ -410,9 +410,13 @@ class PatientUpdate:
 
 @dataclass(frozen=True, slots=True)
 class PatientQuery:
-    """What a list shows: a search term (may be empty), which page, in which order."""
+    """What a list shows: a search term (may be empty), which page, in which order.
+
+    ``after``: the id of the last row of the page before, to read on from there where there is no term; 0: by number.
+    """
 
     term: str = ""
     page: int = 1
     page_size: int = 20
     order: str = BEST  # or name, patient_id, date_of_birth or created_at; with "-" in front, descending
+    after: int = 0

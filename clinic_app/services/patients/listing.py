@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, tuple_
 from sqlmodel import Session
 
 from clinic_app.core.paging import Page, Window, window
@@ -79,8 +79,44 @@ def _page_ids(session: Session, order: str, rows: Window) -> list[int]:
     return first + _some(session, order, False, skip, rows.size - len(first), unknown)
 
 
+@lru_cache(maxsize=64)
+def _behind(order: str, known: bool | None) -> Prepared:
+    """Ids behind one row in an order."""
+    column, down = _of(order), order.startswith("-")
+    found = select(PATIENTS.c.id).where(PATIENTS.c.is_active)
+    by_id = column is PATIENTS.c.id or known is False
+    if known is not None:
+        found = found.where(column.is_not(None) if known else column.is_(None))
+    keys = [PATIENTS.c.id] if by_id else [column, PATIENTS.c.id]
+    last = [bindparam("last", type_=PATIENTS.c.id.type)]
+    row = tuple_(*keys), tuple_(*(last if by_id else [bindparam("key", type_=column.type), *last]))
+    found = found.where(row[0] < row[1] if down else row[0] > row[1])
+    return Prepared(found.order_by(*[key.desc() if down else key for key in keys]).limit(bindparam("size")))
+
+
+def _ids_after(session: Session, order: str, after: int, size: int) -> list[int] | None:
+    """The ids behind the row ``after``, wherever that stands now; None where it is gone."""
+    row = session.execute(select(PATIENTS.c.id, _of(order).label("key")).where(PATIENTS.c.id == after)).one_or_none()
+    if row is None:
+        return None
+    if _of(order) is not PATIENTS.c.date_of_birth:
+        given = {} if _of(order) is PATIENTS.c.id else {"key": row.key}
+        return [one.id for one in _behind(order, None).all(session, last=after, size=size, **given)]
+    found = []
+    if row.key is not None:
+        found = [one.id for one in _behind(order, True).all(session, last=after, key=row.key, size=size)]
+    if len(found) < size:  # on to those without a birth date: behind this one, or all of them
+        last = after if row.key is None else (2**31 - 1 if order.startswith("-") else 0)
+        rest = _behind(order, False).all(session, last=last, size=size - len(found))
+        found += [one.id for one in rest]
+    return found
+
+
 def page_of(session: Session, query: PatientQuery, order: str) -> Page[PatientSummary]:
     """Building block: one page of all patients that are listed."""
     active, _ = register_counts.counts(session)
     rows = window(query.page, query.page_size, active)
-    return rows.page(repository.summaries_by_ids(session, _page_ids(session, order, rows)))
+    ids = _ids_after(session, order, query.after, rows.size) if query.after and rows.number > 1 else None
+    if ids is None:
+        ids = _page_ids(session, order, rows)
+    return rows.page(repository.summaries_by_ids(session, ids))

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, union_all
 from sqlmodel import Session
@@ -37,7 +38,8 @@ _BOTH = union_all(
 _FREQUENCIES = select(_BOTH.c.part, func.sum(_BOTH.c.patients)).group_by(_BOTH.c.part)
 
 _TEXT, _AFTER, _REST, _AFTER_REST, _TURNED = map(bindparam, ("text", "after", "rest", "after_rest", "turned"))
-_SHORTEST, _LONGEST, _MOST = map(bindparam, ("shortest", "longest", "most"))
+_SHORTEST, _LONGEST = map(bindparam, ("shortest", "longest"))
+_MOST: Any = bindparam("most")
 
 
 def _counted(*ways: ColumnElement[bool], of_changes: ColumnElement[bool]) -> Prepared:

@@ -15,7 +15,7 @@ from clinic_app.services.patients import name_parts, register_counts
 from clinic_app.services.patients.duplicates import index
 from clinic_app.services.patients.search_index import asked_for
 
-_CACHE = 400_000  # KiB: a large index is made much quicker in memory
+_CACHE = "PRAGMA cache_size = -400000"  # KiB: a large index is made much quicker in memory
 
 #: So many patients from all over the register tell whether the index is whole.
 _LOOKED_AT = 200
@@ -41,7 +41,7 @@ def make(session: Session) -> Rebuilt:
     that are there."""
     connection = db.connection(session)
     if connection.dialect.name == "sqlite":
-        connection.execute(text(f"PRAGMA cache_size = -{_CACHE}"))
+        connection.execute(text(_CACHE))
     parts = name_parts.rebuild(session)
     index.rebuild(session)
     for statement in search_index.create(connection.dialect.name):

@@ -25,7 +25,7 @@ from clinic_app.services.patients import birth_search, name_parts, search_tiers
 from clinic_app.services.patients.search_keys import backwards
 from clinic_app.services.patients.search_match import Shape, matching, shape_of
 from clinic_app.services.patients.search_terms import Kind, Term
-from clinic_app.services.patients.search_tiers import KEYS, LEVELS, NAMES, Needle, Way, trigrams
+from clinic_app.services.patients.search_tiers import KEYS, LEVELS, NAMES, Clause, Needle, Way, trigrams
 
 #: A register of so many is read where the index does not help.
 SMALL = 5000
@@ -37,10 +37,14 @@ _DENSE = 50
 _SURELY = 3
 #: What PostgreSQL is asked for whole words by, and how much of a number it is asked for.
 _WHOLE, _ENOUGH = ("search_words",), 7
+#: Of so many whom a number finds, one at least has it as their own.
+_OWN_OF = 4
 #: Numbers of so few digits may be the beginning of very many.
 _SHORT_NUMBER = 5
-#: So many parts of names are looked for at once, the commonest first.
-_PARTS = 60
+#: So are so few letters of a name, with the blank before it.
+_SHORT_BEGINNING = 3
+#: So many parts of names stand for one or two letters in them, and so many are looked for at once.
+_PARTS, _PARTS_AT_ONCE = 1000, 100
 _COLUMN = {NAMES: PATIENTS.c.search_names, KEYS: PATIENTS.c.search_keys}
 _NEWEST = PATIENTS.c.id.desc()
 _MOST = bindparam("most")
@@ -140,13 +144,22 @@ def _asked(way: Way) -> list[tuple[str, str]]:
         return [(search_index.WORDS, " AND ".join(f"({' OR '.join(map(_token, clause))})" for clause in way))]
     number = search_tiers.number_clause(way)
     if number is None:
-        return [(search_index.INDEX, _wanted(way))]
+        return [_trigrams(way)]
     found = [(search_index.WORDS, " OR ".join(_token(needle) for needle in number if needle.numbered))]
     rest = tuple(needle for needle in number if not needle.numbered)
     if rest:
         words = [clause for clause in way if search_tiers.number_clause((clause,)) is None]
-        found.append((search_index.INDEX, _wanted((rest, *words))))
+        found.append(_trigrams((rest, *words)))
     return found
+
+
+def _trigrams(way: Way) -> tuple[str, str]:
+    """The index of trigrams to be asked: the shorter one, where only names are asked for."""
+    names = all(needle.column == NAMES for clause in way for needle in clause)
+    if not names:
+        return search_index.INDEX, _wanted(way)
+    asked = (f"({' OR '.join(f'({_all_threes(needle.text)})' for needle in clause)})" for clause in way)
+    return search_index.NAMES, " AND ".join(asked)
 
 
 def _token(needle: Needle) -> str:
@@ -158,7 +171,11 @@ def _token(needle: Needle) -> str:
 
 
 def _threes(needle: Needle) -> str:
-    return f"{needle.column} : ({' AND '.join(_quoted(three) for three in trigrams(needle.text))})"
+    return f"{needle.column} : ({_all_threes(needle.text)})"
+
+
+def _all_threes(text: str) -> str:
+    return " AND ".join(map(_quoted, trigrams(text)))
 
 
 def _quoted(text: str) -> str:
@@ -239,11 +256,14 @@ class _Look:
         return self._newest(way)
 
     def _newest(self, way: Way) -> list[int]:
-        """The newest of very many, as many as the page needs."""
+        """The newest of very many, as many as the page needs; of numbers more, since those of next of kin are last."""
+        most = self.needed
+        if search_tiers.number_clause(way) is not None:
+            most = min(self.limit, _OWN_OF * self.needed)
         if not self.postgres and search_tiers.indexed(way) and not (self.dense and _short_number(way)):
-            return self._indexed(way, self.needed)
-        found = self._read(way, self.last - 20 * SAMPLE, self.last, self.needed)
-        return found if len(found) >= self.needed else self._way(way, self.needed)
+            return self._indexed(way, most)
+        found = self._read(way, self.last - 20 * SAMPLE, self.last, most)
+        return found if len(found) >= self.needed else self._way(way, most)
 
     def _very_many(self) -> bool:
         """Whether many more than the limit match, by the newest of the register and as many from its middle."""
@@ -264,27 +284,31 @@ class _Look:
             return self._indexed(way, most)
         if self.last <= SMALL:
             return self._read((), 0, self.last, most)
+        spelled = min((self._spelled(clause) for clause in way), key=len)
+        if len(spelled) > _PARTS:  # many parts of names, and few who have them: there is no better way
+            return self._read((), 0, self.last, most)
         found: dict[int, None] = {}
-        for one in self._spelled(way):
-            found.update(dict.fromkeys(self._indexed(one, most)))
-        return list(found)
+        for start in range(0, len(spelled), _PARTS_AT_ONCE):
+            some = tuple(spelled[start : start + _PARTS_AT_ONCE])
+            found.update(dict.fromkeys(self._indexed((some,), most)))
+        return sorted(found, reverse=True)[:most]
 
     def _indexed(self, way: Way, most: int) -> list[int]:
         return [row.id for row in rows_of(self.session, self.shape, self.values, way, most)]
 
-    def _spelled(self, way: Way) -> list[Way]:
-        """``way``, of which no clause is long enough for the index, by whole words: parts of names that there are."""
-        first = way[0]
-        found: list[Way] = []
-        for needle in first:
+    def _spelled(self, clause: Clause) -> list[Needle]:
+        """A clause that is too short for the index, by the whole words that there are."""
+        found: list[Needle] = []
+        for needle in clause:
+            text = needle.text.strip()
             if needle.indexed:
-                found.append(((needle,),))
+                found.append(needle)
             elif needle.column == KEYS:
-                found.append(((Needle(KEYS, f" {needle.text.strip()} "),),))
+                found.append(Needle(KEYS, f" {text} "))
             else:
                 begins = needle.text.startswith(" ")
-                parts = name_parts.with_text(self.session, needle.text.strip(), begins=begins, most=_PARTS)
-                found += [(tuple(Needle(NAMES, f" {part} ") for part in parts),)] if parts else []
+                parts = name_parts.with_text(self.session, text, begins=begins, most=_PARTS + 1)
+                found += [Needle(NAMES, f" {part} ") for part in parts]
         return found
 
     def _births(self, mark: str) -> list[int]:
@@ -326,7 +350,7 @@ def _enough(needle: Needle) -> str:
 def _begins_shortly(way: Way) -> bool:
     """Whether few letters of names are known: the index of words would put together very many first."""
     texts = [clause[0].text for clause in way if all(needle.column == NAMES for needle in clause)]
-    return any(not text.endswith(" ") and len(text) <= _SHORT_NUMBER for text in texts)
+    return any(not text.endswith(" ") and len(text) <= _SHORT_BEGINNING for text in texts)
 
 
 def _short_number(way: Way) -> bool:

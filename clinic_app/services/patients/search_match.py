@@ -68,6 +68,7 @@ class Shape:
 
 
 def shape_of(term: Term) -> Shape:
+    """How the statement for ``term`` reads."""
     whole = (term.whole.kind, term.whole.born is not None) if term.whole else None
     pieces = tuple((piece.kind, piece.born is not None) for piece in term.pieces)
     return Shape(pieces, whole, bool(term.phone), bool(term.run), term.nothing)
@@ -137,6 +138,7 @@ def _bound(piece: Piece, i: str) -> dict[str, Any]:
 
 
 def values_of(term: Term) -> dict[str, Any]:
+    """What is bound to that statement."""
     values: dict[str, Any] = {"run": f"% {_plain(term.run)} %|%"}
     for i, piece in enumerate(term.pieces):
         values |= _bound(piece, str(i))

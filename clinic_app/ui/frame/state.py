@@ -147,8 +147,9 @@ class SearchState(Asking, rx.State):
             return
         page = await self._ask(list_patients, PatientQuery(term=term, page_size=SHOWN), box=self._box())
         self.rows = [presenters.patient_row(patient, term=term) for patient in page.items]
-        self.count = presenters.plural(page.total, "patient") if page.total else "No patient matches"
-        self.more = f"Show all {self.count}" if page.total > SHOWN else ""
+        self.count = presenters.counted(page, "patient") if page.total else "No patient matches"
+        all_of = f"the best {page.total:,}" if page.more else f"all {self.count}"
+        self.more = f"Show {all_of}" if page.total > SHOWN else ""
         self.advice = "" if page.total else TRY
         self.shown, self.answers = True, term
 

@@ -94,7 +94,7 @@ with AuthenticatedClient(base_url=SERVER, token=pair.access, raise_on_unexpected
     assert call(update_patient, m.Problem, 409, str(one.id), client=desk, body=emptied).error
 
     # --- verifying
-    assert call(list_pending_verification, m.ListingPatientListed, 200, client=desk).count == 0
+    assert call(list_pending_verification, m.ListingPatientWaiting, 200, client=desk).count == 0
     assert call(verify_patient, m.Verified, 200, str(one.id), client=desk).patient.id == one.id
 
     # --- portal access

@@ -55,9 +55,10 @@ _STEP = 8  # statements for 8, 16, 24 … keys are kept
 _ASKING: dict[int, Prepared] = {}
 
 
-def _candidates(session: Session, person: Comparable) -> list[Any]:
+def _candidates(session: Session, person: Comparable, register: Register) -> list[Any]:
     """The rows of those who share most with ``person``."""
-    asked = list(keys_to_ask(person).items())
+    common = [part for part, count in (register.parts or {}).items() if count > _OF_ONE_KEY]
+    asked = list(keys_to_ask(person, common).items())
     count = -(-max(1, len(asked)) // _STEP) * _STEP
     statement = _ASKING.get(count)
     if statement is None:
@@ -91,7 +92,7 @@ def find(
     session: Session, person: Comparable, register: Register, *, leave_out: Collection[int] = (), limit: int = 5
 ) -> list[Candidate]:
     """Building block: ``likely_matches``, with what is known of the register."""
-    rows = [row for row in _candidates(session, person) if row.id not in leave_out]
+    rows = [row for row in _candidates(session, person, register) if row.id not in leave_out]
     return best_of(((row.id, Comparable.of(row)) for row in rows), person, register, limit)
 
 

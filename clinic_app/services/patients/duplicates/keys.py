@@ -9,11 +9,13 @@ two things have the same one costs a comparison, no more.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from zlib import crc32
 
 from clinic_app.models.patients import BirthPrecision
 from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.duplicates.comparable import Comparable
+from clinic_app.services.patients.duplicates.sounds import sound
 
 #: What sharing a key of a kind says before anything is compared: who shares most is compared first.
 WORTH = {"phone": 6, "email": 6, "born": 4, "pair year": 5, "pair": 3, "part days": 2, "part": 1}
@@ -30,22 +32,22 @@ def _of_date(sounds: tuple[str, ...], born: BirthDate) -> dict[int, int]:
     """The keys with a birth date, as much of which counts as is known."""
     iso, worth = born.iso, WORTH["part days"]
     if born.unit == BirthPrecision.YEAR:
-        return {_key("y", sound, iso): 1 for sound in sounds}
+        return {_key("y", one, iso): 1 for one in sounds}
     if born.unit == BirthPrecision.MONTH:
-        return {_key("ym", sound, iso): worth for sound in sounds}
+        return {_key("ym", one, iso): worth for one in sounds}
     year, month, day = iso[:4], iso[5:7], iso[8:]
     found = {_key("d", iso): WORTH["born"]}
-    for sound in sounds:
-        found[_key("ym", sound, iso[:7])] = worth
-        found[_key("md", sound, month, day)] = worth
-        found[_key("yd", sound, year, day)] = worth
+    for one in sounds:
+        found[_key("ym", one, iso[:7])] = worth
+        found[_key("md", one, month, day)] = worth
+        found[_key("yd", one, year, day)] = worth
     return found
 
 
 def keys_of(person: Comparable) -> dict[int, int]:
     """The keys a person stands under, each with its worth."""
     sounds = person.sounds[:_SOUNDS_AT_MOST]
-    found = {_key("n", sound): WORTH["part"] for sound in sounds}
+    found = {_key("n", one): WORTH["part"] for one in sounds}
     year = person.born.iso[:4] if person.born else ""
     for pair in itertools.combinations(sorted(sounds), 2):
         found[_key("p", *pair)] = WORTH["pair"]
@@ -67,9 +69,14 @@ def _swapped(born: BirthDate) -> BirthDate | None:
     return BirthDate(born.day.replace(month=born.day.day, day=born.day.month))
 
 
-def keys_to_ask(person: Comparable) -> dict[int, int]:
-    """The keys under which somebody who may be the same stands, each with its worth."""
+def keys_to_ask(person: Comparable, common: Collection[str] = ()) -> dict[int, int]:
+    """The keys under which somebody who may be the same stands, each with its worth.
+
+    ``common`` are parts of the name that so many have that one of them alone says nothing.
+    """
     found = keys_of(person)
+    for part in common:
+        found.pop(_key("n", sound(part)), None)
     other = _swapped(person.born) if person.born else None
     if other:
         found[_key("d", other.iso)] = WORTH["born"]

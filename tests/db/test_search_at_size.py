@@ -1,0 +1,143 @@
+"""Finding and listing in a register too large to be read: the same people as by reading all of it, best first."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from sqlalchemy import select
+
+from clinic_app.cli import demo_crowd
+from clinic_app.core import clock, db
+from clinic_app.models.patients import PATIENTS
+from clinic_app.services.demo_crowd import Crowd, dialled
+from clinic_app.services.patients import listing, name_parts, phones, rebuilding, search_index, search_terms
+from clinic_app.services.patients.forms import BEST, PatientQuery, PatientUpdate
+from clinic_app.services.patients.profile import update_patient
+from clinic_app.services.patients.search import list_patients
+from clinic_app.services.patients.search_match import matching, rank_of, shape_of, values_of
+from tests.db import tools
+
+PEOPLE = 700
+LIMIT = 100
+TERMS = (
+    "w wa wan wanj wanjiku achieng am an zz xq o'n mary mar ngendo kam kamau njer iku hieng odhiambo 李 "
+    "07 071 0711 254 2547 0712345 1 12 123 LMC lmc0001 lmc000123 123 000456 40 407 4073 736 7368 "
+    "@ mary. @example 1990 1985-06 about|1990 mar|kam wanj|o kam|7 achieng|otieno w|k mary|07 wa|ma|n "
+    "% _ ' \" * ~ | NEAR AND -wa wanj* (mary)"
+).split()
+
+
+@pytest.fixture
+def crowd(desk):
+    """A receptionist of a clinic with so many people."""
+    now = clock.now()
+    people = demo_crowd.people(PEOPLE, dt.date(2026, 6, 1))
+    Crowd(people, PEOPLE, now - dt.timedelta(days=300), now, lambda _: None).until(now, desk.account_id or 0)
+    with db.transaction() as session:
+        name_parts.rebuild(session)
+    tools.write("UPDATE patients SET is_active = false WHERE id % 13 = 5")
+    tools.write("UPDATE patients SET date_of_birth_precision = 'YEAR' WHERE id % 17 = 3")
+    tools.write("UPDATE patients SET date_of_birth_precision = 'ESTIMATED' WHERE id % 19 = 3")
+    return desk
+
+
+@pytest.fixture(params=["index", "read"])
+def large(request, crowd, change_setting, monkeypatch):
+    """The same, taken for a register too large to be read; a search counts a hundred."""
+    change_setting("CLINIC_SEARCH_COUNT_AT_MOST", str(LIMIT))
+    monkeypatch.setattr(search_index, "SMALL", 0)
+    monkeypatch.setattr(search_index, "SAMPLE", 60)
+    if request.param == "read":  # wherever more than the limit may match
+        monkeypatch.setattr(search_index, "_SURELY", 1)
+        monkeypatch.setattr(search_index, "_DENSE", 20)
+    return crowd
+
+
+def _by_reading(term: str) -> dict[int, int]:
+    """Everybody who matches, with the rank, by reading the whole register."""
+    meant = search_terms.parse(term)
+    shape = shape_of(meant)
+    statement = select(PATIENTS.c.id, rank_of(shape).label("rank")).where(PATIENTS.c.is_active, *matching(shape))
+    with db.reading() as session:
+        return {row.id: row.rank for row in session.execute(statement, values_of(meant))}
+
+
+def test_the_same_people_are_found_as_by_reading_the_whole_register(large):
+    for term in (one.replace("|", " ") for one in TERMS):
+        wanted = _by_reading(term)
+        page = list_patients(large, PatientQuery(term=term, page_size=25))
+        found = [row.id for row in page.items if row.found_by is None or row.found_by.label != "Similar"]
+        assert set(found) <= set(wanted), term
+        if page.more:
+            assert (page.total, len(found)) == (LIMIT, 25), term
+            assert len(wanted) >= LIMIT // 2, term  # told by a sample
+        else:
+            assert page.total >= len(wanted), term
+            assert len(found) >= min(len(wanted), 25) or len(wanted) < 10, term
+        best = sorted(wanted.values())[: len(found)]
+        assert [wanted[one] for one in found] == best, term
+
+
+def test_a_name_with_a_slip_is_found(large):
+    row = list_patients(large, PatientQuery(term="", page=3)).items[0]
+    update_patient(large, row.id, PatientUpdate.parse({"first_name": "Zephaniah", "last_name": "Quartermain"}))
+    for term in ("Zephanaih", "Quatermain", "zephania quartermian", "quartermaine zeph"):
+        found = list_patients(large, PatientQuery(term=term)).items
+        assert [(one.id, one.found_by.label) for one in found if one.found_by] == [(row.id, "Similar")], term
+
+
+def test_very_many_are_ordered_as_asked_and_paged_up_to_the_limit(large):
+    wanted = _by_reading("a")
+    assert len(wanted) > 2 * LIMIT
+    names = dict(tools.raw("SELECT id, name_key FROM patients"))
+    seen: list[int] = []
+    for number in range(1, 5):
+        page = list_patients(large, PatientQuery(term="a", page=number, page_size=25, order="name"))
+        assert (page.number, page.total, page.more, page.pages) == (number, LIMIT, True, 4)
+        seen += [row.id for row in page.items]
+    assert seen == sorted(wanted, key=lambda one: (names[one], one))[:LIMIT]
+
+
+@pytest.mark.parametrize("order", [BEST, "-name", "patient_id", "-patient_id", "date_of_birth", "-date_of_birth",
+                                   "created_at", "-created_at"])  # fmt: skip
+def test_reading_on_from_a_row_and_turning_pages_show_the_same(crowd, order):
+    statement = select(PATIENTS.c.id).where(PATIENTS.c.is_active).order_by(*listing.columns_of(order))
+    with db.reading() as session:
+        wanted = list(session.execute(statement).scalars())
+    by_number, by_row, after = [], [], 0
+    for number in range(1, 8):
+        query = {"page": number, "page_size": 100, "order": order}
+        by_number += [row.id for row in list_patients(crowd, PatientQuery(**query)).items]
+        page = list_patients(crowd, PatientQuery(**query, after=after))
+        by_row += [row.id for row in page.items]
+        after = page.items[-1].id
+    assert page.total == len(wanted)
+    assert by_number == by_row == wanted
+
+
+def test_reading_on_behind_somebody_who_is_gone_goes_by_the_number(crowd):
+    second = list_patients(crowd, PatientQuery(page=2))
+    assert list_patients(crowd, PatientQuery(page=2, after=999_999)).items == second.items
+
+
+def test_what_is_kept_agrees_with_the_records_and_is_made_anew_where_it_does_not(crowd):
+    assert rebuilding.wrong() == []
+    tools.write("UPDATE name_parts SET patients = patients + 1 WHERE part = 'wanjiku'")
+    tools.write("INSERT INTO patient_count_changes (name, change) VALUES ('active', 1)")
+    assert rebuilding.wrong() == ["the counts of patients", "the parts of names"]
+    made = rebuilding.rebuild_search()
+    assert made.patients == PEOPLE
+    assert rebuilding.wrong() == []
+    assert list_patients(crowd, PatientQuery(term="wanjiku")).items
+
+
+def test_an_index_that_is_gone_is_noticed(crowd):
+    with db.transaction() as session:
+        rebuilding.take_away(session)
+    assert "the index of names and numbers" in rebuilding.wrong()
+
+
+def test_the_numbers_of_the_crowd_are_dialled_as_the_library_says():
+    numbers = [one.phone for one in demo_crowd.people(300, dt.date(2026, 6, 1)) if one.phone]
+    assert [dialled(one) for one in numbers] == [phones.dialled(one) for one in numbers]
