@@ -1407,7 +1407,10 @@ def confirm_with_passkey(open_page, clinic):
     factories.make_staff(username=username)
     _with_passkeys(clinic, username)
     page = _heading(open_page(username, "/account/confirm"), "Confirm it is you")
-    expect(page.get_by_role("button", name="passkey")).to_be_visible()
+    button = page.get_by_role("button", name="Confirm with a passkey")
+    expect(button).to_be_visible()
+    across = [one.bounding_box() for one in (button, page.get_by_role("button", name="Continue"))]
+    assert len({one["width"] for one in across if one}) == 1, "it stands as a button"
     return page
 
 

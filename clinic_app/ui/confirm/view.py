@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import reflex as rx
 
 from clinic_app.core import routes
@@ -41,10 +43,11 @@ def _passkey() -> rx.Component:
         "data-busy": "Confirming...",
     }
     words = rx.el.span("Confirm with a passkey")
+    look: dict[str, Any] = {"type": "button", "size": "3", "class_name": "wide"}
     return rx.fragment(
         rx.el.div(
             rx.el.p(rx.el.span("or"), class_name="or"),
-            rx.el.button(icon("fingerprint", 18), words, type="button", class_name="btn outline wide", custom_attrs=to),
+            rx.button(icon("fingerprint"), words, variant="outline", custom_attrs=to, **look),
             rx.el.p(class_name="error", role="alert", custom_attrs={"data-passkey-error": ""}),
             hidden=True,
             class_name="or-passkey",
