@@ -153,7 +153,7 @@ def test_access_panel_without_an_account() -> None:
     panel = drawn(access_panel(Access(), create=rx.el.span("create")))
     assert "No portal account yet" in panel
     assert "create" in panel
-    off = drawn(access_panel(Access(portal="off"), create=rx.el.span("create")))
+    off = drawn(access_panel(Access(portal="off", username="amina@example.org"), create=rx.el.span("create")))
     assert "Turn on portal access" in off
 
 
