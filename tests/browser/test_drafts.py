@@ -37,8 +37,8 @@ def _type(page: Page, first: str = "Zawadi", last: str = "Kamau") -> None:
     with page.expect_response("**/auth/draft/registration"):
         _field(page, "First name").fill(first)
         _field(page, "Last name").fill(last)
-        _field(page, "Date of birth").fill("14/3/1988")
-        _field(page, "Phone").fill("0712 445 901")
+        _field(page, "Date of birth").fill("9/10/1991")
+        _field(page, "Phone").fill("0799 113 226")
         page.get_by_label("Create Patient Portal Login").check()
 
 
@@ -174,7 +174,7 @@ def test_a_reload_offers_it_and_continue_brings_it_back_as_it_was(open_page, cli
     expect(_field(page, "First name")).to_have_value("Zawadi")
     expect(_field(page, "First name")).to_be_focused()
     expect(page.get_by_label("Create Patient Portal Login")).to_be_checked()
-    expect(page.get_by_text("14 Mar 1988")).to_be_visible()
+    expect(page.get_by_text("9 Oct 1991")).to_be_visible()
     expect(_offers(page)).to_have_count(0)
     page.get_by_label("Create Patient Portal Login").uncheck()
     page.get_by_role("button", name="Register patient").click()

@@ -100,7 +100,7 @@ def test_a_forgotten_password_is_replaced_by_way_of_the_sign_in_page(open_phone,
     page.get_by_label("Email", exact=True).fill("Forgets@Example.org")
     page.get_by_role("button", name="Send the link").click()
     expect(page.get_by_role("heading", name="Look at your messages")).to_be_visible()
-    expect(page.get_by_text("If there is a sign-in for forgets@example.org, a message with a link")).to_be_visible()
+    expect(page.get_by_text("If there is a sign-in for forgets@example.org, we send a message with a link")).to_be_visible()
     until(lambda: clinic.sql("SELECT 1 FROM outbox_messages WHERE kind = 'FORGOT_PASSWORD' AND state = 'SENT'"))
     _, code = _link(mailbox, "forgets@example.org", sent + 1)
     page.get_by_role("link", name="Type the code from the message").click()

@@ -250,6 +250,7 @@ def test_a_reset_whose_answer_was_lost_shows_a_fresh_password(record: Page, up: 
 
 def test_what_waits_for_the_line_cannot_be_cancelled_any_more(record: Page, up: Server) -> None:
     _profile(record, up, portal_email=f"late{time.monotonic_ns()}@example.org")
+    before = len(up.audit("PORTAL_PASSWORD_RESET"))
     record.get_by_role("button", name="Reset temporary password").click()
     dialog = record.get_by_role("dialog")
     answer, cancel = (dialog.get_by_role("button", name=name) for name in ("Reset temporary password", "Cancel"))
@@ -266,7 +267,7 @@ def test_what_waits_for_the_line_cannot_be_cancelled_any_more(record: Page, up: 
     expect(cancel).to_be_enabled()
     cancel.click()
     expect(dialog).to_have_count(0)
-    assert up.audit("PORTAL_PASSWORD_RESET") == []
+    assert len(up.audit("PORTAL_PASSWORD_RESET")) == before
 
 
 def test_an_edit_that_was_not_sent_comes_back_as_it_was_typed(record: Page, up: Server) -> None:
