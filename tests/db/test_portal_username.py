@@ -377,7 +377,7 @@ def test_of_eight_who_decide_from_one_look_one_wins(grace):
     jobs = [lambda n=n: change_portal_username(grace, patient, _to(f"amina{n}@example.com"), drawn) for n in range(4)]
     jobs += [lambda: reset_portal_password(grace, patient, drawn), lambda: turn_off_portal(grace, patient, drawn)] * 2
     kinds = _kinds(tools.at_once(*jobs))
-    assert kinds.pop("PortalCreated", 0) + kinds.pop("PortalPatient", 0) == 1
+    assert kinds.pop("PortalCreated", 0) + kinds.pop("PortalSwitched", 0) == 1
     assert set(kinds) == {"PortalAccessChanged"}, kinds
 
 
@@ -393,7 +393,7 @@ def test_changes_resets_and_switches_at_once_leave_one_password(grace):
         lambda: reset_portal_password(grace, patient),
         lambda: turn_on_portal(grace, patient),
     )
-    allowed = {"PortalCreated", "PortalTurnedOff", "PortalPatient", "PortalAccessChanged"}
+    allowed = {"PortalCreated", "PortalTurnedOff", "PortalSwitched", "PortalAccessChanged"}
     assert set(_kinds(results)) <= allowed, results
     turn_on_portal(grace, patient)
     passwords = [made.credentials.temporary_password]

@@ -162,6 +162,8 @@ def test_links_and_images_cannot_do_what_posts_do(attacked, path):
     told = httpx.get(attacked.server.url + path, headers=cookie)
     if path in (routes.ACTIVATE, routes.FORGOT, routes.CONFIRM_EMAIL, routes.PASSKEY_ADD):  # pages with a form
         assert told.status_code == 200
+    elif path.startswith(routes.SELF_REGISTRATION):  # is switched off
+        assert told.status_code == 404
     elif path.startswith(f"{routes.PASSKEYS}/"):  # the page that asks whether to remove one, which is not there
         assert (told.status_code, told.headers["location"]) == (303, routes.PASSKEYS)
     elif path.startswith("/auth/") or path in (routes.PORTAL_EMAIL, routes.PORTAL_SESSION_END):

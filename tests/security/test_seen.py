@@ -103,10 +103,18 @@ SENT: dict[tuple[str, str], dict[str, Any] | None] = {
     ("POST", "/v1/patients/{id}/resend-invitation/"): {},
     ("POST", "/v1/patients/{id}/disable-portal/"): {},
     ("POST", "/v1/patients/{id}/enable-portal/"): {},  # is on already
+    ("GET", "/v1/patients/{id}/duplicates/"): {},
+    ("POST", "/v1/patients/{id}/not-a-duplicate/"): {"other": "{other}"},
+    ("POST", "/v1/patients/{id}/merge/"): {"into": "{other}"},
+    ("POST", "/v1/patients/{id}/undo-merge/"): {},  # which is not merged
     ("GET", "/v1/audit/"): {},
 }
 #: Those whose answer has nothing of a patient as they are sent here.
-BARE = {("GET", "/v1/patients/pending-verification/")}
+BARE = {
+    ("GET", "/v1/patients/pending-verification/"),
+    ("POST", "/v1/patients/{id}/not-a-duplicate/"),
+    ("POST", "/v1/patients/{id}/undo-merge/"),
+}
 
 
 def _filled(value: Any, clinic: Clinic) -> Any:

@@ -70,7 +70,7 @@ async def test_the_page_says_nothing_of_anybody_and_uses_nothing_up(browser, cod
     assert EMAIL not in page.html
     assert "Amina" not in page.html
     field = page.the("code")
-    assert (field["value"], field["autocomplete"], field["maxlength"]) == ("", "one-time-code", "40")
+    assert (field["value"], field["autocomplete"], field["maxlength"]) == ("", "one-time-code", "300")
     assert page.the("new_password")["minlength"] == "15"
     assert (await browser.head(routes.ACTIVATE)).status_code == 200
     assert (await browser.post(routes.ACTIVATE, data=_form(code))).status_code == 303

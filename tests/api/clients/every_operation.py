@@ -32,6 +32,7 @@ from front_desk_client.api.portal_access import (
     resend_invitation,
     reset_portal_password,
 )
+from front_desk_client.api.possible_duplicates import list_duplicates, merge_patient, not_a_duplicate, undo_merge
 from front_desk_client.api.signing_in import refresh_tokens, sign_in, sign_out
 
 SERVER = os.environ["FRONT_DESK"]
@@ -124,6 +125,21 @@ with AuthenticatedClient(base_url=SERVER, token=pair.access, raise_on_unexpected
     run = call(create_portal_accounts, m.BulkAnswer, 200, client=desk, body=both)
     assert (run.created, run.failed) == (1, 1)
     assert [result.success for result in run.results] == [False, True]
+
+    # --- one person, twice
+    twin = m.Registration(first_name="Zawadi", last_name="Okemwa", date_of_birth="1990-01-15", phone="0733100300")
+    first = call(register_patient, m.Registered, 201, client=desk, body=twin).patient
+    held = call(register_patient, m.Problem, 409, client=desk, body=twin)
+    assert [candidate.patient_id for candidate in held.candidates] == [first.patient_id]
+    twin.allow_duplicate = True
+    second = call(register_patient, m.Registered, 201, client=desk, body=twin).patient
+    call(list_duplicates, m.Duplicates, 200, str(first.id), client=desk)
+    other = m.NotADuplicate(other=second.patient_id)
+    assert call(not_a_duplicate, m.Done, 200, str(first.id), client=desk, body=other).success
+    into = m.Merge(into=first.patient_id)
+    merged = call(merge_patient, m.Merged, 200, str(second.id), client=desk, body=into)
+    assert (merged.patient.id, merged.merged) == (first.id, second.patient_id)
+    assert call(undo_merge, m.Unmerged, 200, str(second.id), client=desk).patient.id == second.id
 
     # --- the trail, and the way out
     trail = call(browse_audit, m.ListingEvent, 200, client=desk, patient=one.patient_id, page_size=100)

@@ -137,6 +137,23 @@ const run = good(
 );
 check(run.created === 1 && run.failed === 1 && run.results[1]?.success === true, "each by itself");
 
+// --- one person, twice
+const twin = { first_name: "Zawadi", last_name: "Okemwa", date_of_birth: "1990-01-15", phone: "0733100400" };
+const oldest = good(await desk.POST("/api/v1/patients/", { body: twin })).patient;
+const held = await desk.POST("/api/v1/patients/", { body: twin });
+check(held.response.status === 409, "the second waits for a decision");
+const second = good(await desk.POST("/api/v1/patients/", { body: { ...twin, allow_duplicate: true } })).patient;
+const [ofFirst, ofSecond] = [oldest, second].map((patient) => ({ params: { path: { id: String(patient.id) } } })) as [
+  { params: { path: { id: string } } },
+  { params: { path: { id: string } } },
+];
+good(await desk.GET("/api/v1/patients/{id}/duplicates/", ofFirst));
+const apart = { ...ofFirst, body: { other: second.patient_id } };
+check(good(await desk.POST("/api/v1/patients/{id}/not-a-duplicate/", apart)).success, "two people");
+const merge = { ...ofSecond, body: { into: oldest.patient_id } };
+check(good(await desk.POST("/api/v1/patients/{id}/merge/", merge)).patient.id === oldest.id, "merged");
+check(good(await desk.POST("/api/v1/patients/{id}/undo-merge/", ofSecond)).patient.id === second.id, "and put back");
+
 // --- the trail, and the way out
 const trail = good(
   await desk.GET("/api/v1/audit/", { params: { query: { patient: made.patient.patient_id, page_size: 100 } } }),
