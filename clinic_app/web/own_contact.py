@@ -45,6 +45,10 @@ def _values(record: PatientRecord) -> dict[str, str]:
     return {name: PATIENT_FIELDS[name].typed(getattr(record, name)) for name in _names()}
 
 
+#: Characters of what the form says it began with.
+_LONGEST_BEGAN = 50_000
+
+
 def _typed(form: Mapping[str, str]) -> dict[str, str]:
     """What was filled in. An empty tick is not sent."""
     typed = {name: form.get(name, "").replace("\r\n", "\n") for name in _names() if name not in _TICKS}
@@ -55,7 +59,7 @@ def _typed(form: Mapping[str, str]) -> dict[str, str]:
 def _began(form: Mapping[str, str]) -> dict[str, str] | None:
     """What the form began with, as it says itself; None where it is none of ours. It may have other fields than now."""
     try:
-        found = json.loads(form.get("began", "")[:50_000])
+        found = json.loads(form.get("began", "")[:_LONGEST_BEGAN])
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
@@ -212,5 +216,6 @@ async def save(request: Request, actor: Acting, form: Form) -> Response:
 
     Sent when the session is over, it waits on the page that asks to sign in, and comes back to be saved.
     """
-    typed = None if kept_forms.FIELD in form else {**form, **_typed(form)}
+    about = {name: form[name][:_LONGEST_BEGAN] for name in ("began", "version") if name in form}
+    typed = None if kept_forms.FIELD in form else {**about, **_typed(form)}
     return await answered(request, actor, lambda: _save(actor, form), refuses=True, typed=typed)

@@ -267,7 +267,8 @@ def forgot_too_many(open_page, clinic, settings):
 @scene
 def forgot_sent(open_page, clinic, settings):
     email = "amina.odhiambo.of.a.very.long.name@a-mail-server-far-away.example.org"
-    return _heading(_answered(open_page, pages.render("links/forgot_sent.html", email=email)), "Look at your messages")
+    page = pages.render("links/forgot_sent.html", email=email, hourly=3)
+    return _heading(_answered(open_page, page), "Look at your messages")
 
 
 def _register(open_page, settings, *args, **values) -> Page:
