@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import logging
 import os
+import re
 import socket
 import sqlite3
 import threading
@@ -232,24 +233,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 #: What a browser test that passed at its second try said at its first one.
 FAILED_FIRST = "failed first"
+#: What Playwright says when the browser's own process for a page has died.
+CRASHED = re.compile(r"Error: .*[Pp]age crashed")
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """A browser test that fails is tried once more: it shares two cores with Chromium, a server and other tests.
 
-    Nothing is hidden: what it said first is printed at the end of the run, for whoever has to mend it.
+    Where Chromium itself crashed, which two tabs that load at once now and then bring about, the try tells nothing and
+    does not count, up to three times. Nothing is hidden: what it said first is printed at the end of the run, for
+    whoever has to mend it.
     """
     if "/browser/" not in item.nodeid:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     begun = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
     reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    if said := "\n".join(report.longreprtext for report in reports if report.failed):
+    tries_left, crashes_left, first = 1, 3, ""
+    while said := "\n".join(report.longreprtext for report in reports if report.failed):
+        first = first or said
+        if crashes_left and CRASHED.search(said):
+            crashes_left -= 1
+        elif tries_left:
+            tries_left -= 1
+        else:
+            break
         for server in Server.serving:
-            server.put_aside(begun)  # or the second try fails for what the first one left
+            server.put_aside(begun)  # or the next try fails for what the one before left
         item._initrequest()  # type: ignore[attr-defined]  its fixtures are made anew
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        reports[0].user_properties.append((FAILED_FIRST, said))
+    if first:
+        reports[0].user_properties.append((FAILED_FIRST, first))
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
