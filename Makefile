@@ -11,8 +11,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help run test test-full quick pictures check audit format dev build migrate doctor docs lock clean venv \
-	venv-dev browser
+.PHONY: help run test test-full quick pictures check audit sbom format dev build migrate doctor docs lock hashes clean \
+	venv venv-dev browser
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,13 @@ audit: venv-dev ## Ask which packages have known vulnerabilities (needs the serv
 	@cd reflex.lock && $(CURDIR)/$(VENV)/bin/npm audit --audit-level=moderate
 	@cd tests/api/clients && $(CURDIR)/$(VENV)/bin/npm audit --audit-level=moderate
 
+sbom: venv-dev ## Write what the clinic is made of, as CycloneDX, into .artefacts/sbom (what runs, and what the pages are made of)
+	@mkdir -p .artefacts/sbom
+	@$(VENV)/bin/cyclonedx-py requirements requirements.lock --output-reproducible --of JSON -o .artefacts/sbom/python.json
+	@cd reflex.lock && npx --yes @cyclonedx/cyclonedx-npm@6.0.1 --ignore-npm-errors --package-lock-only \
+		--output-reproducible --output-file ../.artefacts/sbom/pages.json 2>/dev/null
+	@echo "Written: .artefacts/sbom/python.json and .artefacts/sbom/pages.json"
+
 format: venv-dev ## Format the code
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix --quiet .
@@ -69,6 +76,10 @@ docs: venv ## Write the tables of settings and of security requirements into doc
 
 lock: venv ## Choose JavaScript packages anew and write reflex.lock
 	@CLINIC_MODE=demo $(PY) -m clinic_app build --update-lock
+
+hashes: venv-dev ## Write requirements.lock: requirements.txt with the checksums of every file that may be installed
+	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make hashes" requirements.txt --output-file requirements.lock
 
 clean: ## Remove builds and caches (data/ and .venv stay)
 	@rm -rf .web .build .reflex .states .pytest_cache .ruff_cache .hypothesis .import_linter_cache .artefacts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata as metadata
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,3 +104,33 @@ def test_the_installed_versions_are_the_pinned_ones():
 def test_all_parts_of_reflex_are_there():
     installed = {_normal(each.metadata["Name"]) for each in metadata.distributions()}
     assert {name for name in installed if name.startswith("reflex")} <= PINS.keys()
+
+
+def _locked():
+    """Name → version and checksums, as requirements.lock has them."""
+    text = (ROOT / "requirements.lock").read_text()
+    for name, version, rest in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(.*(?:\n    .*)*)", text, re.M):
+        yield _normal(name), version, re.findall(r"--hash=sha256:([0-9a-f]{64})\b", rest)
+
+
+@pytest.mark.asvs("15.1.2")
+def test_the_lock_has_the_same_versions_with_checksums():
+    locked = list(_locked())
+    versions = {name: version for name, version, _ in locked}
+    assert {name: versions.get(name) for name in PINS} == PINS, "run `make hashes`"
+    others = {"colorama", "psutil"}  # of Windows alone
+    assert versions.keys() - PINS.keys() <= others
+    assert [name for name, _, hashes in locked if not hashes] == []
+
+
+@pytest.mark.slow
+def test_what_is_installed_by_the_lock_is_what_it_says(tmp_path):
+    """One small package, once as it is and once with another checksum."""
+    name = "itsdangerous" if "itsdangerous" in PINS else "idna"
+    text = (ROOT / "requirements.lock").read_text()
+    (part,) = re.findall(rf"^{name}==.*(?:\n    .*)*", text, re.M)
+    for given, taken in ((part, True), (re.sub("sha256:[0-9a-f]{8}", "sha256:00000000", part), False)):
+        (tmp_path / "lock").write_text(given + "\n")
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-cache-dir", "--quiet", "--require-hashes"]
+        done = subprocess.run([*command, "--target", tmp_path / "into", "-r", tmp_path / "lock"], capture_output=True)
+        assert (done.returncode == 0) is taken, done.stderr.decode()
