@@ -135,3 +135,22 @@ def test_lengths_that_contradict_each_other_do_not_pass(proxied):
     line.close()
     assert status in (400, 403)
     assert headers.get("location") is None
+
+
+def test_while_the_program_is_away_it_is_said_in_words(proxied):
+    target, front = proxied
+    secret = "Zebedee-in-the-query"
+    target.server.stop()
+    try:
+        page = httpx.get(f"{front.url}/patients", params={"search": secret})
+        assert (page.status_code, page.headers["retry-after"], page.headers["cache-control"]) == (503, "10", "no-store")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert "What was saved is safe" in page.text
+        answer = httpx.post(f"{front.url}/api/v1/patients/", params={"search": secret}, json={})
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+        assert answer.json()["error"] == "Temporarily unavailable"
+    finally:
+        target.server.start()
+    assert httpx.get(f"{front.url}/login").status_code == 200
+    for log in front.folder.parent.glob("clinic*.log"):  # nginx's; Caddy's has it, which the document says
+        assert secret not in log.read_text(), f"{log.name} holds what was searched for"
