@@ -100,6 +100,8 @@ def use_threads(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _with_threads(app: Any) -> Any:
+    from clinic_app.core import bootstrap
+
     async def threaded(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
             await app(scope, receive, send)
@@ -112,6 +114,7 @@ def _with_threads(app: Any) -> Any:
                 _announce()
 
         await app(scope, receive, announcing)
+        bootstrap.stop()  # the last one to leave an SQLite database puts its write-ahead log into it
 
     return threaded
 

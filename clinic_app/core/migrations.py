@@ -31,6 +31,11 @@ def present(engine: Engine) -> str:
         return MigrationContext.configure(connection).get_current_revision() or ""
 
 
+def known(revision: str) -> bool:
+    """Whether this program knows ``revision``: what it does not know was made by a newer one."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def up_to_date(engine: Engine) -> bool:
     """Whether the database has exactly the shape that this program expects."""
     return present(engine) == wanted()
