@@ -21,7 +21,7 @@ def create() -> Any:
     """The ASGI application of one worker.
 
     Ends the process with one sentence and exit code 2 when a setting is wrong, the database is not up to date
-    or the pages have not been built.
+    or belongs to other keys, or the pages have not been built.
     """
     from clinic_app.core import bootstrap, crypto, migrations
     from clinic_app.core.settings import SettingsError
@@ -33,6 +33,7 @@ def create() -> Any:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it only says which database it looks at
     if not migrations.up_to_date(engine):
         _refuse(migrations.BEHIND)
+    _refuse_other_keys()
     _refuse_demo()
     crypto.prepare_dummy()
     try:
@@ -41,6 +42,16 @@ def create() -> Any:
         if "have not been built" not in str(error):
             raise
         _refuse(str(error))
+
+
+def _refuse_other_keys() -> None:
+    """With other keys nobody could sign in, and each refusal would break the audit trail."""
+    from clinic_app.services.audit import known_keys
+
+    try:
+        known_keys.check()
+    except known_keys.OtherKeys as other:
+        _refuse(other.detail)
 
 
 def _refuse_demo() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clinic_app.cli.begin import connect
 from clinic_app.core import bootstrap, migrations
+from clinic_app.services.audit import known_keys
 
 
 def migrate() -> tuple[str, str]:
@@ -11,8 +12,10 @@ def migrate() -> tuple[str, str]:
     connect(migrated=False)
     engine = bootstrap.start()
     before = migrations.present(engine)
+    known_keys.check_noted()
     if before != migrations.wanted():
         migrations.upgrade()
+    known_keys.check()
     return before, migrations.present(engine)
 
 

@@ -13,6 +13,7 @@ from clinic_app.cli.begin import connect
 from clinic_app.core import bootstrap, migrations
 from clinic_app.core.settings import Settings, SettingsError, get_settings
 from clinic_app.services import demo
+from clinic_app.services.audit import known_keys
 from clinic_app.services.patients.overview import uncounted_national_ids
 from clinic_app.services.patients.rebuilding import wrong
 
@@ -88,6 +89,16 @@ def _database(settings: Settings) -> Finding:
     return Finding("database", "ok", f"{kind}, revision {present}")
 
 
+def _keys(settings: Settings) -> Finding:
+    if _database(settings).state != "ok":
+        return Finding("keys", "skipped", "The database is not ready.")
+    try:
+        known_keys.check()
+    except known_keys.OtherKeys as other:
+        return Finding("keys", "missing", other.detail)
+    return Finding("keys", "ok", "those of the clinic in this database")
+
+
 def _pages(settings: Settings) -> Finding:
     folder = build.finished(settings)
     if folder is None:
@@ -161,6 +172,7 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
     ("node", _node),
     ("data directory", _data_dir),
     ("database", _database),
+    ("keys", _keys),
     ("national IDs", _national_ids),
     ("search", _search),
     ("pages", _pages),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import os
 import secrets
 from functools import lru_cache
 from pathlib import Path
 
-from clinic_app.core.settings import Settings, get_settings
+from clinic_app.core.settings import Settings, SettingsError, get_settings
 
 NAMES = ("pepper", "audit_key", "token_key")
 
@@ -27,14 +26,24 @@ def _generated(settings: Settings) -> dict[str, str]:
     file = prepare_data_dir(settings) / "keys.json"
     if not file.exists():
         _write(file, {name: secrets.token_urlsafe(48) for name in NAMES})
-    return json.loads(file.read_text())
+    return _read(file)
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        found = json.loads(file.read_text())
+        if isinstance(found, dict) and all(isinstance(found.get(name), str) for name in NAMES):
+            return found
+    except (ValueError, OSError):
+        pass
+    raise SettingsError("CLINIC_DATA_DIR: keys.json in it is damaged or cannot be read: put a copy of it back.")
 
 
 def at_hand(settings: Settings) -> frozenset[str]:
     """The names of the keys that are there already, in settings or ``keys.json``; nothing is generated."""
     given = {name for name in NAMES if (one := getattr(settings, name)) is not None and one.get_secret_value()}
     file = settings.data_dir / "keys.json"
-    return frozenset(given | (set(json.loads(file.read_text())) & set(NAMES) if file.exists() else set()))
+    return frozenset(given | (set(_read(file)) & set(NAMES) if file.exists() else set()))
 
 
 def place(settings: Settings, brought: dict[str, str]) -> None:
@@ -69,8 +78,13 @@ def key(name: str) -> bytes:
 
 
 def fingerprint(name: str) -> str:
-    """What tells the key ``name`` from another one, and nothing of it."""
-    return hmac.new(key(name), f"fingerprint, v1: {name}".encode(), hashlib.sha256).hexdigest()[:32]
+    """What tells the key ``name`` from another one. Slow, so that nobody tries which weak key somebody may have set."""
+    return _fingerprint(name, key(name))
+
+
+@lru_cache(maxsize=32)
+def _fingerprint(name: str, value: bytes) -> str:
+    return hashlib.scrypt(value, salt=f"fingerprint, v1: {name}".encode(), n=2**14, r=8, p=1, dklen=16).hex()
 
 
 def whole() -> dict[str, str]:
