@@ -31,8 +31,8 @@ def create() -> Any:
     except SettingsError as error:
         _refuse(str(error))
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it only says which database it looks at
-    if not migrations.up_to_date(engine):
-        _refuse(migrations.BEHIND)
+    if words := migrations.mismatch(engine):
+        _refuse(words)
     _refuse_other_keys()
     _refuse_demo()
     crypto.prepare_dummy()

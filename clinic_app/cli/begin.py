@@ -22,7 +22,7 @@ def connect(*, migrated: bool = True) -> Settings:
         logs.configure("WARNING")  # a command speaks to a person
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if migrated:
-        if not migrations.up_to_date(engine):
-            raise CommandFailed(migrations.BEHIND)
+        if words := migrations.mismatch(engine):
+            raise CommandFailed(words)
         known_keys.check()
     return settings
