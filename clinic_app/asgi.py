@@ -21,7 +21,7 @@ def create() -> Any:
     """The ASGI application of one worker.
 
     Ends the process with one sentence and exit code 2 when a setting is wrong, the database is not up to date
-    or the pages have not been built.
+    or belongs to other keys, or the pages have not been built.
     """
     from clinic_app.core import bootstrap, crypto, migrations
     from clinic_app.core.settings import SettingsError
@@ -31,8 +31,9 @@ def create() -> Any:
     except SettingsError as error:
         _refuse(str(error))
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it only says which database it looks at
-    if not migrations.up_to_date(engine):
-        _refuse(migrations.BEHIND)
+    if words := migrations.mismatch(engine):
+        _refuse(words)
+    _refuse_other_keys()
     _refuse_demo()
     crypto.prepare_dummy()
     try:
@@ -41,6 +42,16 @@ def create() -> Any:
         if "have not been built" not in str(error):
             raise
         _refuse(str(error))
+
+
+def _refuse_other_keys() -> None:
+    """With other keys nobody could sign in, and each refusal would break the audit trail."""
+    from clinic_app.services.audit import known_keys
+
+    try:
+        known_keys.check()
+    except known_keys.OtherKeys as other:
+        _refuse(other.detail)
 
 
 def _refuse_demo() -> None:
@@ -100,6 +111,8 @@ def use_threads(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _with_threads(app: Any) -> Any:
+    from clinic_app.core import bootstrap
+
     async def threaded(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
             await app(scope, receive, send)
@@ -112,6 +125,7 @@ def _with_threads(app: Any) -> Any:
                 _announce()
 
         await app(scope, receive, announcing)
+        bootstrap.stop()  # the last one to leave an SQLite database puts its write-ahead log into it
 
     return threaded
 

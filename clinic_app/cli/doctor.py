@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 
 from clinic_app.cli import build
 from clinic_app.cli.begin import connect
-from clinic_app.core import bootstrap, migrations
+from clinic_app.core import bootstrap, database_copies, migrations, storage
 from clinic_app.core.settings import Settings, SettingsError, get_settings
 from clinic_app.services import demo
+from clinic_app.services.audit import known_keys
 from clinic_app.services.patients.overview import uncounted_national_ids
 from clinic_app.services.patients.rebuilding import wrong
 
@@ -81,11 +82,56 @@ def _database(settings: Settings) -> Finding:
         return Finding(
             "database", "missing", f"{kind} cannot be reached ({type(error).__name__}): see CLINIC_DATABASE_URL"
         )
+    if newer := migrations.too_new(bootstrap.start(settings)):
+        return Finding("database", "missing", newer)
     if present != migrations.wanted():
         return Finding("database", "missing", f"{kind} has revision {present or 'none'}: python -m clinic_app migrate")
     if settings.mode == "production" and demo.is_demo_database():
         return Finding("database", "missing", demo.KNOWN_PASSWORDS)
     return Finding("database", "ok", f"{kind}, revision {present}")
+
+
+def _file(settings: Settings) -> Finding:
+    file = database_copies.sqlite_file(settings.database)
+    if file is None or not file.exists():
+        return Finding("database file", "skipped", "There is none.")
+    if not database_copies.sqlite_is_whole(file):
+        return Finding("database file", "missing", f"{file} is damaged: stop the server and restore the newest backup")
+    return Finding("database file", "ok", "every page can be read")
+
+
+def _disk(settings: Settings) -> Finding:
+    if not settings.data_dir.is_dir():
+        return Finding("disk", "skipped", "There is no data directory yet.")
+    if (folder := storage.takes_files(settings)) is not None:
+        return Finding(
+            "disk", "missing", f"Nothing can be written to {folder}: it is full, read-only or another user's"
+        )
+    folder, free = storage.least_free(settings)
+    if free < settings.disk_free_mb:
+        return Finding("disk", "missing", f"{free:,} MB left in {folder}: make room (CLINIC_DISK_FREE_MB)")
+    return Finding("disk", "ok", f"{free:,} MB left in {folder}")
+
+
+def _writes(settings: Settings) -> Finding:
+    if _database(settings).state != "ok":
+        return Finding("writing", "skipped", "The database is not ready.")
+    try:
+        storage.database_takes_writes()
+    except Exception as error:  # noqa: BLE001  the driver's text may hold the URL
+        words = f"The database takes no changes ({type(error).__name__}): is its disk full, or is it read-only?"
+        return Finding("writing", "missing", words)
+    return Finding("writing", "ok", "the database takes changes")
+
+
+def _keys(settings: Settings) -> Finding:
+    if _database(settings).state != "ok":
+        return Finding("keys", "skipped", "The database is not ready.")
+    try:
+        known_keys.check()
+    except known_keys.OtherKeys as other:
+        return Finding("keys", "missing", other.detail)
+    return Finding("keys", "ok", "those of the clinic in this database")
 
 
 def _pages(settings: Settings) -> Finding:
@@ -161,6 +207,10 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
     ("node", _node),
     ("data directory", _data_dir),
     ("database", _database),
+    ("database file", _file),
+    ("disk", _disk),
+    ("writing", _writes),
+    ("keys", _keys),
     ("national IDs", _national_ids),
     ("search", _search),
     ("pages", _pages),

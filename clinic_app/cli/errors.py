@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from clinic_app.cli.failure import CommandFailed
-from clinic_app.core import context, logs
+from clinic_app.core import context, logs, outage, storage
 from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.core.settings import SettingsError
 
@@ -30,11 +30,20 @@ EXIT_CODES: dict[ErrorKind, int] = {
 }
 UNEXPECTED = 1
 WRONG_SETTING = 2
+NO_WRITES = (
+    "The database or the disk cannot be reached or written now (full, read-only, locked or away), and what was begun "
+    "is undone. `python -m clinic_app doctor` says more."
+)
 
 
 def say(sentence: str) -> None:
     """Write one line to standard error, where a script's output is not disturbed."""
     print(sentence, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _takes_no_writes(error: BaseException) -> bool:
+    on_disk = isinstance(error, OSError) and error.errno in storage.NO_WRITES
+    return on_disk or outage.database_is_away(error)
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
@@ -59,6 +68,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             except (typer.Exit, typer.Abort):
                 raise
             except Exception as error:  # noqa: BLE001  a traceback may hold values of a record
+                if _takes_no_writes(error):
+                    logs.failure(error, f"command {function.__name__}")
+                    say(NO_WRITES)
+                    raise typer.Exit(EXIT_CODES[ErrorKind.UNAVAILABLE]) from None
                 reference = logs.failure(error, f"command {function.__name__}")
                 say(f"Something went wrong ({type(error).__name__}). Reference: {reference}")
                 raise typer.Exit(UNEXPECTED) from None

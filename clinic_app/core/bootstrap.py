@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from clinic_app.core import db, keys, logs
-from clinic_app.core.settings import Settings, get_settings
+from clinic_app.core import data_lock, db, keys, logs
+from clinic_app.core.settings import Settings, SettingsError, get_settings
 
 _engine: Engine | None = None
+_BEING_RESTORED = "CLINIC_DATA_DIR: a backup is being restored into {}: try again when that is done."
 
 
 def start(settings: Settings | None = None) -> Engine:
@@ -19,7 +20,10 @@ def start(settings: Settings | None = None) -> Engine:
     if _engine is None:
         settings = settings or get_settings()
         logs.configure(settings.log_level)
-        keys.prepare_data_dir(settings)
+        try:
+            data_lock.hold(keys.prepare_data_dir(settings))
+        except data_lock.InUse:
+            raise SettingsError(_BEING_RESTORED.format(settings.data_dir)) from None
         _engine = db.make_engine(settings.database)
         db.bind(_engine)
     return _engine
@@ -32,3 +36,4 @@ def stop() -> None:
         _engine.dispose()
         db.use(None)
         _engine = None
+        data_lock.release()

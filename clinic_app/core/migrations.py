@@ -14,6 +14,10 @@ from alembic import command
 ROOT = Path(__file__).resolve().parents[2]
 
 BEHIND = "The database is not up to date: run `python -m clinic_app migrate`."
+_NEWER = (
+    "The database was made by a newer version of this program ({}): install that version, or restore a backup that "
+    "was made before the upgrade. Nothing was changed."
+)
 
 
 def _config() -> Config:
@@ -31,9 +35,25 @@ def present(engine: Engine) -> str:
         return MigrationContext.configure(connection).get_current_revision() or ""
 
 
+def known(revision: str) -> bool:
+    """Whether this program knows ``revision``: what it does not know was made by a newer one."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def up_to_date(engine: Engine) -> bool:
     """Whether the database has exactly the shape that this program expects."""
     return present(engine) == wanted()
+
+
+def mismatch(engine: Engine) -> str:
+    """Why this program cannot work with the database behind ``engine``, in a sentence; empty if it can."""
+    return too_new(engine) or ("" if up_to_date(engine) else BEHIND)
+
+
+def too_new(engine: Engine) -> str:
+    """A sentence where a newer program has made the database: nothing here can change or read it. Else empty."""
+    there = present(engine)
+    return _NEWER.format(there) if there and not known(there) else ""
 
 
 def upgrade() -> None:

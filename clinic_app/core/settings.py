@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +21,10 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
 
 #: One address and nothing else: what goes into a header of every email.
 _MAILBOX = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
+
+#: What the program itself leaves in the environment of its server.
+_OTHERS = {"CLINIC_ANNOUNCE"}
 
 
 class SettingsError(Exception):
@@ -51,6 +58,12 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         Path("data"), description="Directory of the SQLite file and the generated keys; created with mode 0700."
+    )
+    disk_free_mb: int = Field(
+        500,
+        ge=0,
+        le=1_000_000,
+        description="With less than so many megabytes left where files are written, `doctor` and `/readyz` warn.",
     )
     database_url: str = Field(
         "", description="Empty: SQLite in the data directory. Otherwise `postgresql+psycopg://…`."
@@ -286,8 +299,21 @@ class Settings(BaseSettings):
         return "tel:" + phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def _refuse_unknown(environment: Iterable[str]) -> None:
+    """A setting whose name is mistyped would be left at its default, and nobody would know."""
+    known = {f"CLINIC_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(environment):
+        upper = name.upper()
+        if not upper.startswith("CLINIC_") or upper in known | _OTHERS or upper.startswith("CLINIC_TEST_"):
+            continue
+        near = difflib.get_close_matches(upper, known, n=1, cutoff=0.7)
+        words = f"did you mean {near[0]}?" if near else "the README lists those there are."
+        raise SettingsError(f"{name}: there is no such setting; {words}")
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read and check the settings. Raises ``SettingsError`` with one sentence naming the setting."""
+    _refuse_unknown(os.environ)
     try:
         return Settings(**overrides)
     except ValidationError as error:

@@ -18,6 +18,7 @@ from clinic_app.models.accounts import (
 )
 from clinic_app.models.api import IdempotencyKey
 from clinic_app.models.audit import AuditEvent, AuditHead, RefusalCount
+from clinic_app.models.clinic_keys import ClinicKey
 from clinic_app.models.duplicates import DuplicatePair, PatientMerge, WaitingComparison
 from clinic_app.models.imports import ImportRow, PatientImport
 from clinic_app.models.intents import Intent
@@ -33,6 +34,7 @@ __all__ = [
     "Account",
     "AuditEvent",
     "AuditHead",
+    "ClinicKey",
     "Counter",
     "Draft",
     "DuplicatePair",

@@ -206,7 +206,7 @@ async def test_alive_and_ready(api):
     assert ready.status_code == 200
     assert ready.json() == {
         "status": "ready",
-        "parts": {"database": "ok", "migrations": "ok", "state_store": "not used"},
+        "parts": {"database": "ok", "migrations": "ok", "writes": "ok", "disk": "ok", "state_store": "not used"},
     }
 
 
@@ -239,7 +239,13 @@ async def test_not_ready_without_a_database(asgi):
     assert answer.status_code == 503
     assert answer.json() == {
         "status": "not ready",
-        "parts": {"database": "unreachable", "migrations": "unreachable", "state_store": "not used"},
+        "parts": {
+            "database": "unreachable",
+            "migrations": "unreachable",
+            "writes": "unreachable",
+            "disk": "ok",
+            "state_store": "not used",
+        },
     }
 
 

@@ -16,7 +16,7 @@ DOCUMENT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 #: Folders of ui/ that are no screens.
 SHARED = {"kit", "session", "frame", "own_sessions", "portal_dialog", "__pycache__"}
 SCREENS = sorted(folder.name for folder in (PACKAGE / "ui").iterdir() if folder.is_dir() and folder.name not in SHARED)
-FEATURES = ("accounts", "audit", "notifications", "patients", "portal")
+FEATURES = ("accounts", "audit", "backups", "notifications", "patients", "portal")
 TASKS = ("Add a field to a patient", "Add a screen", "Add a use case")
 
 

@@ -41,6 +41,8 @@ def test_only_what_exists_is_offered():
         "doctor",
         "import",
         "rebuild-search",
+        "backup",
+        "restore",
         "export patient",
         "export patients",
     }

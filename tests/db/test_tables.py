@@ -28,6 +28,7 @@ STAY = {
     "refusal_counts": "when its minute is over a row becomes an event: see test_refusal_counts.py",
     "counters": "one row for each counter",
     "alembic_version": "one row",
+    "clinic_keys": "one for each key that somebody made, by a command",
     "match_keys": "some twenty a patient: go when the patient's details change, stay with the patient",
     "name_parts": "one for each part of a name that somebody in the register has",
     "name_part_changes": "added up every few seconds: see test_name_parts.py",

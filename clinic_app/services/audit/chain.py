@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from clinic_app.core import clock, db
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
@@ -71,9 +71,21 @@ def verify() -> ChainReport:
     return ChainReport(found.ok, found.count, found.first_bad, found.why, found.finding, found.anchors, tuple(warnings))
 
 
-def _chain(rows: Iterable[Any], head: Any, wanted: set[int], marks: dict[int, str]) -> ChainReport:
-    """Whether the events follow from each other. Keeps the hashes of the ``wanted`` ones in ``marks``."""
-    count, previous = 0, ""
+def verify_end(connection: Connection, at_most: int = 1000) -> tuple[ChainReport, str]:
+    """The last links of the trail in any database of a clinic, such as a backup: what was found, and the last hash."""
+    head = connection.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1)).one_or_none()
+    after = max(0, (head.seq if head is not None else 0) - at_most)
+    before = connection.execute(select(AUDIT_EVENTS.c.hash).where(AUDIT_EVENTS.c.seq == after)).scalar_one_or_none()
+    rows = connection.execute(select(AUDIT_EVENTS).where(AUDIT_EVENTS.c.seq > after).order_by(AUDIT_EVENTS.c.seq))
+    found = _chain(rows.mappings(), head, set(), {}, (after, before or ""))
+    return found, head.hash if head is not None else ""
+
+
+def _chain(
+    rows: Iterable[Any], head: Any, wanted: set[int], marks: dict[int, str], after: tuple[int, str] = (0, "")
+) -> ChainReport:
+    """Whether the events ``after`` one follow from each other. Keeps the hashes of the ``wanted`` ones in ``marks``."""
+    count, previous = after
     for row in rows:
         if row["seq"] != count + 1:
             return _bad(Finding.MISSING, count, count + 1, "An event is missing here, or one was inserted.")

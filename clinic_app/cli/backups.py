@@ -1,0 +1,100 @@
+"""``backup`` and ``restore``: the whole clinic as one file, and back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clinic_app.cli.begin import connect
+from clinic_app.cli.errors import command, say
+from clinic_app.core import bootstrap
+from clinic_app.core.database_copies import Moved
+from clinic_app.core.settings import get_settings
+from clinic_app.services.backups import making, restoring
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_AFTERWARDS = (
+    "python -m clinic_app doctor",
+    "python -m clinic_app audit anchor --after-restore",
+    "python -m clinic_app audit verify",
+)
+
+
+@contextlib.contextmanager
+def _shown(label: str) -> Iterator[Moved]:
+    """A progress bar for a person at a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _, __: None
+        return
+    with typer.progressbar(length=1000, label=label, file=sys.stderr) as bar:
+        yield lambda done, of: bar.update(max(0, done * 1000 // max(1, of) - bar.pos))
+
+
+@command
+def backup(
+    target: Annotated[Path, typer.Argument(help="A folder, where the file gets a name of its own, or a new file.")],
+    with_keys: Annotated[
+        bool,
+        typer.Option(
+            "--with-keys", help="The keys, too. Whoever has the file then has everything: keep it under lock and key."
+        ),
+    ] = False,
+    keep: Annotated[
+        int | None, typer.Option(help="Keep so many backups of this clinic in the folder; remove older ones.", min=1)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the whole clinic to one file while it works, and check that file.
+
+    It holds every health record: keep it as safe as those. It does not hold the keys, without which nobody can sign in
+    to what is restored: keep keys.json somewhere else.
+    """
+    connect()
+    with _shown("Backing up") as moved:
+        done = making.make_backup(bootstrap.start(), target, with_keys=with_keys, keep=keep, moved=moved)
+    if as_json:
+        typer.echo(json.dumps({**asdict(done.manifest), "file": str(done.file), "removed": done.removed}))
+        return
+    rows = done.manifest.rows
+    typer.echo(f"{done.file}: {rows['patients']:,} patients, {rows['audit_events']:,} events, {done.size:,} bytes.")
+    if done.removed:
+        typer.echo(f"Older backups removed: {done.removed}.")
+    if not with_keys:
+        say("The keys are not in it: keep a copy of keys.json somewhere else.")
+
+
+@command
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `backup` made.")],
+    as_json: AsJson = False,
+) -> None:
+    """Put a backup in the place of this clinic's database. The server has to be stopped; the old database is kept.
+
+    Everything is checked before anything is changed.
+    """
+    bootstrap.stop()
+    with _shown("Restoring") as moved:
+        done = restoring.restore_backup(get_settings(), file, moved)
+    after = (*(["python -m clinic_app migrate"] if done.behind else []), *_AFTERWARDS)
+    if as_json:
+        told = {"manifest": asdict(done.manifest), "old_database": done.aside, "run": after}
+        typer.echo(json.dumps(told))
+        return
+    rows = done.manifest.rows
+    typer.echo(
+        f"Restored as of {done.manifest.made_at}: {rows['patients']:,} patients, {rows['audit_events']:,} events."
+    )
+    if done.keys_placed:
+        typer.echo("The keys of the backup are in place.")
+    if done.aside:
+        typer.echo(f"The old database is kept: {done.aside}")
+    typer.echo("Now run, before the server starts:")
+    for line in after:
+        typer.echo(f"  {line}")

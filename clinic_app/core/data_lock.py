@@ -1,0 +1,63 @@
+"""Whether a program of this clinic works with its data directory: a lock that each of them holds, shared."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_NAME = "in-use.lock"
+_held: int | None = None
+
+
+class InUse(Exception):
+    """A server or a command works with the data directory."""
+
+
+def _opened(folder: Path) -> int:
+    file = folder / _NAME
+    try:
+        return os.open(file, os.O_RDONLY)  # is enough for a lock, and possible on a disk that takes no writes
+    except FileNotFoundError:
+        return os.open(file, os.O_RDONLY | os.O_CREAT, 0o600)
+
+
+def hold(folder: Path) -> None:
+    """Say that this process works with ``folder``, until ``release`` or its end.
+
+    Raises ``InUse`` while what is in it is being replaced.
+    """
+    global _held
+    if _held is not None:
+        return
+    handle = _opened(folder)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise InUse from None
+    _held = handle
+
+
+def release() -> None:
+    """Say that this process no longer does."""
+    global _held
+    if _held is not None:
+        os.close(_held)
+        _held = None
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Nobody else works with ``folder`` inside the block, nor begins to. Raises ``InUse``."""
+    handle = _opened(folder)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InUse from None
+        yield
+    finally:
+        os.close(handle)
