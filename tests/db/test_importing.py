@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from clinic_app.core.errors import PermissionDenied
 from clinic_app.models.accounts import Role
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.accounts.staff import change_role
 from clinic_app.services.audit import chain
+from clinic_app.services.audit.reading import change_number
 from clinic_app.services.patients.importing import csv_file, leases, runs, stored, taking_in, work
 from clinic_app.services.patients.importing.dry_run import check_file, line_of
 from clinic_app.services.patients.importing.errors import (
@@ -22,6 +24,9 @@ from clinic_app.services.patients.importing.errors import (
     NoSuchRow,
     PartOutOfPlace,
 )
+from clinic_app.services.patients.importing.matching import EXTERNAL_ID_TAKEN
+from clinic_app.services.patients.merge_forms import MergeRequest
+from clinic_app.services.patients.merging import merge_patients
 from tests import factories
 from tests.db import tools
 
@@ -366,3 +371,148 @@ def test_a_row_that_is_a_little_like_one_above_goes_in(admin, file):
     path = file(AMINA, near, "K-9,Amina,Odhiambo,1955,,,\n")
     lines = [line_of(one) for part in check_file(SYSTEM, path, csv_file.survey(path)) for one in part]
     assert [one["outcome"] for one in lines[:2]] == ["possible_duplicate"] * 2
+
+
+# --- what nobody foresaw ----------------------------------------------------------------------------
+
+
+def test_a_row_linked_to_somebody_whose_external_id_is_anothers_is_left_out_and_holds_up_nobody(admin, file):
+    there = factories.make_patient(admin, first_name="Amina", last_name="Odhiambo", date_of_birth="14/3/1988").patient
+    factories.make_patient(admin, first_name="Zebedayo", last_name="Nyamweya", external_id="K-1")
+    run = _checked(admin, file(AMINA, MOSES))
+    runs.decide_row(admin, run, 2, "SAME_PERSON", there.id)
+    runs.start_import(admin, run)
+    assert work.work_on()
+    done = runs.view_import(admin, run)
+    assert (done.state, done.imported, done.same) == ("DONE", 1, 0)
+    assert done.shown[0].errors == (EXTERNAL_ID_TAKEN,)
+
+
+def test_two_rows_with_one_external_id_of_which_one_was_linked_hold_up_nobody(admin, file):
+    there = factories.make_patient(
+        admin, first_name="Amina", last_name="Odhiambo", date_of_birth="14/3/1988", national_id="27840001"
+    ).patient
+    run = _checked(admin, file(AMINA, "K-1,Zebedayo,Nyamweya,1950-07-30,,,\n", MOSES))
+    assert runs.view_import(admin, run).new == 2, "nobody knew yet that the first of them is somebody"
+    runs.decide_row(admin, run, 2, "SAME_PERSON", there.id)
+    runs.start_import(admin, run)
+    assert work.work_on()
+    done = runs.view_import(admin, run)
+    assert (done.state, done.imported, done.same, done.duplicates) == ("DONE", 1, 1, 1)
+    (left,) = done.shown
+    assert (left.row, left.alike[0].patient_id, left.alike[0].reasons[0]) == (3, there.patient_id, "External ID")
+
+
+def test_a_row_that_the_database_refuses_is_left_out_and_the_others_go_in(admin, file, monkeypatch):
+    add = taking_in.add_patients
+
+    def refused(session, actor, reads, run):
+        if any(one.external_id == "K-2" for one in reads):
+            raise IntegrityError("", None, Exception())
+        return add(session, actor, reads, run)
+
+    monkeypatch.setattr(taking_in, "add_patients", refused)
+    run = _take_in(file(AMINA, MOSES, "K-4,Wanjiku,Njoroge,1991,,,\n"))
+    done = runs.view_import(admin, run)
+    assert (done.state, done.imported, done.invalid) == ("DONE", 2, 1)
+    assert (done.shown[0].row, done.shown[0].errors) == (3, (work.NOT_SAVED,))
+    assert chain.verify().ok
+
+
+def _registered_after_the_look(monkeypatch, admin, **who) -> None:
+    """A desk registers somebody between the moment a batch is judged and the moment it is written."""
+    judge = work.judge
+
+    def and_then(*args, **kwargs):
+        judged = judge(*args, **kwargs)
+        if who:
+            factories.make_patient(admin, **who)
+            who.clear()
+        return judged
+
+    monkeypatch.setattr(work, "judge", and_then)
+
+
+@pytest.mark.parametrize("allow", [False, True])
+def test_who_is_registered_while_a_batch_is_written_is_not_doubled(admin, file, monkeypatch, allow):
+    path = file(AMINA, MOSES)
+    _registered_after_the_look(
+        monkeypatch, admin, first_name="Amina", last_name="Odhiambo", date_of_birth="14/3/1988", phone="0712445901"
+    )
+    done = runs.view_import(admin, _take_in(path, allow_duplicates=allow))
+    assert (done.imported, done.duplicates) == ((2, 0) if allow else (1, 1))
+
+
+def test_somebody_else_who_is_registered_meanwhile_holds_up_no_batch(admin, file, monkeypatch):
+    path = file(AMINA, MOSES)
+    _registered_after_the_look(monkeypatch, admin, first_name="Wanjiku", last_name="Njoroge", phone="0733 999 000")
+    done = runs.view_import(admin, _take_in(path))
+    assert (done.imported, done.duplicates) == (2, 0)
+
+
+def test_a_merged_record_stands_for_the_one_it_leads_to(admin, file):
+    goes = factories.make_patient(
+        admin, first_name="Amina", last_name="Odhiambo", date_of_birth="14/3/1988", external_id="K-1", national_id=""
+    ).patient
+    stays = factories.make_patient(admin, first_name="Aminah", last_name="Otieno", external_id="").patient
+    merge_patients(admin, goes.id, MergeRequest(stays.patient_id, take=frozenset()))
+    run = _checked(admin, file(AMINA, "K-7,Amina,Odhiambo,1988-03-14,0712445901,,\n"))
+    seen = runs.view_import(admin, run)
+    assert [[one.patient_id for one in row.alike] for row in seen.shown] == [[stays.patient_id], [stays.patient_id]]
+    runs.decide_row(admin, run, 3, "SAME_PERSON", stays.id)
+    runs.start_import(admin, run)
+    work.work_on()
+    assert runs.view_import(admin, run).same == 1
+    assert tools.raw("SELECT id FROM patients WHERE external_id = 'K-7'")[0][0] == stays.id
+
+
+def test_one_who_is_merged_after_being_chosen_is_who_it_leads_to(admin, file):
+    goes = factories.make_patient(
+        admin, first_name="Amina", last_name="Odhiambo", date_of_birth="14/3/1988", national_id=""
+    ).patient
+    stays = factories.make_patient(admin, first_name="Aminah", last_name="Otieno", external_id="").patient
+    run = _checked(admin, file(AMINA))
+    runs.decide_row(admin, run, 2, "SAME_PERSON", goes.id)
+    merge_patients(admin, goes.id, MergeRequest(stays.patient_id))
+    runs.start_import(admin, run)
+    work.work_on()
+    assert runs.view_import(admin, run).same == 1
+    assert tools.raw("SELECT id FROM patients WHERE external_id = 'K-1'")[0][0] == stays.id
+
+
+def test_open_pages_are_woken_while_a_file_is_checked_and_taken_in(admin, file, monkeypatch):
+    monkeypatch.setattr(work, "BATCH", 1)
+    monkeypatch.setattr(work, "_WAKE", 0.0)
+    seen: list[tuple[int, int]] = []
+    advance = work._advance
+
+    def noted(session, held, **values):
+        advance(session, held, **values)
+        seen.append((change_number(), values.get("position", 0)))
+
+    monkeypatch.setattr(work, "_advance", noted)
+    run = _checked(admin, file(AMINA, MOSES, BAD))
+    runs.start_import(admin, run)
+    work.work_on()
+    steps = [number for number, position in seen if position]
+    assert len(steps) == 6
+    assert len(set(steps)) == 6, "each step is a change that open lists hear of"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (
+            b"first_name,last_name\rAmina,Odhiambo\rMoses,Barasa\r",
+            "The lines of the file end as on very old computers.",
+        ),
+        (b"x" * 70_000, "The first line is longer than 64 kB: this may be no list."),
+        (b'"first_name,last_name\nAmina,Odhiambo\n', "The first line cannot be read: a quotation mark in it is not"),
+    ],
+)
+def test_why_a_first_line_cannot_be_read(tmp_path, content, why):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    with pytest.raises(FileRefused) as refused:
+        csv_file.survey(path)
+    assert refused.value.sentence.startswith(why)

@@ -6,12 +6,14 @@ import dataclasses
 
 import pytest
 
+from clinic_app.core import db
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.audit import chain
 from clinic_app.services.patients import merging
+from clinic_app.services.patients.duplicates import likely_matches
 from clinic_app.services.patients.errors import (
     LaterMergeFirst,
     NationalIdTaken,
@@ -19,12 +21,14 @@ from clinic_app.services.patients.errors import (
     PairChanged,
     PatientMerged,
     PatientNotFound,
+    PossibleDuplicate,
     RecordInactive,
     SameRecord,
 )
-from clinic_app.services.patients.forms import PatientQuery, PatientUpdate
+from clinic_app.services.patients.forms import PatientDetails, PatientQuery, PatientRegistration, PatientUpdate
 from clinic_app.services.patients.merge_forms import MergeRequest
 from clinic_app.services.patients.profile import update_patient, view_patient
+from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.views import Merged, PatientProfile, Unmerged
 from clinic_app.services.portal import provisioning
@@ -96,6 +100,36 @@ def test_what_is_known_is_taken_before_what_is_not_and_the_rest_stays(desk, two)
     gone = look(desk, goes)
     assert (gone.is_active, gone.merged_into) == (False, stays.patient_id)
     assert list_patients(desk, PatientQuery("")).total == 1
+
+
+def test_whoever_comes_with_the_details_of_a_merged_record_is_the_person_it_leads_to(desk, two):
+    stays, goes = two
+    again = {"first_name": "Amina", "last_name": "Odiambo", "phone": "0733 111 222", "date_of_birth": "14/3/1988"}
+    merge(desk, goes, stays, values={"last_name": "Odhiambo"})
+    with pytest.raises(PossibleDuplicate) as held:
+        register_patient(desk, PatientRegistration.parse(again))
+    (match,) = held.value.matches
+    assert (match.patient.id, match.strong) == (stays.id, True)
+    assert match.reasons == ("Name", "Date of birth", "Phone", "In a merged record")
+    further = factories.make_patient(desk, first_name="Wanjiku", last_name="Kamau", external_id="").patient
+    merge(desk, stays, further, values={"date_of_birth": further.date_of_birth})
+    with pytest.raises(PossibleDuplicate) as held:
+        register_patient(desk, PatientRegistration.parse(again))
+    assert [one.patient.id for one in held.value.matches] == [further.id]
+    undo(desk, stays)
+    undo(desk, goes)
+    with pytest.raises(PossibleDuplicate) as held:
+        register_patient(desk, PatientRegistration.parse(again))
+    assert held.value.matches[0].patient.id == goes.id
+    assert register_patient(desk, PatientRegistration.parse(again), despite=[goes.id, stays.id])
+
+
+def test_a_national_id_of_a_merged_record_finds_the_one_it_leads_to(desk, two):
+    stays, goes = two
+    merge(desk, stays, goes, values={"national_id": None})
+    person = PatientDetails.parse({"first_name": "Somebody", "last_name": "Quite", "national_id": "27841190"})
+    with db.reading() as session:
+        assert [(one.id, one.grade.strong) for one in likely_matches(session, person)] == [(goes.id, True)]
 
 
 def test_chosen_values_are_taken_from_either_record(desk, two):

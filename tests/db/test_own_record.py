@@ -15,6 +15,8 @@ from clinic_app.services.accounts.sign_in_throttle import PER_SESSION
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.patients.card import patient_card
 from clinic_app.services.patients.forms import PATIENT_FIELDS, PatientUpdate
+from clinic_app.services.patients.merge_forms import MergeRequest
+from clinic_app.services.patients.merging import merge_patients, undo_merge
 from clinic_app.services.patients.profile import update_patient, view_patient
 from clinic_app.services.portal.forms import OwnContactCorrection
 from clinic_app.services.portal.own_contact import correct_own_contact, own_contact
@@ -109,6 +111,37 @@ def test_all_who_looked_are_on_pages_none_twice_and_none_missing(people, monkeyp
         before = page.before
     assert pages == [["PATIENT_VIEWED"] * 3, ["PATIENT_VIEWED", "PATIENT_VIEWED", "PATIENT_CREATED"]]
     assert [event["action"] for event in tools.trail()[-2:]] == ["OWN_RECORD_VIEWED", "PATIENT_VIEWED"]
+
+
+def test_looks_at_a_record_that_was_merged_into_theirs_are_looks_at_theirs(people, monkeypatch):
+    monkeypatch.setattr("clinic_app.services.portal.own_record.ON_A_PAGE", 3)
+    first, second, made = (
+        factories.make_patient(people.receptionist, portal_email=f"amina{number}@example.org") for number in range(3)
+    )
+    actor = factories.own_password(made)
+    view_patient(people.clinician, first.patient.id)
+    assert own_record(actor).viewed == 1
+    merge_patients(people.admin, first.patient.id, MergeRequest(second.patient.patient_id))
+    merge_patients(people.admin, second.patient.id, MergeRequest(made.patient.patient_id))
+    own = own_record(actor)
+    looks, before = [], 0
+    while True:
+        page = own_viewings(actor, before)
+        looks += [(look.who, look.action) for look in page.looks]
+        before = page.before
+        if not before:
+            break
+    assert looks == [
+        ("Daniel Otieno", "PATIENT_MERGED"),
+        ("Daniel Otieno", "PATIENT_MERGED"),
+        ("Dr Achieng", "PATIENT_VIEWED"),
+        *[("Grace Wanjiru", "PATIENT_CREATED")] * 3,
+    ]
+    assert own.viewed == len(looks)
+    undo_merge(people.admin, second.patient.id)
+    assert [look.action for look in own_viewings(actor).looks] == [
+        "PATIENT_MERGE_UNDONE", "PATIENT_MERGED", "PATIENT_CREATED",
+    ]  # fmt: skip
 
 
 def test_nobody_elses_viewings_are_reached_by_a_number(desk):

@@ -110,6 +110,21 @@ def test_merged_records_leave_the_list_and_come_back_with_undoing(desk):
     assert listed(desk) == [(first.patient_id, second.patient_id)]
 
 
+def test_a_third_record_like_the_merged_one_makes_a_pair_with_the_one_that_stays(desk):
+    first, second = twice(desk)
+    stays = factories.make_patient(desk, first_name="Wanjiku", last_name="Kamau", phone="0733 999 000").patient
+    assert listed(desk) == [(first.patient_id, second.patient_id)]
+    merging.merge_patients(desk, second.id, MergeRequest(stays.patient_id, take=frozenset()))
+    assert listed(desk) == [(first.patient_id, stays.patient_id)]
+    page, _ = pairs.list_pairs(desk)
+    assert page.items[0].likeness.reasons[-1] == "In a merged record"
+    assert [one.patient.id for one in pairs.duplicates_of(desk, stays.id)] == [first.id]
+    pairs.say_not_duplicate(desk, first.id, stays.id)
+    assert listed(desk) == []
+    merging.undo_merge(desk, second.id)
+    assert listed(desk) == [(first.patient_id, second.patient_id)]
+
+
 def test_who_is_in_the_list_leaves_a_row_once(desk):
     first, second = twice(desk)
     listed(desk)

@@ -306,3 +306,22 @@ def test_of_several_desks_that_decide_at_once_one_does(own_database):
         assert len(refused) == (2 if state == "VERIFIED" else 3)  # verifying twice changes nothing
         made = tools.number("SELECT count(*) FROM patients WHERE first_name LIKE :name", name=f"Esther{'abc'[round_]}")
         assert made == (1 if state == "VERIFIED" else 0)
+
+
+@pytest.mark.races
+def test_of_two_registrations_of_one_person_verified_at_once_one_becomes_a_patient(own_database):
+    desks = [factories.make_staff(username=f"desk{n}") for n in range(2)]
+    people = [
+        ("Esther", "Wangari", "5 May 2003"),
+        ("Zebedayo", "Nyamweya", "1/2/1950"),
+        ("Halima", "Yusuf", "9/9/1979"),
+    ]
+    for number, (name, last_name, born) in enumerate(people):
+        who = {"first_name": name, "last_name": last_name, "date_of_birth": born, "phone": f"0745 31387{number}"}
+        first, second = factories.registered_themselves(**who), factories.registered_themselves(**who)
+        results = tools.at_once(
+            lambda first=first: verify_patient(desks[0], first, despite=[]),
+            lambda second=second: verify_patient(desks[1], second, despite=[]),
+        )
+        assert sorted(type(one).__name__ for one in results) == ["PatientProfile", "SomebodyAlike"]
+        assert tools.number("SELECT count(*) FROM patients WHERE first_name = :one", one=name) == 1

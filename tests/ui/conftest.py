@@ -14,6 +14,7 @@ from clinic_app.core import crypto, db, sealing
 from clinic_app.models.accounts import Account
 from clinic_app.services.access import Actor
 from clinic_app.services.accounts import sessions
+from clinic_app.ui.session import live_updates
 
 
 class Desk:
@@ -96,3 +97,19 @@ def tab(desk: Desk, people: Any) -> Desk:
 
 
 Fire = Callable[..., Any]
+
+
+async def _nothing(*_: object) -> None:
+    """Holds nothing."""
+
+
+@pytest.fixture
+def news(monkeypatch):
+    """A loop wakes once, and then the session is over. A background handler writes under its state's lock."""
+
+    async def once(*_: object):
+        yield 1
+
+    monkeypatch.setattr(live_updates, "news", once)
+    monkeypatch.setattr(rx.State, "__aenter__", _nothing, raising=False)
+    monkeypatch.setattr(rx.State, "__aexit__", _nothing, raising=False)

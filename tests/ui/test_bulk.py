@@ -13,7 +13,6 @@ from clinic_app.services.portal.bulk_choice import Chosen
 from clinic_app.services.portal.bulk_runs import report_run, start_run, stop_run, work_on
 from clinic_app.ui.bulk import words
 from clinic_app.ui.bulk.state import BulkState
-from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.guard import Refusal
 from clinic_app.ui.session.presses import PressState
 from tests import factories
@@ -159,21 +158,6 @@ async def test_it_is_stopped_and_gone_on_with_by_the_run_that_was_drawn(here, ad
     assert (state.mode, state.ended, state.failure) == ("report", "Stopped. 2 are left.", "")
     await here.fire(BulkState.go_on, run, OTHER)
     assert (state.mode, report_run(admin).state) == ("running", "RUNNING")
-
-
-@pytest.fixture
-def news(monkeypatch):
-    """A loop wakes once, and then the session is over. A background handler writes under its state's lock."""
-
-    async def once(*_: object):
-        yield 1
-
-    async def nothing(*_: object) -> None:
-        """Holds nothing."""
-
-    monkeypatch.setattr(live_updates, "news", once)
-    monkeypatch.setattr(BulkState, "__aenter__", nothing, raising=False)
-    monkeypatch.setattr(BulkState, "__aexit__", nothing, raising=False)
 
 
 async def test_whoever_has_the_page_open_sees_the_run_of_another(here, admin, news):

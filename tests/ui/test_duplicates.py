@@ -6,6 +6,8 @@ import pytest
 
 from clinic_app.services.patients import pair_finding
 from clinic_app.services.patients.forms import PatientUpdate
+from clinic_app.services.patients.merge_forms import MergeRequest
+from clinic_app.services.patients.merging import merge_patients
 from clinic_app.services.patients.profile import update_patient
 from clinic_app.ui.duplicates.compare_state import CompareState
 from clinic_app.ui.duplicates.state import PairsState
@@ -73,6 +75,20 @@ async def test_not_a_duplicate_leaves_a_note_in_its_place_that_takes_it_back(tab
     await tab.fire(PairsState.take_back, _key(two), f"{'b' * 32}-1")
     await tab.fire(PairsState.choose, "")
     assert [(card.key, card.said) for card in state.cards] == [(_key(two), False)]
+
+
+async def test_what_was_refused_stays_said_while_other_desks_work(tab, two, people, news):
+    tab.at("/patients/duplicates")
+    await tab.fire(PairsState.load)
+    state = tab.state(PairsState)
+    merge_patients(people.admin, two[1].id, MergeRequest(two[0].patient_id))
+    await tab.fire(PairsState.not_a_duplicate, _key(two), PRESS)
+    said = f"{two[1].patient_id} was merged into {two[0].patient_id}. Open that record instead."
+    assert (state.failure, state.cards, state.mode) == (said, [], "empty")
+    await tab.fire(PairsState.watch)
+    assert state.failure == said
+    await tab.fire(PairsState.load)
+    assert state.failure == ""
 
 
 async def test_a_pair_that_is_not_on_the_screen_is_not_decided_about(tab, two):

@@ -101,6 +101,21 @@ async def test_another_desk_was_quicker_and_that_is_said(here, people):
     assert here.state(PressState).answered == f"{PRESS} refused"
 
 
+async def test_what_was_refused_stays_said_while_other_desks_work(here, people, news):
+    person = factories.registered_themselves()
+    state = here.state(PendingState)
+    await here.fire(PendingState.load)
+    verify_patient(people.admin, person)
+    await here.fire(PendingState.reject, person, _form(reason="TWICE"))
+    said = state.failure
+    assert said
+    factories.registered_themselves(first_name="Another")
+    await here.fire(PendingState.watch)
+    assert (len(state.rows), state.failure) == (1, said)
+    await here.fire(PendingState.load)
+    assert state.failure == ""
+
+
 async def test_a_national_id_of_somebody_else_offers_to_leave_it_out(here, people):
     factories.make_patient(people.receptionist, national_id="3390 2214")
     factories.registered_themselves(national_id="33902214")

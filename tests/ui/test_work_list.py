@@ -15,7 +15,6 @@ from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.portal import work_list
 from clinic_app.services.portal.provisioning import reset_portal_password
 from clinic_app.ui.frame.state import ShellState
-from clinic_app.ui.session import live_updates
 from clinic_app.ui.session.guard import Refusal
 from clinic_app.ui.work_list.state import WorkListState
 from tests.db import tools
@@ -206,23 +205,6 @@ async def test_a_clinician_reads_whose_the_page_is(desk, people):
     await desk.fire(WorkListState.load)
     assert desk.state(Refusal).words == "Only receptionists and administrators can see work lists."
     assert desk.state(WorkListState).mode == "loading"
-
-
-@pytest.fixture
-def news(monkeypatch):
-    """A loop wakes once, and then the session is over. A background handler writes under its state's lock."""
-
-    async def once(*_: object):
-        yield 1
-
-    monkeypatch.setattr(live_updates, "news", once)
-    for cls in (WorkListState, ShellState):
-        monkeypatch.setattr(cls, "__aenter__", _nothing, raising=False)
-        monkeypatch.setattr(cls, "__aexit__", _nothing, raising=False)
-
-
-async def _nothing(*_: object) -> None:
-    """Holds nothing."""
 
 
 async def test_open_pages_hear_of_others_work(here, traveller, desk_actor, news):

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlmodel import Session
 
 from clinic_app.core import db
@@ -27,11 +27,28 @@ _SUCCEEDED = (
     AUDIT_EVENTS.c.action.in_(bindparam("actions", expanding=True)),
     AUDIT_EVENTS.c.outcome == Outcome.SUCCESS,
 )
-_DONE = _ABOUT.where(*_SUCCEEDED)
-_EARLIER = _DONE.where(AUDIT_EVENTS.c.seq < bindparam("before"))
-_HOW_MANY = select(func.count()).where(
-    AUDIT_EVENTS.c.resource_type == bindparam("type"), AUDIT_EVENTS.c.resource_id == bindparam("id"), *_SUCCEEDED
+_REASON = AUDIT_EVENTS.c.metadata["reason"].as_string()
+#: Of a merge both records have an event, and the login that ends another: that of the record that stays will do where
+#: both are read together.
+_ONCE = or_(
+    AUDIT_EVENTS.c.resource_id == bindparam("id"),
+    and_(AUDIT_EVENTS.c.metadata["into"].as_string().is_(None), func.coalesce(_REASON, "") != "merged"),
 )
+_TOGETHER = (
+    AUDIT_EVENTS.c.resource_type == bindparam("type"),
+    AUDIT_EVENTS.c.resource_id.in_(bindparam("ids", expanding=True)),
+    _ONCE,
+    *_SUCCEEDED,
+)
+_DONE = (
+    select(AUDIT_EVENTS, ACCOUNTS.c.full_name)
+    .join(ACCOUNTS, ACCOUNTS.c.id == AUDIT_EVENTS.c.actor_id, isouter=True)
+    .where(*_TOGETHER)
+    .order_by(AUDIT_EVENTS.c.seq.desc())
+    .limit(bindparam("most"))
+)
+_EARLIER = _DONE.where(AUDIT_EVENTS.c.seq < bindparam("before"))
+_HOW_MANY = select(func.count()).where(*_TOGETHER)
 #: Looks at a record, which change nothing; on some records there are very many.
 LOOKS = frozenset({Action.PATIENT_VIEWED, Action.OWN_RECORD_VIEWED})
 #: How far back changes are searched for among looks, in events of one record: the look-up stays short.
@@ -81,25 +98,28 @@ def events_of(
     *,
     done: Collection[str] = (),
     before: int = 0,
+    merged: Collection[int] = (),
 ) -> tuple[RecordedEvent, ...]:
     """The latest events about one record, newest first; with ``done``, only these actions that succeeded.
 
-    Of those, with ``before``, the ones that came before the event of this number. For use cases that have checked who
-    asks.
+    Of those, with ``before``, the ones that came before the event of this number, and with ``merged`` also those about
+    these records, which were merged into it. For use cases that have checked who asks.
     """
     wanted: dict[str, Any] = {"type": resource_type, "id": resource_id, "most": limit}
     if not done:
         return _events(session, _ABOUT, wanted)
-    wanted["actions"] = list(done)
+    wanted |= {"actions": list(done), "ids": [resource_id, *merged]}
     return _events(session, _EARLIER, {**wanted, "before": before}) if before else _events(session, _DONE, wanted)
 
 
-def how_many(session: Session, resource_type: str, resource_id: int, done: Collection[str]) -> int:
-    """How many events there are about one record of these actions that succeeded.
+def how_many(
+    session: Session, resource_type: str, resource_id: int, done: Collection[str], merged: Collection[int] = ()
+) -> int:
+    """How many events there are about one record, and those ``merged`` into it, of these actions that succeeded.
 
     For use cases that have checked who asks.
     """
-    wanted = {"type": resource_type, "id": resource_id, "actions": list(done)}
+    wanted = {"type": resource_type, "id": resource_id, "ids": [resource_id, *merged], "actions": list(done)}
     return session.execute(_HOW_MANY, wanted).scalar_one()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
@@ -21,8 +21,9 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.audit.together import record_alone
-from clinic_app.services.patients import looks, repository
+from clinic_app.services.patients import looks, merged_keys, repository
 from clinic_app.services.patients.duplicates import Candidate, Grade, likely_matches
+from clinic_app.services.patients.duplicates.finding import BY_MERGED
 from clinic_app.services.patients.errors import NotAPair, PairChanged, PatientNotFound, SameRecord
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import Likeness, Pair, PairNumbers, PatientSummary, PossibleDuplicate
@@ -158,8 +159,20 @@ def of(session: Session, one: int, other: int) -> Likeness:
 
 
 def matches_of(session: Session, patient: Any) -> list[Candidate]:
-    """Building block: the likeliest matches of a patient's row that are worth somebody's look, ``MOST`` at most."""
+    """Building block: the likeliest matches of a patient's row that are worth somebody's look, ``MOST`` at most.
+
+    What records merged into it say counts as its own.
+    """
     found = likely_matches(session, patient, leave_out=[patient.id], limit=MOST)
+    if merged := merged_keys.merged_into(session, patient.id):
+        for one in merged:
+            more = likely_matches(session, one, leave_out=[patient.id], limit=MOST)
+            found += [replace(match, reasons=tuple(dict.fromkeys((*match.reasons, BY_MERGED)))) for match in more]
+        found.sort(key=lambda match: (not match.grade.strong, -match.score, match.id))
+        best: dict[int, Candidate] = {}
+        for match in found:
+            best.setdefault(match.id, match)
+        found = list(best.values())[:MOST]
     return [match for match in found if match.grade.strong or match.score >= LEAST]
 
 

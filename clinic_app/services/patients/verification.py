@@ -28,8 +28,8 @@ from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.recording import record
 from clinic_app.services.audit.together import record_alone
 from clinic_app.services.patients import national_ids, repository, waiting, wording
-from clinic_app.services.patients.duplicates import likely_matches, showing
-from clinic_app.services.patients.duplicates.holding import ANYBODY, Despite, held
+from clinic_app.services.patients.duplicates import holding, likely_matches, showing
+from clinic_app.services.patients.duplicates.holding import ANYBODY, Despite, SomebodyNew
 from clinic_app.services.patients.errors import (
     AlreadyDecided,
     LinkNotUndone,
@@ -266,28 +266,27 @@ def _take_in(
     form = waiting.opened(row)
     if form is None:
         raise NobodyWaits
-    strong = held(likely_matches(session, form), ())
-    if held(strong, despite):
+    looked = holding.look(session, form)
+    if looked.holds(despite):
         raise SomebodyAlike
     if without_national_id:
         form = form.model_copy(update={"national_id": None})
     patient = add_patient(session, actor, form)
+    try:
+        overruled = holding.decided(session, form, looked, patient.patient_id, despite)
+    except SomebodyNew:
+        raise SomebodyAlike from None
     row.patient_id, row.details = patient.id, ""
     _decide(row, actor, RegistrationState.VERIFIED)
     session.flush()
     about: dict[str, Any] = {"resource_type": "patient", "resource_id": patient.id}
     facts = {"patient_id": patient.patient_id, "registration": row.id}
-    if strong:
-        facts["not_the_same"] = list(_patient_ids(session, [one.id for one in strong]))
+    if overruled:
+        facts["not_the_same"] = overruled
     record(session, actor, Action.PATIENT_VERIFIED, details=facts, **about)
     made = {**facts, "portal_account_created": False}
     record(session, actor, Action.PATIENT_CREATED, details=made, changes_lists=True, **about)
     return repository.profile_of(session, repository.find(session, patient.id, Seen.CHANGED))
-
-
-def _patient_ids(session: Session, ids: Collection[int]) -> Collection[str]:
-    asked = select(PATIENTS.c.patient_id).where(PATIENTS.c.id.in_(list(ids))).order_by(PATIENTS.c.id)
-    return session.execute(asked).scalars().all()
 
 
 def _verify_patient(actor: Actor, key: int | str, version: int | None) -> PatientProfile:

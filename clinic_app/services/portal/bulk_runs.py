@@ -33,7 +33,7 @@ from clinic_app.services.accounts import sessions
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
-from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.recording import record, wake_lists
 from clinic_app.services.audit.together import record_alone
 from clinic_app.services.notifications.kinds import Kind
 from clinic_app.services.patients import repository
@@ -358,6 +358,7 @@ def _one(held: _Held, patient_id: int) -> None:
     except ClinicError as error:
         with db.transaction() as session:
             _mark(session, held, patient_id, ItemState.REFUSED, reason=error.code)
+            wake_lists(session)
             db.changed(session)
 
 

@@ -18,7 +18,7 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.reading import RecordedEvent
 from clinic_app.services.audit.recording import record
-from clinic_app.services.patients import repository
+from clinic_app.services.patients import merged_keys, repository
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.views import PatientRecord
 from clinic_app.services.portal import own_email
@@ -69,14 +69,22 @@ def _viewing(event: RecordedEvent, actor: Actor) -> Viewing:
     )
 
 
+def _records(session: Session, actor: Actor) -> tuple[int, list[int]]:
+    """The record of the patient who asks, and those merged into it: whoever looked at one has looked at theirs."""
+    own = actor.patient_id or 0
+    return own, [row.id for row in merged_keys.merged_into(session, own)]
+
+
 def _looks(session: Session, actor: Actor, most: int, before: int = 0) -> tuple[Viewing, ...]:
-    found = reading.events_of(session, "patient", actor.patient_id or 0, most, done=_LOOKS, before=before)
+    own, merged = _records(session, actor)
+    found = reading.events_of(session, "patient", own, most, done=_LOOKS, before=before, merged=merged)
     return tuple(_viewing(event, actor) for event in found)
 
 
 def _record(session: Session, actor: Actor, seen: Seen, most: int) -> OwnRecord:
     patient = repository.find(session, actor.patient_id or 0, seen)
     waits = own_email.waiting(session, actor.account_id or 0)
+    own, merged = _records(session, actor)
     since = select(ACCOUNTS.c.password_changed_at).where(ACCOUNTS.c.id == actor.account_id)
     return OwnRecord(
         **repository.values(patient, _SHOWN),
@@ -85,7 +93,7 @@ def _record(session: Session, actor: Actor, seen: Seen, most: int) -> OwnRecord:
         email_waits=waits[0] if waits else "",
         email_waits_until=waits[1] if waits else None,
         viewings=_looks(session, actor, most),
-        viewed=reading.how_many(session, "patient", patient.id or 0, _LOOKS),
+        viewed=reading.how_many(session, "patient", own, _LOOKS, merged),
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import reflex as rx
 
-from clinic_app.core.errors import ClinicError
+from clinic_app.core.errors import ClinicError, ErrorKind
 from clinic_app.core.paging import Page, clamp
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
@@ -44,6 +45,8 @@ class PairsState(Asking, rx.State):
     summary: str = ""
     waiting: str = ""  # how many records are yet to be compared
     failure: str = ""
+    _deciding: bool = False
+    _stays: bool = False  # what failed is what somebody decided: other desks' changes do not wipe it away
     _notes: dict[str, tuple[int, PairCard]] = {}
     _seen: int = 0
     _again_at: dt.datetime | None = None
@@ -51,8 +54,12 @@ class PairsState(Asking, rx.State):
 
     def _fail(self, error: ClinicError) -> None:
         self.failure = error.detail
+        self._stays, self._deciding = self._deciding, False
         if self.mode == "loading":
             self.mode = "failed"
+
+    def _rest(self) -> None:
+        self._deciding = False
 
     def _meant(self, given: Any) -> str:
         """The pair a button stands on: one that is on the screen."""
@@ -73,10 +80,12 @@ class PairsState(Asking, rx.State):
         self.summary = f"{page.first:,}–{page.last:,} of {page.total:,} pairs"
         self.waiting = f"{numbers.waiting:,}" if numbers.waiting else ""
         self.mode = "rows" if cards else "none" if numbers.total or numbers.set_aside else "empty"
-        self.failure = ""
+        if not self._stays:
+            self.failure = ""
         self._ids = tuple(one.id for pair in page.items for one in (pair.first, pair.second))
 
     async def _refresh(self, *, again: bool = False) -> None:
+        self.failure, self._stays = "", False
         seen = live_updates.changes.number
         found = await self._ask(list_pairs, self.chosen, self.page, again=self._ids if again else None)
         self._seen = seen
@@ -113,12 +122,22 @@ class PairsState(Asking, rx.State):
         self.page, self._notes = max(1, self.page + clamp(by, -1, 1, 0)), {}
         await self._refresh()
 
+    async def _decide(self, use_case: Callable[..., None], one: str, other: str, press: str) -> None:
+        self._deciding = True
+        try:
+            await self._ask(use_case, one, other, press=press_of(press))
+        except ClinicError as error:
+            if error.kind in (ErrorKind.CONFLICT, ErrorKind.NOT_FOUND):  # what is on the screen is not so any more
+                await self._refresh(again=True)
+            raise
+        self._deciding = False
+
     @handler(Permission.DUPLICATES, about="pair", changes=True)
     async def not_a_duplicate(self, pair: str, press: str = ""):
         """*Not a duplicate*: a note with *Undo* stands where the pair was."""
         place = next(place for place, card in enumerate(self.cards) if card.key == pair)
         card = self.cards[place]
-        await self._ask(say_not_duplicate, card.first.row.patient_id, card.second.row.patient_id, press=press_of(press))
+        await self._decide(say_not_duplicate, card.first.row.patient_id, card.second.row.patient_id, press)
         self._notes = {**self._notes, pair: (place, dataclasses.replace(card, said=True))}
         await self._refresh(again=True)
 
@@ -126,7 +145,7 @@ class PairsState(Asking, rx.State):
     async def take_back(self, pair: str, press: str = ""):
         """*Undo*: the pair is in the list again."""
         one, _, other = pair.partition("-")
-        await self._ask(take_back_not_duplicate, one, other, press=press_of(press))
+        await self._decide(take_back_not_duplicate, one, other, press)
         self._notes = {name: note for name, note in self._notes.items() if name != pair}
         await self._refresh()
 

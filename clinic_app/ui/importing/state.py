@@ -56,6 +56,7 @@ class ImportPageState(Asking, rx.State):
     reason: str = ""
     columns: str = ""
     column_names: list[str] = []
+    more_columns: str = ""
     again: str = ""
     figures: list[Tally] = []
     filters: list[OutcomeFilter] = []
@@ -103,7 +104,8 @@ class ImportPageState(Asking, rx.State):
     def _show(self, found: ImportView) -> None:
         self.mode = _MODES.get(found.state, "report")
         self.number, self.name, self.reason = found.id, found.name, found.reason
-        self.columns, self.column_names = words.columns(found), list(found.left_out_columns)
+        self.columns, self.column_names = words.columns(found), words.column_names(found)
+        self.more_columns = words.more_columns(found)
         self.again = words.again(found)
         self.figures = words.left_out(found) if self.mode == "report" else words.tally(found)
         self.filters, self.only = words.filters(found), found.only

@@ -322,6 +322,7 @@ def _preview() -> rx.Component:
         rx.el.p(
             apart(State.columns),
             rx.foreach(State.column_names, lambda name, index: rx.fragment(when(index > 0, ", "), _column(name))),
+            apart(State.more_columns),
             ".",
             class_name="under",
         ),

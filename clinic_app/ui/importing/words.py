@@ -17,6 +17,8 @@ _OUTCOMES = {
 }
 #: So many who may be the same are shown of a row.
 _ALIKE = 3
+#: So many of the columns that are left out are named.
+_NAMES = 20
 
 
 def _counted(number: int, one: str, many: str) -> str:
@@ -51,8 +53,19 @@ def columns(found: ImportView) -> str:
     if not number:
         return ""
     return "1 column has no place here and is left out: " if number == 1 else (
-        f"{number} columns have no place here and are left out: "
+        f"{number:,} columns have no place here and are left out: "
     )  # fmt: skip
+
+
+def column_names(found: ImportView) -> list[str]:
+    """Their names, as many as somebody reads."""
+    return list(found.left_out_columns[:_NAMES])
+
+
+def more_columns(found: ImportView) -> str:
+    """How many more there are; empty where all are named."""
+    more = len(found.left_out_columns) - _NAMES
+    return f" and {more:,} more" if more > 0 else ""
 
 
 def filters(found: ImportView) -> list[OutcomeFilter]:

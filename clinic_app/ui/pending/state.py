@@ -56,6 +56,7 @@ class PendingState(Asking, rx.State):
     undo_id: int = 0
     decided: int = 0  # goes up with every decision: the focus goes to what is said of it
     _about: int = 0  # what is being decided about
+    _stays: bool = False  # what failed is what somebody decided: other desks' changes do not wipe it away
     _seen: int = 0
     _ids: tuple[int, ...] = ()  # who is on the screen
 
@@ -72,6 +73,7 @@ class PendingState(Asking, rx.State):
             self.mode = "failed"
         about, self._about = self._about, 0
         shown = about and any(one.id == about for one in self.rows)
+        self._stays = bool(about)
         self.errors = dict(error.fields) if shown and self.rejecting == about and error.fields else {}
         if self.errors:
             return rx.set_focus("reject-words") if "words" in self.errors else None
@@ -86,6 +88,7 @@ class PendingState(Asking, rx.State):
 
     def _calm(self) -> None:
         self.failure, self.refused_id, self.refused, self.without_id, self.errors = "", 0, "", False, {}
+        self._stays = False
 
     def _say(self, done: str, more: str = "", patient_id: str = "", undo_id: int = 0) -> None:
         self.done, self.done_more, self.done_patient, self.undo_id = done, more, patient_id, undo_id
@@ -97,7 +100,9 @@ class PendingState(Asking, rx.State):
         self._ids = tuple(everybody_on(found))
         self.page, self.pages = found.number, max(1, -(-found.total // found.size))
         self.summary = f"{found.first:,}–{found.last:,} of {found.total:,} people"
-        self.mode, self.failure = "rows" if found.items else "empty", ""
+        self.mode = "rows" if found.items else "empty"
+        if not self._stays:
+            self.failure = ""
         shown = {one.id for one in self.rows}
         if self.rejecting not in shown:
             self.rejecting = 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Integer, String, bindparam, cast, func, literal_column, select, union_all
+from sqlalchemy import Integer, String, bindparam, cast, func, literal_column, or_, select, union_all
 from sqlmodel import Session
 
 from clinic_app.core.prepared import Prepared
@@ -25,8 +26,13 @@ _OF_ONE_KEY = 100
 _COMPARED = 48
 #: A national ID is one person's.
 _SAME_NUMBER = 100
-_FIELDS = [PATIENTS.c[name] for name in COLUMNS]
-_PEOPLE = select(*_FIELDS).where(PATIENTS.c.is_active)
+#: What a match is called that is one by the details of a record merged into the one that is named.
+BY_MERGED = "In a merged record"
+_FIELDS = [*[PATIENTS.c[name] for name in COLUMNS], PATIENTS.c.merged_into_id]
+#: A merged record speaks for the one it was merged into: whoever comes with its details is that person.
+STANDS = or_(PATIENTS.c.is_active, PATIENTS.c.merged_into_id.is_not(None))
+PEOPLE = select(*_FIELDS).where(PATIENTS.c.is_active)
+_STEP_ON = select(PATIENTS.c.id, PATIENTS.c.merged_into_id, PATIENTS.c.is_active)
 _GIVEN = Prepared(select(COUNTERS.c.value).where(COUNTERS.c.name == "patient_id"))
 
 
@@ -48,7 +54,7 @@ def _asking(count: int) -> Prepared:
     found = union_all(*under, number).subquery()
     shared = func.sum(found.c.worth)
     most = select(found.c.patient_id).group_by(found.c.patient_id).order_by(shared.desc()).limit(_COMPARED).subquery()
-    return Prepared(select(*_FIELDS).join(most, most.c.patient_id == PATIENTS.c.id).where(PATIENTS.c.is_active))
+    return Prepared(select(*_FIELDS).join(most, most.c.patient_id == PATIENTS.c.id).where(STANDS))
 
 
 _STEP = 8  # statements for 8, 16, 24 … keys are kept
@@ -84,7 +90,7 @@ def register_of(session: Session, person: Comparable) -> Register:
 
 def compared(session: Session, person: Comparable, register: Register, which: Any) -> list[Candidate]:
     """Building block: the active patients for whom the condition ``which`` is true, best first, nobody unlikely."""
-    rows = session.connection().execute(_PEOPLE.where(which)).all()
+    rows = session.connection().execute(PEOPLE.where(which)).all()
     return best_of(((row.id, Comparable.of(row)) for row in rows), person, register)
 
 
@@ -92,8 +98,41 @@ def find(
     session: Session, person: Comparable, register: Register, *, leave_out: Collection[int] = (), limit: int = 5
 ) -> list[Candidate]:
     """Building block: ``likely_matches``, with what is known of the register."""
-    rows = [row for row in _candidates(session, person, register) if row.id not in leave_out]
-    return best_of(((row.id, Comparable.of(row)) for row in rows), person, register, limit)
+    rows = _candidates(session, person, register)
+    leads = survivors(session, rows)
+    people = ((row.id, Comparable.of(row)) for row in rows if leads.get(row.id, 0) not in (0, *leave_out))
+    if not any(row.merged_into_id for row in rows):
+        return best_of(people, person, register, limit)
+    return _once_each(best_of(people, person, register, len(rows)), leads)[:limit]
+
+
+def survivors(session: Session, rows: Iterable[Any]) -> dict[int, int]:
+    """Building block: for each of these rows in use its own id, for a merged one that of the record it leads to.
+
+    Without those that lead to a record not in use. One statement for each step of merges; none where nobody is merged.
+    """
+    leads = {row.id: row.merged_into_id or row.id for row in rows}
+    asked = {row.merged_into_id for row in rows} - {None}
+    steps: dict[int, int] = {}
+    while asked:
+        found = session.connection().execute(_STEP_ON.where(PATIENTS.c.id.in_(sorted(asked)))).all()
+        steps |= {one.id: one.merged_into_id or (one.id if one.is_active else 0) for one in found}
+        asked = {one.merged_into_id for one in found} - {None} - set(steps)
+    for key, at in leads.items():
+        while steps.get(at, at) != at:
+            at = steps[at]
+        leads[key] = at
+    return leads
+
+
+def _once_each(found: Iterable[Candidate], leads: Mapping[int, int]) -> list[Candidate]:
+    """Candidates, best first, under the record that each leads to, and each record once."""
+    kept: dict[int, Candidate] = {}
+    for one in found:
+        key = leads[one.id]
+        by_merged = () if key == one.id else (BY_MERGED,)
+        kept.setdefault(key, replace(one, id=key, reasons=(*one.reasons, *by_merged)))
+    return list(kept.values())
 
 
 def likely_matches(
@@ -102,8 +141,9 @@ def likely_matches(
     """Building block: the patients who may be the same as ``details``, best first, ``limit`` at most.
 
     ``details``: a ``Comparable``, a patient's row, ``PatientDetails`` or a registration. ``leave_out`` are ids who are
-    not asked about, as the patient's own. Nobody inactive is among them. No event is left: whoever shows an answer to
-    somebody records that. Reads by indexes alone, in five statements at most.
+    not asked about, as the patient's own. Nobody inactive is among them: one who is like a merged record is named by
+    what that was merged into. No event is left: whoever shows an answer to somebody records that. Reads by indexes
+    alone, in five statements at most, and one for each step of merges.
     """
     person = Comparable.of(details)
     return find(session, person, register_of(session, person), leave_out=leave_out, limit=limit)

@@ -18,7 +18,7 @@ from clinic_app.services.patients.duplicates.scoring import Candidate, Register
 #: What the trail calls the list of those who hold a registration.
 KIND = "possible_duplicates"
 #: So many who were registered since the look are compared one by one; after more, the look is repeated.
-_NEWCOMERS_AT_MOST = 50
+NEWCOMERS_AT_MOST = 50
 
 
 class Anybody(Collection[int]):
@@ -77,7 +77,7 @@ def decided(session: Session, details: Any, looked: Looked, patient_id: str, des
     number = int(patient_id.removeprefix(prefix))
     since = range(looked.register.patients + 1, number)
     found = list(looked.candidates)
-    if len(since) > _NEWCOMERS_AT_MOST:
+    if len(since) > NEWCOMERS_AT_MOST:
         found = list(look(session, details).candidates)
     elif since:
         numbers = [f"{prefix}{one:06d}" for one in since]

@@ -142,7 +142,7 @@ def _header(file: BinaryIO, start: int, said: str) -> tuple[str, _Cells]:
         if one is not None and one.cells is not None:
             found.append((sum(_name(cell) in _KNOWN for cell in one.cells), delimiter, one))
     if not found:
-        raise FileRefused("The first line cannot be read: a quotation mark in it is not closed.")
+        raise FileRefused(_unreadable(file, start))
     known, delimiter, one = max(found, key=lambda each: each[0])
     if not known:
         raise FileRefused(
@@ -150,6 +150,18 @@ def _header(file: BinaryIO, start: int, said: str) -> tuple[str, _Cells]:
             "date_of_birth, phone."
         )
     return delimiter, one
+
+
+def _unreadable(file: BinaryIO, start: int) -> str:
+    """Why the first line cannot be read."""
+    file.seek(start)
+    begun = file.read(LONGEST_ROW + 1)
+    line = begun.partition(b"\n")[0]
+    if b"\r" in line.removesuffix(b"\r"):
+        return f"The lines of the file end as on very old computers. {_SAVE_AS}"
+    if len(line) > LONGEST_ROW:
+        return f"The first line is longer than {LONGEST_ROW // 1024} kB: this may be no list. {_SAVE_AS}"
+    return "The first line cannot be read: a quotation mark in it is not closed."
 
 
 def _columns(header: list[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

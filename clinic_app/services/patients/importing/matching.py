@@ -34,7 +34,7 @@ EXTERNAL_ID_TAKEN = "Another patient has this external ID."
 NATIONAL_ID_TAKEN = "Another patient has this national ID."
 IN_THIS_FILE = "Row {row} of this file has the same {label}."
 _WHO = select(PATIENTS.c.id, PATIENTS.c.patient_id, PATIENTS.c.external_id)
-_HAVING = select(PATIENTS.c.id, PATIENTS.c.external_id, PATIENTS.c.national_id_key).where(
+_HAVING = select(PATIENTS.c.id, PATIENTS.c.external_id, PATIENTS.c.national_id_key, PATIENTS.c.merged_into_id).where(
     or_(
         PATIENTS.c.external_id.in_(bindparam("external_ids", expanding=True)),
         PATIENTS.c.national_id_key.in_(bindparam("national_ids", expanding=True)),
@@ -206,7 +206,7 @@ def _ones(form: PatientDetails) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """Who has the values that one patient only may have, of a batch of rows."""
+    """Who has the values that one patient only may have: of a merged record, the one it leads to."""
 
     external_ids: Mapping[str, int]
     national_ids: Mapping[str, int]
@@ -219,9 +219,10 @@ def _taken(session: Session, forms: Iterable[PatientDetails]) -> _Taken:
     if not external and not national:
         return _Taken({}, {})
     rows = db.connection(session).execute(_HAVING, {"external_ids": external, "national_ids": national}).all()
+    leads = finding.survivors(session, rows)
     return _Taken(
-        {row.external_id: row.id for row in rows if row.external_id},
-        {row.national_id_key: row.id for row in rows if row.national_id_key},
+        {row.external_id: leads[row.id] or row.id for row in rows if row.external_id},
+        {row.national_id_key: leads[row.id] or row.id for row in rows if row.national_id_key},
     )
 
 

@@ -18,6 +18,7 @@ from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.patients import name_parts
 from clinic_app.services.patients.duplicates import Comparable
+from clinic_app.services.patients.duplicates.finding import STANDS
 from clinic_app.services.patients.duplicates.scoring import Register, compare
 from clinic_app.services.patients.importing.rows import Person
 
@@ -31,18 +32,23 @@ _UNDER = select(MATCH_KEYS.c.key, MATCH_KEYS.c.patient_id).where(
 )
 _FIELDS = "id first_name last_name date_of_birth date_of_birth_precision gender phone email national_id".split()
 _PEOPLE = select(*[PATIENTS.c[name] for name in _FIELDS]).where(
-    PATIENTS.c.id.in_(bindparam("ids", expanding=True)), PATIENTS.c.is_active
+    PATIENTS.c.id.in_(bindparam("ids", expanding=True)), STANDS
 )
 
 
 _GIVEN = Prepared(select(COUNTERS.c.value).where(COUNTERS.c.name == "patient_id"))
 
 
+def given(session: Session) -> int:
+    """Building block: how many patient IDs have been given out."""
+    found = _GIVEN.one_or_none(session)
+    return found.value if found else 0
+
+
 def register(session: Session, people: Sequence[Person | None]) -> Register:
     """Building block: how many patients there are, and how common the names of these people are among them."""
-    given = _GIVEN.one_or_none(session)
     parts = {part for person in people if person for part in person.who.parts}
-    return Register(given.value if given else 0, name_parts.frequencies(session, parts))
+    return Register(given(session), name_parts.frequencies(session, parts))
 
 
 def perhaps_strong(session: Session, people: Sequence[Person | None], among: Register) -> list[bool]:

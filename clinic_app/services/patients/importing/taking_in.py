@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlmodel import Session
 
 from clinic_app.core import db
@@ -13,13 +13,18 @@ from clinic_app.core.errors import NotFound
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
 from clinic_app.models.match_keys import MATCH_KEYS
-from clinic_app.models.patients import COUNTERS, PATIENTS
+from clinic_app.models.patients import COUNTERS, PATIENTS, Patient
 from clinic_app.services.access import Actor
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record_many
 from clinic_app.services.patients import name_parts, repository, search_keys
+from clinic_app.services.patients.duplicates import Comparable, compare
+from clinic_app.services.patients.duplicates.finding import PEOPLE
+from clinic_app.services.patients.duplicates.holding import NEWCOMERS_AT_MOST, SomebodyNew
 from clinic_app.services.patients.errors import PatientMerged
 from clinic_app.services.patients.forms import PatientUpdate
+from clinic_app.services.patients.importing import screening
+from clinic_app.services.patients.importing.matching import EXTERNAL_ID_TAKEN
 from clinic_app.services.patients.importing.rows import ReadRow
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.profile import change_details
@@ -33,6 +38,7 @@ _NUMBERS = Prepared(
 )
 _ADD = insert(PATIENTS).returning(PATIENTS.c.id, sort_by_parameter_order=True)
 _ADD_KEYS = insert(MATCH_KEYS)
+_WITH_EXTERNAL_ID = select(PATIENTS.c.id).where(PATIENTS.c.external_id == bindparam("external_id"))
 GONE = "The record chosen as the same person is not there any more."
 OTHER_EXTERNAL_ID = "The record chosen as the same person has another external ID already."
 
@@ -70,18 +76,51 @@ def add_patients(session: Session, actor: Actor, reads: Sequence[ReadRow], run_i
     return numbers
 
 
+def look_again(session: Session, reads: Sequence[ReadRow], since: int, given: Sequence[str]) -> None:
+    """Building block: whether somebody registered at a desk since the look is one of ``reads``, which have just got the
+    numbers ``given``. Raises ``SomebodyNew``, which undoes the batch.
+
+    Numbers are given out one after the other, so whoever came meanwhile is known by theirs: those after ``since``.
+    """
+    if not reads or not given:
+        return
+    prefix = get_settings().patient_id_prefix
+    between = range(since + 1, int(given[0].removeprefix(prefix)))
+    if len(between) > NEWCOMERS_AT_MOST:
+        raise SomebodyNew
+    if not between:
+        return
+    people = [read.person for read in reads if read.person is not None]
+    among = screening.register(session, people)
+    numbers = [f"{prefix}{one:06d}" for one in between]
+    rows = db.connection(session).execute(PEOPLE.where(PATIENTS.c.patient_id.in_(numbers))).all()
+    newcomers = [Comparable.of(row) for row in rows]
+    if any(compare(0, one.who, other, among).grade.strong for one in people for other in newcomers):
+        raise SomebodyNew
+
+
+def _survivor(session: Session, patient: int) -> Patient:
+    """The record, or the one it was merged into since it was chosen, locked. Raises ``NotFound``, ``PatientMerged``."""
+    try:
+        return repository.find(session, patient, Seen.CHANGED, lock=True)
+    except PatientMerged as merged:
+        return repository.find(session, merged.into, Seen.CHANGED, lock=True)
+
+
 def same_person(session: Session, actor: Actor, patient: int, external_id: str | None) -> str:
     """Building block: this row is the patient with this id, who gets its external ID. Why not, in words, or nothing.
 
     Where the row has none, or the record has it already, nothing is changed.
     """
     try:
-        found = repository.find(session, patient, Seen.CHANGED, lock=True)
+        found = _survivor(session, patient)
     except (NotFound, PatientMerged):
         return GONE
     if not external_id or found.external_id == external_id:
         return ""
     if found.external_id:
         return OTHER_EXTERNAL_ID
+    if session.execute(_WITH_EXTERNAL_ID, {"external_id": external_id}).first() is not None:
+        return EXTERNAL_ID_TAKEN
     change_details(session, actor, found, PatientUpdate({"external_id": external_id}))
     return ""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlmodel import Session
 
 from clinic_app.core import clock, db, periodic
@@ -30,12 +30,13 @@ from clinic_app.services.access import SYSTEM, Actor, Permission
 from clinic_app.services.accounts import sessions
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
-from clinic_app.services.audit.recording import record
-from clinic_app.services.patients.importing import csv_file, leases, stored, taking_in
+from clinic_app.services.audit.recording import record, wake_lists
+from clinic_app.services.patients.duplicates.holding import SomebodyNew
+from clinic_app.services.patients.importing import csv_file, leases, screening, stored, taking_in
 from clinic_app.services.patients.importing.csv_file import Record, Survey
 from clinic_app.services.patients.importing.errors import FileRefused
 from clinic_app.services.patients.importing.matching import Earlier, Judged, judge
-from clinic_app.services.patients.importing.rows import ReadRow, read_rows
+from clinic_app.services.patients.importing.rows import ROW, ReadRow, read_rows
 
 #: Rows read, judged and written together. The transaction that writes them takes some hundredths of a second.
 BATCH = 250
@@ -44,11 +45,13 @@ EVERY = 2.0
 _PAUSE = 1.0
 #: A file that belongs to no import any more goes after so long.
 FORGOTTEN = dt.timedelta(minutes=10)
-#: A batch is judged anew so often where somebody at a desk registers the same person at the same moment.
+#: A batch is judged anew so often where somebody at a desk registers the same person at the same moment. After that
+#: its rows are taken one by one, so that one that cannot be saved holds up no other.
 _TRIES = 5
 #: Open lists are woken so often, in seconds.
 _WAKE = 1.0
 GONE = "The file is not there any more. Choose it again."
+NOT_SAVED = "This row could not be saved: one of its values clashes with another record."
 _IMPORTS, _ROWS = PATIENT_IMPORTS.c, PATIENT_IMPORT_ROWS.c
 
 
@@ -201,7 +204,7 @@ def _wake(session: Session, woken: float) -> float:
     now = time.monotonic()
     if now - woken < _WAKE:
         return woken
-    db.changed(session)
+    wake_lists(session)
     return now
 
 
@@ -252,6 +255,10 @@ class _Plan:
     takes: list[Judged]
     same: list[tuple[Judged, int]]
     left: list[Judged]
+    #: Those of ``takes`` that go in because nobody is likely the same, not because somebody said so.
+    unlike: list[Judged]
+    #: How many patients there were before they were compared with them.
+    since: int = 0
 
 
 def wanted(one: Judged, decision: str | None, allow_duplicates: bool) -> Judged:
@@ -264,8 +271,8 @@ def wanted(one: Judged, decision: str | None, allow_duplicates: bool) -> Judged:
     return Judged(one.read, outcome, one.clashes, one.matches, one.clashes)
 
 
-def _planned(judged: Sequence[Judged], decided: Mapping[int, Any], allow_duplicates: bool) -> _Plan:
-    plan = _Plan([], [], [])
+def _planned(judged: Sequence[Judged], decided: Mapping[int, Any], allow_duplicates: bool, since: int) -> _Plan:
+    plan = _Plan([], [], [], [], since)
     for one in judged:
         before = decided.get(one.read.row)
         decision = before.decision if before else None
@@ -274,6 +281,8 @@ def _planned(judged: Sequence[Judged], decided: Mapping[int, Any], allow_duplica
             plan.same.append((one, before.same_id))
         elif after.outcome == RowOutcome.NEW and decision != Decision.LEAVE_OUT:
             plan.takes.append(after)
+            if after is one:
+                plan.unlike.append(one)
         else:
             plan.left.append(after)
     return plan
@@ -302,6 +311,7 @@ class _TakingIn:
         for attempt in range(_TRIES):
             earlier.forget()
             with db.reading() as session:
+                since = screening.given(session)  # first: whoever has a higher number was not compared
                 decided = _decided(session, self.run.id, reads)
                 through = self.run.done_through
                 due = [
@@ -311,14 +321,24 @@ class _TakingIn:
                     or (one.row in decided and not decided[one.row].settled)
                 ]
                 judged = judge(session, due, earlier, functools.partial(self._goes_in, decided), whole=False)
-            plan = _planned(judged, decided, self.run.allow_duplicates)
+            plan = _planned(judged, decided, self.run.allow_duplicates, since)
             try:
                 self._write(reads, plan, decided)
-            except IntegrityError:  # somebody at a desk was quicker: looked at again
+            except (IntegrityError, DataError, SomebodyNew):  # somebody at a desk was quicker: looked at again
                 if attempt == _TRIES - 1:
-                    raise
+                    self._one_by_one(reads, judged, decided, earlier)
             else:
                 return
+
+    def _one_by_one(
+        self, reads: list[ReadRow], judged: Sequence[Judged], decided: Mapping[int, Any], earlier: Earlier
+    ) -> None:
+        if len(reads) > 1:
+            for one in reads:
+                self._batch([one], earlier)
+            return
+        left = [Judged(one.read, RowOutcome.INVALID, {ROW: NOT_SAVED}, one.matches, one.clashes) for one in judged]
+        self._write(reads, _Plan([], [], left, []), decided)
 
     def _goes_in(self, decided: Mapping[int, Any], one: Judged) -> bool:
         before = decided.get(one.read.row)
@@ -339,6 +359,7 @@ class _TakingIn:
                 else:
                     same.append(one)
             patients = taking_in.add_patients(session, self.held.actor, [one.read for one in plan.takes], run_id)
+            taking_in.look_again(session, [one.read for one in plan.unlike], plan.since, patients)
             _keep(session, run_id, left, decided)
             settled = [one.read.row for one in (*plan.takes, *same) if one.read.row in decided]
             if settled:
