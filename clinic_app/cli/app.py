@@ -30,6 +30,7 @@ app.add_typer(portal.app, name="portal")
 app.add_typer(exporting.app, name="export")
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.command()(backups.move)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -17,7 +17,7 @@ from clinic_app.cli.errors import command, say
 from clinic_app.core import bootstrap
 from clinic_app.core.database_copies import Moved
 from clinic_app.core.settings import get_settings
-from clinic_app.services.backups import making, restoring
+from clinic_app.services.backups import making, moving, restoring
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _AFTERWARDS = (
@@ -98,3 +98,33 @@ def restore(
     typer.echo("Now run, before the server starts:")
     for line in after:
         typer.echo(f"  {line}")
+
+
+@command
+def move(
+    to: Annotated[
+        str,
+        typer.Option(
+            envvar="CLINIC_MOVE_TO",
+            help="The URL of an empty database, such as postgresql+psycopg://…@host/clinic or sqlite:////path/file. "
+            "In the environment nobody else on the machine reads its password.",
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Copy the whole clinic into another database, from SQLite to PostgreSQL or back, and compare every row.
+
+    The server has to be stopped. The old database is only read. Run it again if it was interrupted: it goes on.
+    """
+    settings = get_settings()
+    bootstrap.stop()
+    with _shown("Moving") as moved:
+        done = moving.move_clinic(settings, to, moved)
+    if as_json:
+        typer.echo(json.dumps(asdict(done)))
+        return
+    typer.echo(
+        f"Moved to {moving.place_of(to)}: {done.rows:,} rows, {done.patients:,} patients, {done.events:,} events. "
+        "Every row was compared, and the audit trail verified."
+    )
+    typer.echo("Now set CLINIC_DATABASE_URL to it, and start the server. The old database is as it was.")

@@ -18,6 +18,9 @@ _NEWER = (
     "The database was made by a newer version of this program ({}): install that version, or restore a backup that "
     "was made before the upgrade. Nothing was changed."
 )
+#: The revision of a database that a clinic is being moved into.
+MOVING = "moving"
+_MOVING = "A clinic is being moved into this database: run the same `python -m clinic_app move` again until it is done."
 
 
 def _config() -> Config:
@@ -53,9 +56,14 @@ def mismatch(engine: Engine) -> str:
 def too_new(engine: Engine) -> str:
     """A sentence where a newer program has made the database: nothing here can change or read it. Else empty."""
     there = present(engine)
+    if there == MOVING:
+        return _MOVING
     return _NEWER.format(there) if there and not known(there) else ""
 
 
-def upgrade() -> None:
-    """Bring the database of the settings to the newest revision. Safe to repeat."""
-    command.upgrade(_config(), "head")
+def upgrade(engine: Engine | None = None) -> None:
+    """Bring the database of the settings, or the one behind ``engine``, to the newest revision. Safe to repeat."""
+    config = _config()
+    if engine is not None:
+        config.attributes["url"] = engine.url.render_as_string(hide_password=False)
+    command.upgrade(config, "head")

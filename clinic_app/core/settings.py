@@ -23,8 +23,8 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
 _MAILBOX = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
-#: What the program itself leaves in the environment of its server.
-_OTHERS = {"CLINIC_ANNOUNCE"}
+#: What the program itself leaves in the environment of its server, and what one command takes from there.
+_OTHERS = {"CLINIC_ANNOUNCE", "CLINIC_MOVE_TO"}
 
 
 class SettingsError(Exception):

@@ -76,6 +76,7 @@ class Action(StrEnum):
     AUDIT_READ = "AUDIT_READ"
     AUDIT_EXPORTED = "AUDIT_EXPORTED"
     BACKUP_MADE = "BACKUP_MADE"
+    CLINIC_MOVED = "CLINIC_MOVED"  # into another database
     AUDIT_RESTORED = "AUDIT_RESTORED"
     TOKEN_REFRESHED = "TOKEN_REFRESHED"  # noqa: S105  an action
     TOKEN_REUSED = "TOKEN_REUSED"  # noqa: S105  an action

@@ -66,6 +66,7 @@ _BETTER = {
     "AUDIT_READ": "Audit trail read",
     "AUDIT_EXPORTED": "Audit trail exported",
     "BACKUP_MADE": "Backup created",
+    "CLINIC_MOVED": "Clinic moved to another database",
     "AUDIT_RESTORED": "Backup restored",
     "TOKEN_REFRESHED": "API token renewed",
     "TOKEN_REUSED": "API token used twice",

@@ -26,3 +26,10 @@ class RestoreRefused(Conflict):
 
     code = "restore_refused"
     title = "Nothing was restored"
+
+
+class MoveRefused(Conflict):
+    """The clinic was not moved; its database is as it was."""
+
+    code = "move_refused"
+    title = "The clinic was not moved"
