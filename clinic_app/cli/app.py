@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clinic_app.cli import backups, duplicates, exporting, outbox, portal, staff
+from clinic_app.cli import backups, duplicates, exporting, keys, outbox, portal, staff
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 
@@ -28,6 +28,7 @@ app.add_typer(outbox.app, name="outbox")
 app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(portal.app, name="portal")
 app.add_typer(exporting.app, name="export")
+app.add_typer(keys.app, name="keys")
 app.command()(backups.backup)
 app.command()(backups.restore)
 app.command()(backups.move)

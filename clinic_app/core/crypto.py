@@ -8,6 +8,7 @@ import functools
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import threading
 import unicodedata
@@ -27,7 +28,9 @@ from clinic_app.core.text_rules import normalised, trimmed, visible
 UNAMBIGUOUS = "ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"
 TEMPORARY_LENGTH = 12
 #: The second trims blanks at both ends before hashing; hashes of the first are of the password as it was typed.
-_AS_TYPED, _SCHEME = "v1$k1$", "v2$k1$"
+#: What follows is the version of the pepper.
+_AS_TYPED, _TRIMMED = "v1", "v2"
+_KEPT = re.compile(r"(v[12])\$k(\d{1,3})\$(.*)", re.DOTALL)
 _WAITING_AT_MOST = 16
 Done = TypeVar("Done")
 #: So much of what is typed is looked at; passwords are shorter.
@@ -116,10 +119,14 @@ def _is_dash(char: str) -> bool:
     return unicodedata.category(char) == "Pd" or char in "\u2212\u200c\u200d"
 
 
-def _prehash(password: str) -> bytes:
+def _scheme() -> str:
+    return f"{_TRIMMED}$k{keys.version('pepper')}$"
+
+
+def _prehash(password: str, pepper: bytes | None = None) -> bytes:
     """``base64(hmac_sha384(pepper, NFKC(password)))``: any length, no NUL, 64 bytes (OWASP Password Storage)."""
     normal = normalised(password, _LONGEST, "NFKC").encode("utf-8", "surrogatepass")
-    return base64.b64encode(hmac.new(keys.key("pepper"), normal, hashlib.sha384).digest())
+    return base64.b64encode(hmac.new(pepper or keys.key("pepper"), normal, hashlib.sha384).digest())
 
 
 def hash_password(password: str, *, cost: int | None = None, in_bulk: bool = False) -> str:
@@ -135,12 +142,12 @@ def hash_password(password: str, *, cost: int | None = None, in_bulk: bool = Fal
     if in_bulk:
         _known.wait_until_empty(_LONGEST_PAUSE)
     room = _bulk if in_bulk else _known
-    return _SCHEME + room.work(bcrypt.hashpw, _prehash(trimmed(password, _LONGEST)), salt).decode()
+    return _scheme() + room.work(bcrypt.hashpw, _prehash(trimmed(password, _LONGEST)), salt).decode()
 
 
 @functools.lru_cache(maxsize=4)
 def _dummy(cost: int) -> str:
-    return _SCHEME + bcrypt.hashpw(b"nobody", bcrypt.gensalt(cost)).decode()
+    return bcrypt.hashpw(b"nobody", bcrypt.gensalt(cost)).decode()
 
 
 def prepare_dummy() -> None:
@@ -154,22 +161,23 @@ def verify_password(password: str, kept: str | None, *, stranger: bool = False) 
     ``None`` (no such account) and hashes that cannot be read are checked against a dummy and are False. A ``stranger``
     waits with other strangers, and keeps nobody else waiting. Raises ``Unavailable`` when too many wait already.
     """
-    usable = kept is not None and kept.startswith((_AS_TYPED, _SCHEME))
+    parts = _KEPT.fullmatch(kept or "")
+    pepper = keys.key_of("pepper", int(parts[2])) if parts else None
     dummy, room = _dummy(get_settings().bcrypt_cost), _strangers if stranger else _known
+    if parts is None or pepper is None:
+        _check(password, dummy, room)
+        return False
     try:
-        same = _check(password, kept if usable and kept else dummy, room)
+        return _check(password if parts[1] == _AS_TYPED else trimmed(password, _LONGEST), parts[3], room, pepper)
     except ValueError:  # a damaged hash, refused before any work
         _check(password, dummy, room)
         return False
-    return same and usable
 
 
-def _check(password: str, kept: str, room: _Room) -> bool:
-    before = kept.startswith(_AS_TYPED)
-    hashed = kept.removeprefix(_AS_TYPED if before else _SCHEME).encode()
-    return room.work(bcrypt.checkpw, _prehash(password if before else trimmed(password, _LONGEST)), hashed)
+def _check(password: str, hashed: str, room: _Room, pepper: bytes | None = None) -> bool:
+    return room.work(bcrypt.checkpw, _prehash(password, pepper), hashed.encode())
 
 
 def needs_rehash(kept: str) -> bool:
-    """Whether ``kept`` has another scheme or cost than the settings ask for."""
-    return not kept.startswith(f"{_SCHEME}$2b${get_settings().bcrypt_cost:02d}$")
+    """Whether ``kept`` has another scheme, pepper or cost than those in use."""
+    return not kept.startswith(f"{_scheme()}$2b${get_settings().bcrypt_cost:02d}$")

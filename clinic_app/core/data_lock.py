@@ -49,6 +49,23 @@ def release() -> None:
         _held = None
 
 
+def make_alone() -> bool:
+    """Whether this process, which holds the lock, is the only one, and will be until ``share_again``."""
+    if _held is None:
+        return False
+    try:
+        fcntl.flock(_held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def share_again() -> None:
+    """Let others work with the directory again."""
+    if _held is not None:
+        fcntl.flock(_held, fcntl.LOCK_SH)
+
+
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Nobody else works with ``folder`` inside the block, nor begins to. Raises ``InUse``."""

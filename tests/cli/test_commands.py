@@ -52,7 +52,8 @@ def test_only_what_exists_is_offered():
     duplicates = {"duplicates find", "duplicates status"}
     export = {"export patients", "export patient"}
     portal = {"portal bulk", "portal stop", "portal report"}
-    assert {" ".join(path) for path in ALL} == alone | staff | audit | outbox | duplicates | portal | export
+    keys = {"keys rotate", "keys lost"}
+    assert {" ".join(path) for path in ALL} == alone | keys | staff | audit | outbox | duplicates | portal | export
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

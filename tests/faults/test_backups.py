@@ -24,6 +24,7 @@ from clinic_app.services.audit import chain
 from clinic_app.services.backups import making, restoring
 from clinic_app.services.backups.errors import BackupFailed, NotABackup, RestoreRefused
 from tests import factories
+from tests.browser.serving import Server
 from tests.conftest import ROOT
 from tests.db import tools
 
@@ -401,3 +402,22 @@ def test_a_file_that_is_there_is_never_overwritten(command, tmp_path):
     assert (refused.returncode, refused.stderr) == (5, f"{tmp_path / 'b.tar'} exists already.\n")
     assert (tmp_path / "b.tar").read_text() == "precious"
     assert "is no folder" in command("backup", str(tmp_path / "nowhere" / "b.tar")).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_server_that_serves_is_not_restored_under_and_one_that_is_stopped_leaves_no_log(tmp_path):
+    server = Server(tmp_path)
+    server.prepare(people=False)
+    log = Path(f"{server.database}-wal")
+    file = str(tmp_path / "b.tar")
+    server.start()
+    try:
+        server.run("backup", file)
+        assert log.exists()
+        with pytest.raises(AssertionError, match="stop it first"):
+            server.run("restore", file)
+    finally:
+        server.stop()
+    assert not log.exists()
+    assert "Now run" in server.run("restore", file)

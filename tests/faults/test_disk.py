@@ -16,6 +16,7 @@ import pytest
 from clinic_app.cli import errors
 from clinic_app.core import db, readiness, storage
 from clinic_app.services.audit import chain
+from clinic_app.services.patients.overview import overview
 from tests import factories
 from tests.db import tools
 
@@ -120,6 +121,15 @@ def test_little_room_is_told_and_still_serves(own_database, monkeypatch):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free * 2**20))
         found = _parts()
         assert (found["disk"], readiness.ready(found)) == (state, True)
+
+
+def test_administrators_read_it_on_reception_and_nobody_else(own_database, monkeypatch):
+    usage = shutil.disk_usage("/")
+    people = {role: factories.make_staff(role) for role in ("ADMIN", "RECEPTIONIST", "CLINICIAN")}
+    for free, told in ((12, 12), (5000, None)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free * 2**20))
+        seen = {role: overview(actor).room_left for role, actor in people.items()}
+        assert seen == {"ADMIN": told, "RECEPTIONIST": None, "CLINICIAN": None}
 
 
 def test_thousands_who_ask_write_once(own_database, monkeypatch):

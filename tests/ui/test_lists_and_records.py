@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import shutil
 
 import pytest
 
@@ -30,6 +31,15 @@ FIRST_PAGE = f"1–{PAGE_SIZE} of {MANY} patients"
 def two_pages(people):
     """Two more patients than a page of the list holds."""
     return [factories.make_patient(people.receptionist, first_name="Many") for _ in range(MANY)]
+
+
+async def test_reception_tells_an_administrator_that_the_disk_is_nearly_full(tab, people, monkeypatch):
+    usage = shutil.disk_usage("/")
+    tab.sign_in(people.admin)
+    for free, words in ((12, "The server's disk has 12 MB left."), (5000, "")):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free * 2**20))
+        await tab.fire(ReceptionState.load)
+        assert tab.state(ReceptionState).little_room == words
 
 
 async def test_the_list_stays_within_its_pages(tab, two_pages):

@@ -30,7 +30,7 @@ from clinic_app.models.notifications import ONE_TIME_LINKS, OUTBOX_MESSAGES
 from clinic_app.models.portal_runs import PORTAL_RUNS
 from clinic_app.models.registrations import SELF_REGISTRATIONS, USED_CHALLENGES, RegistrationState
 from clinic_app.services import intents
-from clinic_app.services.accounts import drafts, known_devices, sign_in_throttle
+from clinic_app.services.accounts import clock_back, drafts, known_devices, sign_in_throttle
 
 EVERY = 600.0  # seconds
 #: A session's row after its end: by then nobody asks why it ended. What was done in it is in the audit trail.
@@ -106,9 +106,13 @@ PAST: dict[Table, Callable[[dt.datetime], ColumnElement[bool]]] = {
 
 
 def tidy() -> int:
-    """Remove every row past its time (``PAST``); returns how many. For the server itself."""
+    """Remove every row past its time (``PAST``); returns how many. For the server itself.
+
+    After the clock went back, nothing is good for longer than it should be (``clock_back``).
+    """
     now = clock.now()
     with db.transaction() as session:
+        clock_back.mend(session, now)
         run = db.connection(session).execute
         return sum(run(delete(table).where(past(now))).rowcount for table, past in PAST.items())
 

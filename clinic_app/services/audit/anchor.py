@@ -159,7 +159,7 @@ def _due(last: Anchor | None) -> bool:
         seq = session.execute(select(AUDIT_HEAD.c.seq).where(AUDIT_HEAD.c.id == 1)).scalar_one()
     if last is None:
         return seq > 0
-    return seq != last.seq and (abs(seq - last.seq) >= EVENTS or clock.now() - last.at >= EVERY)
+    return seq != last.seq and (abs(seq - last.seq) >= EVENTS or abs(clock.now() - last.at) >= EVERY)
 
 
 def _keep_up(last: Anchor | None, *, always: bool = False) -> Anchor | None:

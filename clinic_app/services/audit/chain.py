@@ -10,11 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from clinic_app.core import clock, db
+from clinic_app.core import clock, db, keys
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
+from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.anchor import Anchor, anchors
 from clinic_app.services.audit.recording import link
 
+_KEY = "audit_key"
 NO_ANCHORS = "There are no anchors, so a cut-off end or an older copy would go unnoticed. See `audit anchor`."
 
 
@@ -67,6 +69,7 @@ def verify() -> ChainReport:
         rows = session.execute(select(AUDIT_EVENTS).order_by(AUDIT_EVENTS.c.seq).execution_options(yield_per=1000))
         found = _chain(rows.mappings(), head, {each.seq for each in valid}, marks)
     if found.ok:
+        warnings.extend(found.warnings)
         found = _anchored(valid, marks, found.count)
     return ChainReport(found.ok, found.count, found.first_bad, found.why, found.finding, found.anchors, tuple(warnings))
 
@@ -83,21 +86,44 @@ def verify_end(connection: Connection, at_most: int = 1000) -> tuple[ChainReport
     head = connection.execute(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1)).one_or_none()
     after = max(0, (head.seq if head is not None else 0) - at_most)
     before = connection.execute(select(AUDIT_EVENTS.c.hash).where(AUDIT_EVENTS.c.seq == after)).scalar_one_or_none()
+    changes = select(AUDIT_EVENTS.c.metadata).where(
+        AUDIT_EVENTS.c.action == Action.KEY_CHANGED, AUDIT_EVENTS.c.seq <= after
+    )
+    version = 1 + sum(details.get("key") == _KEY for details in connection.execute(changes).scalars())
     rows = connection.execute(select(AUDIT_EVENTS).where(AUDIT_EVENTS.c.seq > after).order_by(AUDIT_EVENTS.c.seq))
-    found = _chain(rows.mappings(), head, set(), {}, (after, before or ""))
+    found = _chain(rows.mappings(), head, set(), {}, (after, before or ""), version)
     return found, head.hash if head is not None else ""
 
 
 def _chain(
-    rows: Iterable[Any], head: Any, wanted: set[int], marks: dict[int, str], after: tuple[int, str] = (0, "")
+    rows: Iterable[Any],
+    head: Any,
+    wanted: set[int],
+    marks: dict[int, str],
+    after: tuple[int, str] = (0, ""),
+    version: int = 1,
 ) -> ChainReport:
-    """Whether the events ``after`` one follow from each other. Keeps the hashes of the ``wanted`` ones in ``marks``."""
+    """Whether the events ``after`` one follow from each other. Keeps the hashes of the ``wanted`` ones in ``marks``.
+
+    ``version`` is that of the key in use then. An event says, under the key before it, that the next one follows; where
+    that was lost, the new one says so, and what was recorded under the lost one is counted only.
+    """
     count, previous = after
+    key, unchecked = keys.key_of(_KEY, version), 0
     for row in rows:
         if row["seq"] != count + 1:
             return _bad(Finding.MISSING, count, count + 1, "An event is missing here, or one was inserted.")
-        if not hmac.compare_digest(link(previous, row), row["hash"]):
+        changes = row["action"] == Action.KEY_CHANGED and row["metadata"].get("key") == _KEY
+        if key is None and changes and row["metadata"].get("lost"):
+            version += 1
+            key, changes = keys.key_of(_KEY, version), False
+        if key is None:
+            unchecked = row["seq"]
+        elif not hmac.compare_digest(link(previous, row, key), row["hash"]):
             return _bad(Finding.CHANGED, count, row["seq"], "This event was changed or inserted.")
+        if changes:
+            version += 1
+            key = keys.key_of(_KEY, version)
         count, previous = count + 1, row["hash"]
         if count in wanted:
             marks[count] = previous
@@ -105,7 +131,8 @@ def _chain(
         return ChainReport(False, count, None, "The head of the trail is missing.", Finding.HEAD)
     if head.seq != count or not hmac.compare_digest(head.hash, previous):
         return _bad(Finding.HEAD, count, count + 1, "The end of the trail does not match its head.")
-    return ChainReport(True, count)
+    lost = f"Up to event {unchecked} nothing can be checked but the order: the key of that time was lost."
+    return ChainReport(True, count, warnings=(lost,) if unchecked else ())
 
 
 def _valid(noted: list[Anchor]) -> tuple[list[Anchor], list[str]]:

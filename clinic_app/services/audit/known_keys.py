@@ -38,6 +38,8 @@ def check() -> None:
             f"The keys of this clinic are missing ({_named(missing)}): put its keys.json into "
             f"{get_settings().data_dir}, or set them. Nothing was changed."
         )
+    if known:
+        keys.use_next(get_settings(), known)  # where changing them was interrupted
     if other := [name for name, fingerprint in known.items() if keys.fingerprint(name) != fingerprint]:
         raise OtherKeys(_sentence(other))
     if set(known) == set(keys.NAMES):
@@ -56,6 +58,11 @@ def check_noted() -> None:
         noted = inspect(session.connection()).has_table(CLINIC_KEYS.name)
     if noted:
         check()
+
+
+def fingerprints() -> dict[str, str]:
+    """The fingerprint of each key of the clinic in the bound database."""
+    return _known()[0]
 
 
 def _known() -> tuple[dict[str, str], bool]:

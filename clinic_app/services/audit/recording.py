@@ -55,9 +55,9 @@ def canonical(row: Mapping[str, Any]) -> bytes:
     return _CANONICAL.encode(plain).encode()
 
 
-def link(previous: str, row: Mapping[str, Any]) -> str:
-    """The hash of ``row`` after ``previous``: HMAC-SHA-256 with the audit key, hex."""
-    return hmac.digest(keys.key("audit_key"), previous.encode() + canonical(row), "sha256").hex()
+def link(previous: str, row: Mapping[str, Any], key: bytes | None = None) -> str:
+    """The hash of ``row`` after ``previous``: HMAC-SHA-256, hex, with the audit key in use, or ``key``."""
+    return hmac.digest(key or keys.key("audit_key"), previous.encode() + canonical(row), "sha256").hex()
 
 
 def _printable(text: str, length: int) -> str:

@@ -65,6 +65,7 @@ _BETTER = {
     "PATIENT_EXPORTED": "Patient record exported",
     "AUDIT_READ": "Audit trail read",
     "AUDIT_EXPORTED": "Audit trail exported",
+    "KEY_CHANGED": "Key of the clinic changed",
     "BACKUP_MADE": "Backup created",
     "CLINIC_MOVED": "Clinic moved to another database",
     "AUDIT_RESTORED": "Backup restored",

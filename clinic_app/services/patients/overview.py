@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection
 
 from sqlalchemy import func, select
 
-from clinic_app.core import clock, db
+from clinic_app.core import clock, db, storage
+from clinic_app.core.settings import get_settings
+from clinic_app.models.accounts import Role
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
@@ -54,11 +57,19 @@ def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
             waiting_since=since,
             latest=repository.summaries_of(session, latest),
             days=tuple((day, counts[day]) for day in (first + dt.timedelta(days=n) for n in range(DAYS))),
+            room_left=_room_left() if actor.role == Role.ADMIN else None,
         )
     if found.latest and looks.anybody_new(found.latest, again):
         details = {"kind": "reception", "page": 1, "count": len(found.latest)}
         record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
     return found
+
+
+def _room_left() -> int | None:
+    with contextlib.suppress(OSError):  # a disk that does not answer is told elsewhere
+        settings = get_settings()
+        return storage.least_free(settings)[1] if storage.is_low(settings) else None
+    return None
 
 
 def uncounted_national_ids() -> Uncounted:

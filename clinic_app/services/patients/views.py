@@ -233,7 +233,10 @@ class Uncounted:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What Reception shows. ``days`` are the last fourteen at the clinic, oldest first, with their counts."""
+    """What Reception shows. ``days`` are the last fourteen at the clinic, oldest first, with their counts.
+
+    ``room_left``: megabytes on the server's disk, where they are few and administrators look.
+    """
 
     registered_today: int
     registered_yesterday: int
@@ -243,6 +246,7 @@ class Overview:
     waiting_since: dt.datetime | None
     latest: tuple[PatientSummary, ...]
     days: tuple[tuple[dt.date, int], ...]
+    room_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class ReceptionState(Asking, rx.State):
     days_range: str = ""
     loaded: bool = False
     failure: str = ""
+    little_room: str = ""
     _seen: int = 0
     _again_at: dt.datetime | None = None
     _ids: tuple[int, ...] = ()  # who is on the screen
@@ -59,6 +60,8 @@ class ReceptionState(Asking, rx.State):
         self.days = presenters.bars(view)
         self.days_range = presenters.range_words(view)
         self.days_label = f"Registrations per day, {self.days_range}"
+        left = view.room_left
+        self.little_room = "" if left is None else f"The server's disk has {left:,} MB left."
         self.loaded = True
 
     @handler(Permission.PATIENT_SEE)

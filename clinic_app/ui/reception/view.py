@@ -23,6 +23,12 @@ def _failed_tries() -> rx.Component:
     return when(ShellState.tries, rx.el.div(told, class_name="said"))
 
 
+def _little_room() -> rx.Component:
+    rest = "When it is full, nothing can be saved any more. Tell whoever looks after the server."
+    told = note("warn", rx.el.p(State.little_room), rx.el.p(rest))
+    return when(State.little_room, rx.el.div(told, class_name="said"))
+
+
 def _figures() -> rx.Component:
     waiting = link(State.waiting_note, href=routes.PENDING)  # for whoever may verify them
     return stats(
@@ -60,6 +66,7 @@ def reception() -> rx.Component:
     """The page."""
     return staff_page(
         _failed_tries(),
+        _little_room(),
         error_note(State.failure),
         page_head("Reception", when(ShellState.who.may_register, register_link("3")), lead=State.today),
         stack(_figures(), rx.el.div(_chart(), _latest(), class_name="cols two-one"), gap=5),
