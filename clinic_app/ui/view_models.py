@@ -112,6 +112,7 @@ class LinkRow:
 
     key: str = ""
     person: int = 0  # who waits; 0 where they cannot be linked, being a patient already
+    compare: str = ""  # then the two records may be compared, and merged, here
     patient_id: str = ""
     name: str = ""
     initials: str = ""
