@@ -170,8 +170,8 @@ class WorkGroup:
 
 
 @dataclass(frozen=True)
-class Reason:
-    """A filter of the portal work list; the empty key is all."""
+class Filter:
+    """A filter of a list, and how many it leaves; the empty key is all."""
 
     key: str = ""
     words: str = ""
@@ -247,16 +247,6 @@ class FileRowShown:
     alike: list[AlikeRow] = field(default_factory=list)
     waits: bool = False  # for a decision
     decision: str = ""  # as the services have it
-
-
-@dataclass(frozen=True)
-class OutcomeFilter:
-    """A filter of the rows of a file."""
-
-    key: str = ""
-    words: str = ""
-    count: str = ""
-    chosen: bool = False
 
 
 @dataclass(frozen=True)
