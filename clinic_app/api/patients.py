@@ -165,7 +165,7 @@ def _update(ask: Ask, body: dict[str, Any], version: int | None) -> PatientUpdat
 
 def _pending(ask: Ask) -> Answer:
     page, size = serializers.paging(ask.query("page", "page_size"))
-    return 200, serializers.listing(ask, list_pending(ask.actor, page, size), page, serializers.summary)
+    return 200, serializers.listing(ask, list_pending(ask.actor, page, size), page, serializers.waiting)
 
 
 def _verify(ask: Ask) -> Answer:

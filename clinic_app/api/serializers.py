@@ -73,6 +73,11 @@ def summary(view: PatientSummary) -> dict[str, Any]:
     return found
 
 
+def waiting(view: PatientSummary) -> dict[str, Any]:
+    """Somebody who waits for verification: null for a patient ID, unless they are a patient already."""
+    return {**summary(view), "patient_id": view.patient_id or None}
+
+
 def patient(view: PatientProfile) -> dict[str, Any]:
     """One patient whole."""
     found = _person(view, _PROFILE, _read_profile, _PHONES)

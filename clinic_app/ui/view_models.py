@@ -112,6 +112,7 @@ class LinkRow:
 
     key: str = ""
     person: int = 0  # who waits; 0 where they cannot be linked, being a patient already
+    compare: str = ""  # then the two records may be compared, and merged, here
     patient_id: str = ""
     name: str = ""
     initials: str = ""
@@ -169,8 +170,8 @@ class WorkGroup:
 
 
 @dataclass(frozen=True)
-class Reason:
-    """A filter of the portal work list; the empty key is all."""
+class Filter:
+    """A filter of a list, and how many it leaves; the empty key is all."""
 
     key: str = ""
     words: str = ""
@@ -246,16 +247,6 @@ class FileRowShown:
     alike: list[AlikeRow] = field(default_factory=list)
     waits: bool = False  # for a decision
     decision: str = ""  # as the services have it
-
-
-@dataclass(frozen=True)
-class OutcomeFilter:
-    """A filter of the rows of a file."""
-
-    key: str = ""
-    words: str = ""
-    count: str = ""
-    chosen: bool = False
 
 
 @dataclass(frozen=True)

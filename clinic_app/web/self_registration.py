@@ -92,14 +92,15 @@ async def page() -> Response:
 
 
 @router.post(routes.SELF_REGISTRATION)
-async def register(form: Form) -> Response:
+async def register(request: Request, form: Form) -> Response:
     """*Send registration*. For anybody: the same answer, whoever is a patient already."""
     if not self_registration.offered():
         return _absent()
     typed = _typed(form)
     try:
         details = self_registration.parse(typed)
-        done = await ask(self_registration.register_oneself, details, form.get("altcha", "")[:_LONGEST_SOLUTION])
+        solution = form.get("altcha", "")[:_LONGEST_SOLUTION]
+        done = await ask(self_registration.register_oneself, details, solution, _token(request))
     except ClinicError as error:
         status, headers = failure_status(error)
         answer = _form(status, typed, errors=error.fields, refused="" if error.fields else error.detail)

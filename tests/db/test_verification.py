@@ -47,7 +47,7 @@ def test_whoever_waits_is_no_patient_and_takes_no_number(desk):
     person = factories.registered_themselves()
     assert tools.number("SELECT count(*) FROM patients") == 0
     (waits,) = list_pending(desk).items
-    assert (waits.id, waits.patient_id, waits.name) == (person, None, "Esther Wangari")
+    assert (waits.id, waits.patient_id, waits.name) == (person, "", "Esther Wangari")
     assert waits.verification_status == "PENDING"
     assert list_patients(desk, PatientQuery(term="Esther")).total == 0
     first = factories.make_patient(desk).patient.patient_id

@@ -69,11 +69,26 @@ async def test_linked_and_undone(here, people):
     (one,) = state.rows
     (match,) = one.matches
     await here.fire(PendingState.link, one.id, match.patient_id, match.version, PRESS)
+    await here.fire(PendingState.load)  # loaded again: it can still be undone
     assert (state.mode, state.done) == ("empty", f"Esther Wangari was linked to {known.patient_id}.")
     assert state.done_more == "National ID and email were added there; the registration is closed."
     await here.fire(PendingState.undo, state.undo_id, OTHER)
     assert (state.mode, state.done, state.undo_id) == ("rows", "The link was undone.", 0)
     assert view_patient(people.receptionist, known.id).email is None
+
+
+async def test_a_patient_who_waits_is_compared_with_whom_they_may_be(here, people):
+    known = factories.make_patient(people.receptionist, **KNOWN).patient
+    waits = factories.make_patient(people.receptionist, **KNOWN).patient
+    tools.write("UPDATE patients SET verification_status = 'PENDING' WHERE id = :id", id=waits.id)
+    factories.registered_themselves(**KNOWN)
+    state = here.state(PendingState)
+    await here.fire(PendingState.load)
+    patient, registration = state.rows
+    assert [match.compare for match in patient.matches] == [
+        f"/patients/duplicates/{known.patient_id}-{waits.patient_id}"
+    ]
+    assert [match.compare for match in registration.matches] == ["", ""]
 
 
 async def test_why_is_asked_before_a_registration_is_rejected(here, people):

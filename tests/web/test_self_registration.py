@@ -215,3 +215,15 @@ async def test_hostile_text_is_shown_as_it_is(browser, on):
     sent = await browser.post(routes.SELF_REGISTRATION, data=_typed(first_name=bad))
     assert sent.status_code == 303
     assert "<script>alert" not in (await browser.get(routes.SELF_REGISTRATION_DONE)).text
+
+
+async def test_gone_back_and_sent_again_it_is_the_same_registration(browser, on):
+    for _ in range(2):
+        assert (await browser.post(routes.SELF_REGISTRATION, data=_typed(email=""))).status_code == 303
+    assert tools.number("SELECT count(*) FROM self_registrations") == 1
+    assert (await browser.get(routes.SELF_REGISTRATION_DONE)).status_code == 200
+    assert (await browser.post(routes.SELF_REGISTRATION, data=_typed(email="", first_name="Maria"))).status_code == 303
+    assert tools.number("SELECT count(*) FROM self_registrations") == 2, "a relative, or a slip put right"
+    spent = _typed(email="")
+    for expected in (303, 400):
+        assert (await browser.post(routes.SELF_REGISTRATION, data=spent)).status_code == expected

@@ -175,12 +175,14 @@ def add_waiting(session: Session, details: PatientDetails, *, confirmed: bool = 
     return waiting.number_of(row.id or 0)
 
 
-def register_oneself(details: PatientDetails, solution: str) -> Received:
+def register_oneself(details: PatientDetails, solution: str, before: str = "") -> Received:
     """Take in what somebody typed about themselves, for the desk to decide about.
 
     For anybody, where it is switched on. With an email that can be written to, it waits for the link there to be opened
     first, and is forgotten after ``LIFE``; else it is with the reception at once. ``solution`` is that of a challenge
-    (``challenges``), which counts once. Raises ``NotOffered``, ``ChallengeNotSolved``, ``TooManyAttempts``.
+    (``challenges``), which counts once. ``before`` is the token this browser was given last: sent again unchanged, as
+    after going back, a registration that nobody has decided about stays the one it is. Raises ``NotOffered``,
+    ``ChallengeNotSolved``, ``TooManyAttempts``.
     """
     _demand_offered()
     known_by, over = challenges.check(solution)
@@ -190,6 +192,8 @@ def register_oneself(details: PatientDetails, solution: str) -> Received:
         wait = _count(session, sign_in_throttle.of_registering(context.current().address))
         if not wait:
             challenges.use_up(session, known_by, over)
+            if _sent_before(session, before, details):
+                return Received(details.first_name, way, to, before)
             row = _add(session, details, confirms=confirms, token=token)
             sent = confirms and _write(session, row.id or 0, to, row.email_digest or "", clock.now() + LIFE)
             _record_received(session, row, way, {"sent": sent} if confirms else {})
@@ -210,6 +214,12 @@ def _of_browser(session: Session, token: str) -> tuple[Any, PatientDetails] | No
     ).one_or_none()
     details = waiting.opened(row) if row is not None else None
     return None if details is None else (row, details)
+
+
+def _sent_before(session: Session, token: str, details: PatientDetails) -> bool:
+    """Whether this browser has sent the same a moment ago."""
+    found = _of_browser(session, token)
+    return found is not None and all(getattr(found[1], name) == getattr(details, name) for name in ASKED)
 
 
 def received(token: str) -> Received | None:

@@ -43,7 +43,7 @@ from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.profile import put_changes, record_update
 from clinic_app.services.patients.registration import add_patient, clash
 from clinic_app.services.patients.views import PatientProfile, PatientSummary
-from clinic_app.services.patients.waiting import LikelyMatch, Linked, PendingPatient, WaitingPerson
+from clinic_app.services.patients.waiting import LikelyMatch, Linked, WaitingPerson
 from clinic_app.services.rates import LISTS, rates
 
 #: How many one page shows: each with all they typed, and whom they may be.
@@ -90,8 +90,9 @@ class Rejection:
 # --- who waits ----------------------------------------------------------------------------------------
 
 
-def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[PatientSummary | PendingPatient]:
-    """Whoever waits to be verified, the longest waiting first. A page beyond the end is the last one.
+def list_pending(actor: Actor, page: int = 1, page_size: int = 20) -> Page[PatientSummary]:
+    """Whoever waits to be verified, the longest waiting first. A page beyond the end is the last one. Who is no patient
+    yet has no patient ID.
 
     For receptionists and administrators. Recorded before it is shown. Raises ``TooManyLists``, ``PermissionDenied``.
     """

@@ -19,7 +19,7 @@ from clinic_app.models.patients import PATIENTS, BirthPrecision, Gender, Verific
 from clinic_app.models.registrations import SELF_REGISTRATIONS, RegistrationState
 from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.forms import PatientDetails, PatientRegistration
-from clinic_app.services.patients.views import Match
+from clinic_app.services.patients.views import Match, PatientSummary
 from clinic_app.services.patients.wording import full_name
 
 _PURPOSE = "self-registration"
@@ -118,29 +118,6 @@ def places(session: Session, skip: int, most: int) -> list[tuple[bool, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingPatient:
-    """Somebody who waits, as lists of patients show people; without a patient ID, unless they are one already."""
-
-    id: int
-    patient_id: str | None
-    first_name: str
-    last_name: str
-    date_of_birth: BirthDate | None
-    gender: str
-    phone: str | None
-    email: str | None
-    portal_enabled: bool
-    portal: str
-    verification_status: str
-    created_at: dt.datetime
-
-    @property
-    def name(self) -> str:
-        """First and last name, as written, or the only one."""
-        return full_name(self.first_name, self.last_name)
-
-
-@dataclass(frozen=True, slots=True)
 class LikelyMatch:
     """A patient whom somebody who waits may be, and in which version the record was read."""
 
@@ -169,12 +146,12 @@ class WaitingPerson:
         """First and last name, as written, or the only one."""
         return full_name(self.details.first_name, self.details.last_name)
 
-    def listed(self) -> PendingPatient:
-        """As lists of patients show people."""
+    def listed(self) -> PatientSummary:
+        """As lists of patients show people; without a patient ID, unless they are a patient already."""
         typed = self.details
-        return PendingPatient(
+        return PatientSummary(
             self.id,
-            self.patient_id or None,
+            self.patient_id,
             typed.first_name,
             typed.last_name,
             typed.date_of_birth,

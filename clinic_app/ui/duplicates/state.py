@@ -27,7 +27,7 @@ from clinic_app.ui.session import guard, identity, live_updates, presses
 from clinic_app.ui.session.drawn import AnotherPatient
 from clinic_app.ui.session.handler import Asking, handler, text
 from clinic_app.ui.session.presses import press_of
-from clinic_app.ui.view_models import PairCard, Reason
+from clinic_app.ui.view_models import Filter, PairCard
 
 _LONGEST = 50
 
@@ -38,7 +38,7 @@ class PairsState(Asking, rx.State):
 
     mode: str = "loading"  # loading, failed (nothing could be read yet), rows, none (of this grade) or empty
     cards: list[PairCard] = []
-    reasons: list[Reason] = []
+    reasons: list[Filter] = []
     chosen: str = ""  # a grade, SET_ASIDE, or nothing: all
     page: int = 1
     pages: int = 1

@@ -9,9 +9,10 @@ from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.kit.base import apart, each, icon, link, link_button, page_head, pick, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, portal_status
+from clinic_app.ui.kit.filters import filters
 from clinic_app.ui.kit.forms import press_button
 from clinic_app.ui.kit.pager import pager
-from clinic_app.ui.view_models import Chip, PairCard, Reason, Twin, Word
+from clinic_app.ui.view_models import Chip, PairCard, Twin, Word
 
 LEAD = "Pairs that may be one person. Compare them, then merge, or say that they are two people."
 
@@ -21,22 +22,6 @@ def chip(one: Chip) -> rx.Component:
     mark = when(one.near, icon("equal-approximately", 13), icon("check", 13))
     said = when(one.near, rx.el.span("Near: ", class_name="sr"), rx.el.span("Same: ", class_name="sr"))
     return rx.el.span(said, mark, apart(one.words), class_name=when(one.near, "chip near", "chip"))
-
-
-def _filter(one: Reason) -> rx.Component:
-    return rx.el.button(
-        apart(one.words),
-        " ",
-        apart(one.count, class_name="pill-n num"),
-        type="button",
-        class_name="pill",
-        aria_pressed=when(one.chosen, "true", "false"),
-        on_click=State.choose(one.key),
-    )
-
-
-def _filters() -> rx.Component:
-    return rx.el.div(each(State.reasons, _filter), class_name="filters", role="group", aria_label="Grade")
 
 
 def _word(one: Word) -> rx.Component:
@@ -167,7 +152,7 @@ def pairs() -> rx.Component:
     return staff_page(
         error_note(State.failure),
         page_head("Possible duplicates", lead=LEAD),
-        when(filtered, _filters()),
+        when(filtered, filters(State.reasons, State.choose, label="Grade")),
         stack(shown, when(State.waiting, waiting), gap=4),
         current="Duplicates",
     )

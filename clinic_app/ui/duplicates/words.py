@@ -9,7 +9,7 @@ from clinic_app.services.patients import merge_forms, pairs, wording
 from clinic_app.services.patients.forms import PATIENT_FIELDS
 from clinic_app.services.patients.views import Comparison, Likeness, Pair, PairNumbers, PatientProfile, PatientSummary
 from clinic_app.ui import presenters
-from clinic_app.ui.view_models import Chip, CompareHead, CompareRow, Fact, Outcome, PairCard, Reason, Twin, Word
+from clinic_app.ui.view_models import Chip, CompareHead, CompareRow, Fact, Filter, Outcome, PairCard, Twin, Word
 
 _TONES = {"certain": "bad", "likely": "warn", "possible": "idle"}
 NOT_RECORDED = "Not recorded"
@@ -64,11 +64,11 @@ def card(pair: Pair, *, said: bool = False) -> PairCard:
     )
 
 
-def filters(numbers: PairNumbers, chosen: str) -> list[Reason]:
+def filters(numbers: PairNumbers, chosen: str) -> list[Filter]:
     """The filters with how many each leaves."""
-    grades = [Reason(one, one.capitalize(), f"{numbers.grades[one]:,}", chosen == one) for one in pairs.GRADES]
-    aside = Reason(pairs.SET_ASIDE, "Not duplicates", f"{numbers.set_aside:,}", chosen == pairs.SET_ASIDE)
-    return [Reason("", "All", f"{numbers.total:,}", not chosen), *grades, *([aside] if numbers.set_aside else [])]
+    grades = [Filter(one, one.capitalize(), f"{numbers.grades[one]:,}", chosen == one) for one in pairs.GRADES]
+    aside = Filter(pairs.SET_ASIDE, "Not duplicates", f"{numbers.set_aside:,}", chosen == pairs.SET_ASIDE)
+    return [Filter("", "All", f"{numbers.total:,}", not chosen), *grades, *([aside] if numbers.set_aside else [])]
 
 
 # --- side by side ---------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from clinic_app.ui.session import guard, identity, live_updates, presses
 from clinic_app.ui.session.drawn import keeps_a_page
 from clinic_app.ui.session.handler import Asking, handler
 from clinic_app.ui.session.presses import press_of
-from clinic_app.ui.view_models import EarlierFile, FileRowShown, OutcomeFilter, Tally
+from clinic_app.ui.view_models import EarlierFile, FileRowShown, Filter, Tally
 
 _MODES = {
     "RECEIVING": "start",
@@ -59,7 +59,7 @@ class ImportPageState(Asking, rx.State):
     more_columns: str = ""
     again: str = ""
     figures: list[Tally] = []
-    filters: list[OutcomeFilter] = []
+    filters: list[Filter] = []
     only: str = ""
     rows: list[FileRowShown] = []
     page: int = 1

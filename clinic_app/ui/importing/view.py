@@ -12,8 +12,9 @@ from clinic_app.ui.importing.state import ImportPageState as State
 from clinic_app.ui.kit import forms
 from clinic_app.ui.kit.base import Text, apart, each, icon, link, link_button, page_head, pick, row, stack, when
 from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note
+from clinic_app.ui.kit.filters import filters
 from clinic_app.ui.kit.pager import pager
-from clinic_app.ui.view_models import AlikeRow, EarlierFile, FileRowShown, OutcomeFilter, Tally
+from clinic_app.ui.view_models import AlikeRow, EarlierFile, FileRowShown, Tally
 
 LEAD = "Patients from another system, and back out."
 
@@ -173,18 +174,6 @@ def _start() -> rx.Component:
 # --- what was found -----------------------------------------------------------------------------------
 
 
-def _filter(one: OutcomeFilter) -> rx.Component:
-    return rx.el.button(
-        apart(one.words),
-        " ",
-        apart(one.count, class_name="pill-n num"),
-        type="button",
-        class_name="pill",
-        aria_pressed=when(one.chosen, "true", "false"),
-        on_click=State.choose(one.key),
-    )
-
-
 def _decide(one: FileRowShown, words: str, decision: str, name: str) -> rx.Component:
     chosen = one.decision == decision
     return forms.press_button(
@@ -340,7 +329,7 @@ def _preview() -> rx.Component:
     return rx.fragment(
         rx.el.div(stack(_name(), again, _tally(), columns, gap=4), class_name="section"),
         rx.el.div(
-            rx.el.div(each(State.filters, _filter), class_name="filters", role="group", aria_label="Outcome"),
+            filters(State.filters, State.choose, label="Outcome"),
             class_name="section",
         ),
         _table("Rows of the file", waits=True),

@@ -8,7 +8,7 @@ from clinic_app.core import clock, routes
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.importing.runs import PAGE_SIZE
 from clinic_app.services.patients.importing.views import Alike, EarlierImport, FileRow, ImportView
-from clinic_app.ui.view_models import AlikeRow, EarlierFile, FileRowShown, OutcomeFilter, Tally
+from clinic_app.ui.view_models import AlikeRow, EarlierFile, FileRowShown, Filter, Tally
 
 _OUTCOMES = {
     "new": ("New", "good"),
@@ -68,7 +68,7 @@ def more_columns(found: ImportView) -> str:
     return f" and {more:,} more" if more > 0 else ""
 
 
-def filters(found: ImportView) -> list[OutcomeFilter]:
+def filters(found: ImportView) -> list[Filter]:
     """All rows, and by what they are."""
     numbers = {
         "": ("All rows", found.rows),
@@ -76,7 +76,7 @@ def filters(found: ImportView) -> list[OutcomeFilter]:
         "possible_duplicate": ("Possible duplicate", found.duplicates),
         "invalid": ("Invalid", found.invalid),
     }
-    return [OutcomeFilter(key, words, f"{count:,}", found.only == key) for key, (words, count) in numbers.items()]
+    return [Filter(key, words, f"{count:,}", found.only == key) for key, (words, count) in numbers.items()]
 
 
 def _alike(row: FileRow, one: Alike) -> AlikeRow:

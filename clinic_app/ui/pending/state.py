@@ -118,8 +118,9 @@ class PendingState(Asking, rx.State):
         """The line from its beginning."""
         self._calm()
         if not await presses.goes_on(self):
-            self.done = ""
             self.rejecting = 0
+            if not self.undo_id:  # what can be undone stays so when the page is loaded again
+                self.done = ""
         await self._look(self.page if self.done else 1)
 
     @handler(Permission.PATIENT_VERIFY, background=True)

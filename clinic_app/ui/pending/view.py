@@ -48,10 +48,13 @@ def _match(one: LinkRow) -> rx.Component:
         size="2",
         custom_attrs={"aria-describedby": ident},
     )
+    compare = link_button(
+        "Compare", href=one.compare, name="columns-2", variant="outline", custom_attrs={"aria-describedby": ident}
+    )
     grade = badge(one.grade, one.tone)
     head = rx.el.div(avatar(one.initials), who, class_name="person")
     return rx.el.li(
-        row(head, when(one.person > 0, button), cls="between wrap"),
+        row(head, when(one.compare, compare, button), cls="between wrap"),
         rx.el.ul(
             rx.el.li(grade),
             rx.foreach(one.chips, _chip),

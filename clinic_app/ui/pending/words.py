@@ -50,6 +50,7 @@ def _match(one: WaitingPerson, found: LikelyMatch) -> LinkRow:
     return LinkRow(
         key=f"{one.id}-{patient.id}",
         person=0 if one.patient_id else one.id,
+        compare=routes.compare(patient.patient_id, one.patient_id) if one.patient_id else "",
         patient_id=patient.patient_id,
         name=patient.name,
         initials=wording.initials(patient.first_name, patient.last_name),

@@ -14,7 +14,7 @@ from clinic_app.services.portal.work_list import PAGE_SIZE, Place, WorkPage, lis
 from clinic_app.ui import presenters
 from clinic_app.ui.session import guard, identity, live_updates
 from clinic_app.ui.session.handler import Asking, handler, text
-from clinic_app.ui.view_models import Reason, WorkGroup
+from clinic_app.ui.view_models import Filter, WorkGroup
 from clinic_app.ui.work_list import words
 
 
@@ -23,7 +23,7 @@ class WorkListState(Asking, rx.State):
 
     mode: str = "loading"  # loading, failed (nothing could be read yet), rows, none (in this group) or empty
     groups: list[WorkGroup] = []
-    reasons: list[Reason] = []
+    reasons: list[Filter] = []
     title: str = ""  # of the chosen group
     page: int = 1
     pages: int = 1

@@ -8,28 +8,13 @@ from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.kit.base import apart, each, link, page_head, pick, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import bone, empty, error_note
+from clinic_app.ui.kit.filters import filters
 from clinic_app.ui.kit.pager import pager
 from clinic_app.ui.portal_dialog.page import correct_button, portal_dialog, reset_button, unlock_button
-from clinic_app.ui.view_models import Reason, WorkGroup, WorkRow
+from clinic_app.ui.view_models import WorkGroup, WorkRow
 from clinic_app.ui.work_list.state import WorkListState as State
 
 LEAD = "People who cannot get into the portal, or soon will not. Each once, under what is most urgent."
-
-
-def _reason(one: Reason) -> rx.Component:
-    return rx.el.button(
-        apart(one.words),
-        " ",
-        apart(one.count, class_name="pill-n num"),
-        type="button",
-        class_name="pill",
-        aria_pressed=when(one.chosen, "true", "false"),
-        on_click=State.choose(one.key),
-    )
-
-
-def _filters() -> rx.Component:
-    return rx.el.div(each(State.reasons, _reason), class_name="filters", role="group", aria_label="Reason")
 
 
 def _row(one: WorkRow) -> rx.Component:
@@ -107,7 +92,7 @@ def work_list() -> rx.Component:
     return staff_page(
         error_note(State.failure),
         page_head("Portal work list", lead=LEAD),
-        when(filtered, _filters()),
+        when(filtered, filters(State.reasons, State.choose, label="Reason")),
         shown,
         portal_dialog(),
         current="Portal work list",

@@ -9,7 +9,7 @@ from clinic_app.services.notifications.wording import REASONS
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.portal_standing import URGENCY
 from clinic_app.services.portal.work_list import Numbers, Stuck, WorkPage
-from clinic_app.ui.view_models import Reason, WorkGroup, WorkRow
+from clinic_app.ui.view_models import Filter, WorkGroup, WorkRow
 
 TITLES = {
     "locked": "Locked",
@@ -112,10 +112,10 @@ def groups(page: WorkPage) -> list[WorkGroup]:
     ]
 
 
-def reasons(numbers: Numbers, chosen: str) -> list[Reason]:
+def reasons(numbers: Numbers, chosen: str) -> list[Filter]:
     """The filters with how many each leaves."""
-    every = Reason("", "All", f"{numbers.total:,}", not chosen)
-    return [every, *[Reason(group, TITLES[group], f"{numbers.groups[group]:,}", group == chosen) for group in URGENCY]]
+    every = Filter("", "All", f"{numbers.total:,}", not chosen)
+    return [every, *[Filter(group, TITLES[group], f"{numbers.groups[group]:,}", group == chosen) for group in URGENCY]]
 
 
 def changes_at(page: WorkPage, again: dt.datetime | None) -> dt.datetime | None:
