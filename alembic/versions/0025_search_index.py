@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from clinic_app.models import search_index
-from clinic_app.services.patients.search_keys import words_in
 
 revision = '0025_search_index'
 down_revision = '0024_self_registrations'
@@ -18,22 +17,6 @@ ORDERS = {
     'ix_patients_listed_born': ['is_active', 'date_of_birth', 'id'],
     'ix_patients_listed_created': ['is_active', 'created_at', 'id'],
 }
-PATIENTS = sa.table('patients', *map(sa.column, ('id', 'search_names', 'search_keys', 'search_words')))
-BATCH = 5000
-
-
-def _fill(connection) -> None:
-    change = sa.update(PATIENTS).where(PATIENTS.c.id == sa.bindparam('row'))
-    change = change.values(search_words=sa.bindparam('words'))
-    last = 0
-    while True:
-        some = sa.select(PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_keys).where(PATIENTS.c.id > last)
-        rows = connection.execute(some.order_by(PATIENTS.c.id).limit(BATCH)).all()
-        if not rows:
-            return
-        connection.execute(change, [{'row': row.id, 'words': words_in(row.search_names, row.search_keys)} for row in rows])
-        last = rows[-1].id
-
 
 def upgrade() -> None:
     """Forward."""
@@ -48,9 +31,8 @@ def upgrade() -> None:
     sa.Column('change', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_patient_count_changes'))
     )
-    # a default only for the rows that are there: the program always gives a value
+    # a default only for the rows that are there, which the next step fills: the program always gives a value
     op.add_column('patients', sa.Column('search_words', sa.Text(), server_default='', nullable=False))
-    _fill(op.get_bind())
     for name, columns in ORDERS.items():
         op.create_index(name, 'patients', columns)
     less = sa.text("date_of_birth_precision <> 'DAY'")

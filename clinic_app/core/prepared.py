@@ -61,6 +61,8 @@ class Prepared:
     def all(self, where: Session | Connection, /, **values: Any) -> list[Any]:
         """Its rows."""
         made, cursor = self._execute(where, values)
+        if not made.outward:
+            return list(map(made.row, cursor.fetchall()))
         return [self._row(made, row) for row in cursor.fetchall()]
 
     def one_or_none(self, where: Session | Connection, /, **values: Any) -> Any:

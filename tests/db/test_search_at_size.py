@@ -16,6 +16,7 @@ from clinic_app.services.patients.forms import BEST, PatientQuery, PatientUpdate
 from clinic_app.services.patients.profile import update_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.search_match import matching, rank_of, shape_of, values_of
+from tests import factories
 from tests.db import tools
 
 PEOPLE = 700
@@ -77,6 +78,37 @@ def test_the_same_people_are_found_as_by_reading_the_whole_register(large):
             assert len(found) >= min(len(wanted), 25) or len(wanted) < 10, term
         best = sorted(wanted.values())[: len(found)]
         assert [wanted[one] for one in found] == best, term
+
+
+STRANGE: list[dict[str, str | None]] = [
+    {"first_name": "Qu'ann", "last_name": "Xylo-Zu", "external_id": "OPD/2x-0041", "next_of_kin_name": "Jane Xu Yoo"},
+    {"first_name": "小龍", "last_name": "李", "national_id": "QX12345Z", "next_of_kin_name": "王 小明"},
+    {"first_name": "Xy", "last_name": "Xylophon7", "external_id": "ABCQ", "email": "xyq.quill@host601.example"},
+    {"first_name": "محمد", "last_name": "Q" * 90, "email": "qq99xy@example.org", "next_of_kin_name": "Z" * 95},
+    {"first_name": '"Q"', "last_name": "a'b\\c", "external_id": "9" * 40, "email": "quxy_1.w@example.org"},
+]
+
+
+def _parts_of(word: str) -> set[str]:
+    """Beginnings, ends and what stands inside."""
+    ends = {word[at:] for at in range(len(word))} if len(word) < 30 else {word, word[3:], word[-5:]}
+    return {end[:size] for end in ends for size in (1, 3, 5, 26, 61)}
+
+
+def test_whoever_has_it_anywhere_is_found_whatever_it_is_made_of(large):
+    blank = {"national_id": None, "external_id": None, "email": None, "next_of_kin_name": None, "phone": None}
+    ids = [factories.make_patient(large, **(blank | strange)).patient.id for strange in STRANGE]
+    rows = tools.raw(f"SELECT search_names, search_keys FROM patients WHERE id IN ({', '.join(map(str, ids))})")
+    terms = {part for row in rows for word in " ".join(row).split() for part in _parts_of(word)}
+    terms |= {"jane xuyoo", "janexu qu'a", "xylo 601", "qx1 王", "小 小", "abcq 7", "xyq zzz"}
+    assert len(terms) > 300
+    missing = {}
+    for term in sorted(terms)[::3]:
+        wanted = {one for one in _by_reading(term) if one in ids}
+        page = list_patients(large, PatientQuery(term=term, page_size=100))
+        if not page.more and (missed := wanted - {row.id for row in page.items}) and page.total <= 100:
+            missing[term] = missed
+    assert missing == {}
 
 
 def test_a_name_with_a_slip_is_found(large):

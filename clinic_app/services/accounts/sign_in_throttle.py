@@ -11,6 +11,7 @@ import datetime as dt
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, delete, or_, select, update
@@ -346,18 +347,23 @@ def locked(session: Session, usernames: Iterable[str]) -> dict[str, dt.datetime 
     names = {key: username for username in usernames for key in _names(username)}
     if not names:
         return {}
-    now, limits = clock.now(), SIGN_IN_LIMITS.c
-    shut, stopped = _shut(now), limits.consecutive >= HARD_STOP
-    rows = session.execute(
-        select(limits.key, limits.blocked_until, stopped.label("stopped")).where(
-            limits.key.in_(list(names)), or_(shut, stopped)
-        )
-    )
+    rows = session.execute(_locked(), {"names": list(names), **lock_moments(clock.now())})
     found: dict[str, dt.datetime | None] = {}
     for row in rows:
         name, until = names[row.key], None if row.stopped else row.blocked_until
         found[name] = until if name not in found else _later(found[name], until)
     return found
+
+
+@lru_cache(maxsize=1)
+def _locked() -> Any:
+    """Kept: putting it together takes longer than running."""
+    limits = SIGN_IN_LIMITS.c
+    now, longest_end = (bindparam(name, type_=UtcDateTime()) for name in ("now", "longest_lock"))
+    stopped = limits.consecutive >= HARD_STOP
+    return select(limits.key, limits.blocked_until, stopped.label("stopped")).where(
+        limits.key.in_(bindparam("names", expanding=True)), or_(_shut(now, longest_end), stopped)
+    )
 
 
 def locked_accounts() -> Select[Any, Any]:

@@ -49,7 +49,7 @@ def born_then(mark: str) -> ColumnElement[bool]:
 def born_then_by_index(mark: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """The same in two conditions of which one or the other holds, each for an index of its own."""
     near = _born.between(_day(f"near_from{mark}"), _day(f"near_to{mark}"))
-    less = and_(_known != literal_column("'DAY'"), near, born_then(mark))
+    less = and_(_known != literal_column("'DAY'"), near, born_then(mark))  # listed or not: that is not in its index
     return _born.between(_day(f"born_from{mark}"), _day(f"born_to{mark}")), less
 
 

@@ -14,18 +14,21 @@ from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, select, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, column, delete, func, insert, select, table, union_all
 from sqlmodel import Session
 
 from clinic_app.core import db, periodic
 from clinic_app.core.prepared import Prepared
-from clinic_app.core.sql_text import holds
+from clinic_app.core.sql_text import holds, like
+from clinic_app.models import search_index
 from clinic_app.models.name_parts import LONGEST_PART, NAME_PART_CHANGES, NAME_PARTS
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients import register_counts
 from clinic_app.services.patients.search_keys import words
 from clinic_app.services.patients.slips import one_slip
 
+#: An index of trigrams finds nothing shorter.
+SHORTEST_TRIGRAM = 3
 EVERY = 5.0  # seconds between two times that changes are added up
 #: So many changes are added up in one transaction.
 _AT_ONCE = 5000
@@ -49,7 +52,12 @@ def _counted(*ways: ColumnElement[bool], of_changes: ColumnElement[bool]) -> Pre
         select(NAME_PART_CHANGES.c.part, NAME_PART_CHANGES.c.change).where(of_changes),
     ).subquery()
     count = func.sum(both.c.patients)
-    statement = select(both.c.part).group_by(both.c.part).having(count > 0).order_by(count.desc(), both.c.part)
+    statement = (
+        select(both.c.part, count.label("patients"))
+        .group_by(both.c.part)
+        .having(count > 0)
+        .order_by(count.desc(), both.c.part)
+    )
     return Prepared(statement.limit(_MOST))
 
 
@@ -57,6 +65,16 @@ _BEGINNING = _counted(
     NAME_PARTS.c.part.between(_TEXT, _AFTER), of_changes=NAME_PART_CHANGES.c.part.between(_TEXT, _AFTER)
 )
 _HAVING = _counted(holds(NAME_PARTS.c.part, _TEXT), of_changes=holds(NAME_PART_CHANGES.c.part, _TEXT))
+_TRIGRAMS = table(search_index.PARTS, column("part"), column(search_index.PARTS))
+_WITH: Any = _TRIGRAMS.c[search_index.PARTS].op("MATCH")(bindparam("quoted"))
+#: The same by PostgreSQL's index of trigrams.
+_HAVING_LIKE = _counted(
+    NAME_PARTS.c.part.like(bindparam("like"), escape="/"), of_changes=holds(NAME_PART_CHANGES.c.part, _TEXT)
+)
+#: The same by SQLite's index of trigrams, which finds nothing shorter than three letters.
+_HAVING_LONGER = _counted(
+    NAME_PARTS.c.part.in_(select(_TRIGRAMS.c.part).where(_WITH)), of_changes=holds(NAME_PART_CHANGES.c.part, _TEXT)
+)
 _AS_LONG = func.length(NAME_PARTS.c.part).between(_SHORTEST, _LONGEST)
 #: Of a part one slip away, one half is as it should be, or the two letters in the middle are swapped.
 _NEAR = _counted(
@@ -97,11 +115,16 @@ def beginning_with(session: Session, text: str) -> int:
     return int(found.patients or 0)
 
 
-def with_text(session: Session, text: str, *, begins: bool, most: int) -> list[str]:
-    """Building block: the commonest parts that have ``text`` in them, or begin with it."""
-    after = {"after": text + _LAST_SIGN} if begins else {}
-    rows = (_BEGINNING if begins else _HAVING).all(session, text=text, most=most, **after)
-    return [row.part for row in rows]
+def with_text(session: Session, text: str, *, begins: bool, most: int) -> list[Any]:
+    """Building block: the commonest parts that have ``text`` in them, or begin with it: ``part``, ``patients``."""
+    if begins:
+        return _BEGINNING.all(session, text=text, most=most, after=text + _LAST_SIGN)
+    if len(text) < SHORTEST_TRIGRAM:
+        return _HAVING.all(session, text=text, most=most)
+    if db.connection(session).dialect.name == "postgresql":
+        return _HAVING_LIKE.all(session, text=text, most=most, like=like(text))
+    quoted = '"' + text.replace('"', '""') + '"'
+    return _HAVING_LONGER.all(session, text=text, most=most, quoted=quoted)
 
 
 def one_slip_from(session: Session, word: str, most: int) -> list[str]:

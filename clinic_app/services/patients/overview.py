@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections import Counter
 from collections.abc import Collection
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from clinic_app.core import clock, db, storage
+from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Role
 from clinic_app.models.patients import PATIENTS
@@ -25,6 +26,24 @@ DAYS, LATEST = 14, 5
 NAMED = 20
 
 
+_STARTS: list[Any] = [bindparam(f"start{number}", type_=PATIENTS.c.created_at.type) for number in range(DAYS + 1)]
+
+
+def _registered(number: int) -> Any:
+    """How many were registered on one of the days. Counted by the index: a large clinic registers thousands in them."""
+    on_it = select(func.count()).where(PATIENTS.c.is_active, PATIENTS.c.created_at >= _STARTS[number])
+    return on_it.where(PATIENTS.c.created_at < _STARTS[number + 1]).scalar_subquery().label(f"day{number}")
+
+
+_BY_DAY = Prepared(select(*map(_registered, range(DAYS))))
+_LATEST = Prepared(
+    repository.summaries()
+    .where(PATIENTS.c.is_active)
+    .order_by(PATIENTS.c.created_at.desc(), PATIENTS.c.id.desc())
+    .limit(bindparam("most"))
+)
+
+
 def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
     """Today's numbers, the latest patients and registrations per day. For staff; raises ``PermissionDenied``.
 
@@ -34,29 +53,22 @@ def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
     demand(actor, Permission.PATIENT_SEE)
     today = clock.today()
     first = today - dt.timedelta(days=DAYS - 1)
-    active = PATIENTS.c.is_active
+    days = [first + dt.timedelta(days=number) for number in range(DAYS + 1)]
+    starts = {f"start{number}": clock.start_of_day(day) for number, day in enumerate(days)}
     with db.reading() as session:
-        created = session.execute(
-            select(PATIENTS.c.created_at).where(active, PATIENTS.c.created_at >= clock.start_of_day(first))
-        ).scalars()
-        counts = Counter(clock.local(instant).date() for instant in created)
+        counts = dict(zip(days, _BY_DAY.all(session, **starts)[0], strict=False))
         total, with_portal = register_counts.counts(session)
         waits, since = waiting.count(session)
-        latest = session.execute(
-            repository.summaries()
-            .where(active)
-            .order_by(PATIENTS.c.created_at.desc(), PATIENTS.c.id.desc())
-            .limit(LATEST)
-        )
+        latest = _LATEST.all(session, most=LATEST)
         found = Overview(
             registered_today=counts[today],
-            registered_yesterday=counts[today - dt.timedelta(days=1)],
+            registered_yesterday=counts[days[-3]],
             patients=total,
             with_portal=with_portal,
             waiting=waits,
             waiting_since=since,
             latest=repository.summaries_of(session, latest),
-            days=tuple((day, counts[day]) for day in (first + dt.timedelta(days=n) for n in range(DAYS))),
+            days=tuple(counts.items()),
             room_left=_room_left() if actor.role == Role.ADMIN else None,
         )
     if found.latest and looks.anybody_new(found.latest, again):

@@ -76,7 +76,7 @@ def wrong() -> list[str]:
 def _index_agrees(dialect: str, session: Session) -> bool:
     connection = db.connection(session)
     if dialect == "postgresql":  # which keeps it itself: it is there, or it is not
-        made = select(func.to_regclass(f"{search_index.INDEX}_trigrams"))
+        made = select(func.to_regclass(search_index.WORDS))
         return connection.execute(made).scalar_one() is not None
     triggers = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'patients'"
     if connection.execute(text(triggers)).scalar_one() < search_index.TRIGGERS:
@@ -88,7 +88,7 @@ def _some(session: Session) -> list[Any]:
     """Patients from all over the register."""
     connection = db.connection(session)
     last = connection.execute(select(func.max(PATIENTS.c.id))).scalar_one() or 0
-    columns = (PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_words)
+    columns = (PATIENTS.c.id, PATIENTS.c.search_names)
     after = [last * place // _LOOKED_AT for place in range(_LOOKED_AT)]
     rows = [
         connection.execute(select(*columns).where(PATIENTS.c.id > one).order_by(PATIENTS.c.id).limit(1)).first()
@@ -99,8 +99,5 @@ def _some(session: Session) -> list[Any]:
 
 def _is_found(session: Session, row: Any) -> bool:
     """Whether the index of SQLite knows of this row what is in it."""
-    asked = [(search_index.INDEX, asked_for(row.search_names))]
-    asked += [(search_index.WORDS, f'"{word}"') for word in row.search_words.split()[:1]]
-    found = "SELECT count(*) FROM {0} WHERE {0} MATCH :wanted AND rowid = :id"
-    run = db.connection(session).execute
-    return all(run(text(found.format(name)), {"wanted": wanted, "id": row.id}).scalar_one() for name, wanted in asked)
+    given = {"wanted": asked_for(row.search_names.split()), "id": row.id}
+    return bool(db.connection(session).execute(text(search_index.FOUND), given).scalar_one())

@@ -111,13 +111,18 @@ def _similar(session: Any, term: Term) -> list[int]:
             return []
         way.append((*slipped, *stands))
     shape, values = shape_of(rest), values_of(rest)
-    found: list[int] = []
+    born = [piece for piece in others if piece.born]
+    found: dict[int, None] = {}
+    for mark in search_tiers.births(rest)[:1]:  # what may be a birth date may be a number, too
+        rows = search_index.rows_of(session, shape, values, tuple(way), _SLIPS_READ[-1], born=mark)
+        found |= dict.fromkeys(row.id for row in rows if _slipped(may_slip, row))
+    way += [search_tiers.beside_slips(piece) for piece in born]
     for most in _SLIPS_READ:
         rows = search_index.rows_of(session, shape, values, tuple(way), most)
-        found = [row.id for row in rows if _slipped(may_slip, row)][:_SLIPS_SHOWN]
-        if len(found) == _SLIPS_SHOWN or len(rows) < most:
+        found |= dict.fromkeys(row.id for row in rows if _slipped(may_slip, row))
+        if len(found) >= _SLIPS_SHOWN or len(rows) < most:
             break
-    return found
+    return sorted(found, reverse=True)[:_SLIPS_SHOWN]
 
 
 def _slipped(pieces: list[Piece], row: Any) -> bool:
@@ -143,7 +148,10 @@ def _matches(session: Any, query: PatientQuery, order: str, term: Term) -> Page[
     if not found.more and len(ids) < FEW:
         ids = list(dict.fromkeys([*ids, *_similar(session, term)]))
     rows = window(query.page, query.page_size, limit if found.more else len(ids))
-    given = {"size": rows.size, "skip": rows.skip, "found": numbers(ids)}
+    skip = rows.skip
+    if found.ordered and order == BEST and len(ids) == len(found.ids):
+        ids, skip = ids[skip : skip + rows.size], 0
+    given = {"size": rows.size, "skip": skip, "found": numbers(ids)}
     in_order = found.more and order != BEST
     statement = (_in_order if in_order else _ranked)(shape_of(term), order)
     shown = statement.all(session, **values, **given)

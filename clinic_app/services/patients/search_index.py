@@ -1,8 +1,10 @@
-"""Who may match a term, by the index: newest first, and never more than a page or the longest count needs.
+"""Who may match a term, by the index of words: newest first, and never more than a page or the longest count needs.
 
-SQLite's index finds one after the other, newest first, and so may be asked for few of very many. PostgreSQL's finds
-all at once: where very many match, as a look at some of the register tells, the newest are read one after the other
-instead. ``search_match`` decides in every case.
+SQLite's index finds one after the other, newest first, where it is asked for whole words; what words begin with it puts
+together before it tells the first. So parts of names are asked for by the words that there are (``name_parts``).
+PostgreSQL's finds all at once. Where very many match, as the parts of names, the index or a look at some of the
+register tell, the best are looked for level by level, and only as many as a page needs. ``search_match`` decides in
+every case.
 """
 
 from __future__ import annotations
@@ -12,83 +14,104 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, column, func, literal_column, or_, select, table, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    union_all,
+)
 from sqlmodel import Session
 
 from clinic_app.core import db
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
-from clinic_app.core.sql_text import holds, like
+from clinic_app.core.sql_text import among, holds, numbers
 from clinic_app.models import search_index
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients import birth_search, name_parts, search_tiers
-from clinic_app.services.patients.search_keys import backwards
-from clinic_app.services.patients.search_match import Shape, matching, shape_of
+from clinic_app.services.patients.search_match import Shape, matching, rank_of, shape_of
 from clinic_app.services.patients.search_terms import Kind, Term
-from clinic_app.services.patients.search_tiers import KEYS, LEVELS, NAMES, Clause, Needle, Way, trigrams
+from clinic_app.services.patients.search_tiers import KEYS, LEVELS, NAMES, Clause, Token, Way
 
 #: A register of so many is read where the index does not help.
 SMALL = 5000
 #: So many of the register tell how many match: the newest, and as many from its middle.
-SAMPLE = 1000
+SAMPLE = 300
 #: Where one of so many matches, reading on finds a page soon.
 _DENSE = 50
-#: Where by those so many times the longest count match, very many do.
-_SURELY = 3
-#: What PostgreSQL is asked for whole words by, and how much of a number it is asked for.
-_WHOLE, _ENOUGH = ("search_words",), 7
+#: So many times that are read for those who match, newest first.
+_READ = 20
+#: Where, by those, so many times the longest count match, very many do; where the parts of names tell it, fewer times:
+#: some people have two of them, and some are not listed. Where all but the latter are counted, a quarter more.
+_SURELY, _TOLD_BY_PARTS, _COUNTED = 6, 3, 1.25
 #: Of so many whom a number finds, one at least has it as their own.
 _OWN_OF = 4
 #: Numbers of so few digits may be the beginning of very many.
 _SHORT_NUMBER = 5
-#: So are so few letters of a name, with the blank before it.
-_SHORT_BEGINNING = 3
-#: So many parts of names stand for one or two letters in them, and so many are looked for at once.
-_PARTS, _PARTS_AT_ONCE = 1000, 100
+#: At most so many parts of names stand for some letters. Where more than so many begin with them, and not more patients
+#: than that have one, the index puts them together.
+_PARTS, _PARTS_EACH, _TOGETHER = 1000, 150, 15_000
+#: Where a page of the longest count would be so many times what is likely, it is not counted first.
+_UNLIKELY = 4
+#: Where so few have one of several names, they are read, and the index is not asked for the others.
+_RARE = 1000
 _COLUMN = {NAMES: PATIENTS.c.search_names, KEYS: PATIENTS.c.search_keys}
 _NEWEST = PATIENTS.c.id.desc()
-_MOST = bindparam("most")
+_MOST: Any = bindparam("most")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The ids of those who match, and whether there are more than was counted."""
+    """The ids of those who match, and whether there are more than was counted. ``ordered``: the best come first."""
 
     ids: list[int]
     more: bool = False
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Words of the index of which somebody has one, and how many patients have those of names, at most."""
+
+    tokens: tuple[Token, ...]
+    patients: int
 
 
 # --- statements ---------------------------------------------------------------------------------
-
-
-def _in_postgres(clause: tuple[str, ...], place: int) -> ColumnElement[bool]:
-    if clause == _WHOLE:
-        wanted = func.string_to_array(bindparam(f"like{place}", type_=Text), literal_column("' '"))
-        return func.string_to_array(PATIENTS.c.search_words, literal_column("' '")).bool_op("&&")(wanted)
-    return or_(*[_COLUMN[name].like(bindparam(f"like{place}_{n}"), escape="/") for n, name in enumerate(clause)])
 
 
 def _holds(clause: tuple[str, ...], place: int) -> ColumnElement[bool]:
     return or_(*[holds(_COLUMN[name], bindparam(f"has{place}_{n}", type_=Text)) for n, name in enumerate(clause)])
 
 
-@lru_cache(maxsize=512)
-def _by_sqlite(shape: Shape, index: str) -> Prepared:
-    asked = table(index, column("rowid"), column(index))
-    found = select(PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_keys).select_from(
-        asked.join(PATIENTS, PATIENTS.c.id == asked.c.rowid)
-    )
-    wanted = asked.c[index].op("MATCH")(bindparam("wanted", type_=Text))
-    found = found.where(wanted, PATIENTS.c.is_active, *matching(shape))
-    return Prepared(found.order_by(asked.c.rowid.desc()).limit(_MOST))
+_INDEX = table(search_index.WORDS, column("rowid"), column(search_index.WORDS))
+_WANTED = bindparam("wanted", type_=Text)
+_IN_SQLITE: Any = _INDEX.c[search_index.WORDS].op("MATCH")(_WANTED)
+_IN_POSTGRES: Any = literal_column(search_index.VECTOR).bool_op("@@")(_WANTED.op("::")(literal_column("tsquery")))
+_IDS = select(_INDEX.c.rowid).where(_IN_SQLITE)
+_TOLD = (PATIENTS.c.search_names, PATIENTS.c.search_keys)
 
 
 @lru_cache(maxsize=512)
-def _by_postgres(shape: Shape, way: tuple[tuple[str, ...], ...]) -> Prepared:
+def _by_sqlite(shape: Shape, rank: Shape | None) -> Prepared:
+    told = _TOLD if rank is None else (rank_of(rank).label("rank"),)
+    found = select(PATIENTS.c.id, *told).select_from(_INDEX.join(PATIENTS, PATIENTS.c.id == _INDEX.c.rowid))
+    found = found.where(_IN_SQLITE, PATIENTS.c.is_active, *matching(shape))
+    return Prepared(found.order_by(_INDEX.c.rowid.desc()).limit(_MOST))
+
+
+@lru_cache(maxsize=512)
+def _by_postgres(shape: Shape, rank: Shape | None) -> Prepared:
     """Those whom the index finds are all taken first: else the planner may walk the register in order instead."""
-    wanted = [_in_postgres(clause, place) for place, clause in enumerate(way)]
-    rows = select(PATIENTS.c.id, PATIENTS.c.search_names, PATIENTS.c.search_keys)
-    found = rows.where(*wanted, PATIENTS.c.is_active, *matching(shape)).cte("found").prefix_with("MATERIALIZED")
+    told = _TOLD if rank is None else (rank_of(rank).label("rank"),)
+    rows = select(PATIENTS.c.id, *told).where(_IN_POSTGRES, PATIENTS.c.is_active, *matching(shape))
+    found = rows.cte("found").prefix_with("MATERIALIZED")
     return Prepared(select(found).order_by(found.c.id.desc()).limit(_MOST))
 
 
@@ -97,22 +120,57 @@ def _by_reading(shape: Shape, way: tuple[tuple[str, ...], ...]) -> Prepared:
     """The register one after the other, newest first, between two ids."""
     wanted = [_holds(clause, place) for place, clause in enumerate(way)]
     between = PATIENTS.c.id.between(bindparam("low"), bindparam("high"))
-    found = select(PATIENTS.c.id).where(PATIENTS.c.is_active, between, *wanted, *matching(shape))
+    found = select(PATIENTS.c.id, rank_of(shape).label("rank"))
+    found = found.where(PATIENTS.c.is_active, between, *wanted, *matching(shape))
     return Prepared(found.order_by(_NEWEST).limit(_MOST))
 
 
-@lru_cache(maxsize=256)
-def _by_birth(shape: Shape, mark: str) -> Prepared:
-    """Those born then: by the index of birth dates, and by that of the few of which less than the day is known."""
-    listed = select(PATIENTS.c.id).where(PATIENTS.c.is_active)
-    if len(shape.pieces) > 1:
-        listed = listed.where(*matching(shape))
+def _born(mark: str) -> list[Any]:
+    """The ids of those born then: by the index of birth dates, and by that of the few of which less is known."""
     known, less = birth_search.born_then_by_index(mark)
-    found = union_all(listed.where(known), listed.where(less)).cte("found").prefix_with("MATERIALIZED")
-    return Prepared(select(found.c.id).distinct().order_by(found.c.id.desc()).limit(_MOST))
+    listed = select(PATIENTS.c.id)
+    return [listed.where(PATIENTS.c.is_active, known), listed.where(less)]
 
 
+@lru_cache(maxsize=64)
+def _by_birth(mark: str) -> Prepared:
+    """The newest of those born then, listed or not."""
+    found = union_all(*_born(mark)).subquery()
+    return Prepared(select(found.c.id).order_by(found.c.id.desc()).limit(_MOST))
+
+
+@lru_cache(maxsize=64)
+def _by_birth_and_words(mark: str, postgres: bool) -> Prepared:
+    """The newest of very many born then whom the index finds."""
+    if postgres:
+        found = union_all(*[one.where(_IN_POSTGRES) for one in _born(mark)]).cte("found").prefix_with("MATERIALIZED")
+        return Prepared(select(found.c.id).order_by(found.c.id.desc()).limit(_MOST))
+    found = union_all(*_born(mark)).cte("found").prefix_with("MATERIALIZED")
+    return Prepared(select(found.c.id).where(found.c.id.in_(_IDS)).order_by(found.c.id.desc()).limit(_MOST))
+
+
+@lru_cache(maxsize=256)
+def _by_ids(shape: Shape) -> Prepared:
+    """Of these ids, those who match."""
+    found = select(PATIENTS.c.id, rank_of(shape).label("rank")).where(PATIENTS.c.is_active, *matching(shape))
+    return Prepared(found.where(among(PATIENTS.c.id, bindparam("found", type_=Text))).order_by(_NEWEST).limit(_MOST))
+
+
+@lru_cache(maxsize=256)
+def _told_by_ids(shape: Shape) -> Prepared:
+    """Of these ids, the names and keys of those who match."""
+    found = select(PATIENTS.c.id, *_TOLD).where(PATIENTS.c.is_active, *matching(shape))
+    return Prepared(found.where(among(PATIENTS.c.id, bindparam("found", type_=Text))).order_by(_NEWEST).limit(_MOST))
+
+
+_HOW_MANY = Prepared(select(func.count().label("count")).select_from(_IDS.limit(_MOST).subquery()))
 _LAST = Prepared(select(func.max(PATIENTS.c.id).label("id")))
+_BY_NUMBER = Prepared(
+    select(PATIENTS.c.id).where(
+        PATIENTS.c.is_active,
+        or_(PATIENTS.c.patient_id == bindparam("identity"), PATIENTS.c.national_id_key == bindparam("key")),
+    )
+)
 
 
 # --- what is bound to them ----------------------------------------------------------------------
@@ -128,61 +186,65 @@ def _texts(way: Way) -> Iterable[tuple[str, str]]:
             yield f"{place}_{n}", needle.text
 
 
-def _wanted(way: Way) -> str:
-    """What SQLite's index is asked."""
-    return " AND ".join(f"({' OR '.join(map(_threes, clause))})" for clause in way)
+def _in_sqlite(token: Token) -> str:
+    text = '"' + token.text.replace('"', '""') + '"'
+    return f"{text} *" if token.begins else text
 
 
-def asked_for(names: str) -> str:
-    """Building block: what SQLite's index is asked for somebody with exactly these names, as the column has them."""
-    return _threes(Needle(NAMES, names))
+def _in_postgres(token: Token) -> str:
+    text = "'" + token.text.replace("\\", "\\\\").replace("'", "''") + "'"
+    return f"{text}:*" if token.begins else text
 
 
-def _asked(way: Way) -> list[tuple[str, str]]:
-    """Which index of SQLite is asked what: a number finds few, and whatever else is asked for is looked at there."""
-    if search_tiers.by_words(way) and not _begins_shortly(way):
-        return [(search_index.WORDS, " AND ".join(f"({' OR '.join(map(_token, clause))})" for clause in way))]
-    number = search_tiers.number_clause(way)
-    if number is None:
-        return [_trigrams(way)]
-    found = [(search_index.WORDS, " OR ".join(_token(needle) for needle in number if needle.numbered))]
-    rest = tuple(needle for needle in number if not needle.numbered)
-    if rest:
-        words = [clause for clause in way if search_tiers.number_clause((clause,)) is None]
-        found.append(_trigrams((rest, *words)))
-    return found
+def _wanted(groups: Iterable[_Group], *, postgres: bool) -> str:
+    """What the index is asked for somebody who has one word of each group."""
+    one, either, both = (_in_postgres, " | ", " & ") if postgres else (_in_sqlite, " OR ", " AND ")
+    return both.join(f"({either.join(dict.fromkeys(map(one, group.tokens)))})" for group in groups)
 
 
-def _trigrams(way: Way) -> tuple[str, str]:
-    """The index of trigrams to be asked: the shorter one, where only names are asked for."""
-    names = all(needle.column == NAMES for clause in way for needle in clause)
-    if not names:
-        return search_index.INDEX, _wanted(way)
-    asked = (f"({' OR '.join(f'({_all_threes(needle.text)})' for needle in clause)})" for clause in way)
-    return search_index.NAMES, " AND ".join(asked)
+def _group_of(session: Session, clause: Clause) -> _Group | None:
+    """What the index is asked for a clause; None where too many words stand for it."""
+    tokens: list[Token] = []
+    patients = 0
+    for needle in clause:
+        if needle.column == KEYS:
+            tokens += search_tiers.tokens_of_key(needle)
+            continue
+        if needle.whole:
+            tokens.append(search_tiers.token_of_name(needle.word))
+            continue
+        tokens.append(search_tiers.token_inside(needle))
+        if any(map(str.isdigit, needle.word)):
+            continue
+        short = len(needle.word) < name_parts.SHORTEST_TRIGRAM
+        if short and name_parts.beginning_with(session, needle.word) > _TOGETHER:
+            return None  # of very many parts the sum is told sooner
+        parts = name_parts.with_text(session, needle.word, begins=needle.begins, most=_PARTS + 1)
+        patients += int(sum(part.patients for part in parts))
+        if needle.begins and len(parts) > _PARTS_EACH and patients <= _TOGETHER:
+            tokens.append(search_tiers.token_of_name(needle.word, begins=True))
+        elif len(parts) > (_PARTS_EACH if needle.begins else _PARTS):
+            return None
+        else:
+            tokens += [search_tiers.token_of_name(part.part) for part in parts]
+    return _Group(tuple(tokens), patients)
 
 
-def _token(needle: Needle) -> str:
-    """A number as the index of numbers has it: whole, from its beginning, or from its end."""
-    word = needle.text.strip()
-    if needle.text.startswith(" "):
-        return _quoted(word) if needle.text.endswith(" ") else f"{_quoted(word)} *"
-    return f"{_quoted(backwards(word))} *"
-
-
-def _threes(needle: Needle) -> str:
-    return f"{needle.column} : ({_all_threes(needle.text)})"
-
-
-def _all_threes(text: str) -> str:
-    return " AND ".join(map(_quoted, trigrams(text)))
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
+def _beside(groups: list[_Group]) -> list[_Group]:
+    """What is asked where there are several: of keys the first letters alone, which are found at once."""
+    if len(groups) < 2:
+        return groups
+    return [_Group(tuple(map(search_tiers.first_letters, group.tokens)), group.patients) for group in groups]
 
 
 # --- looking ------------------------------------------------------------------------------------
+
+#: Id → rank.
+Ranks = dict[int, int]
+
+
+def _ranks(rows: Iterable[Any]) -> Ranks:
+    return dict(rows)
 
 
 class _Look:
@@ -194,41 +256,69 @@ class _Look:
         self.postgres = db.connection(session).dialect.name == "postgresql"
         self.dense = False  # whether one of fifty or more is known to match
         self.last = _LAST.one_or_none(session).id or 0
+        self._groups: dict[Clause, _Group | None] = {}
 
     def find(self) -> Found:
         """Everybody, up to the limit; of more than that the best."""
-        every = [way for way in search_tiers.ways(self.term, LEVELS) if way]
-        if self.last > SMALL and (self._common_name() or (self._unsure(every) and self._very_many())):
+        every = search_tiers.ways(self.term, LEVELS)
+        if self.last > SMALL and (self._very_many(every) or self._many_born()):
             return self._best()
-        ids: dict[int, None] = {}
+        ranks: Ranks = {}
         for way in every:
-            ids.update(dict.fromkeys(self._way(way, self.limit + 1)))
+            ranks |= self._way(way, self.limit + 1)
         for mark in search_tiers.births(self.term):
-            ids.update(dict.fromkeys(self._births(mark)))
-        return self._best() if len(ids) > self.limit else Found(list(ids))
+            ranks |= self._births(mark, self.limit + 1)
+        if len(ranks) > self.limit:
+            return self._best()
+        return Found(sorted(ranks, key=lambda one: (ranks[one], -one)), ordered=True)
 
-    def _common_name(self) -> bool:
-        """Whether the term is the beginning of names that so many have that they need not be counted."""
-        if len(self.term.pieces) != 1 or self.term.whole or self.term.pieces[0].kind not in (Kind.WORD, Kind.LETTER):
+    # --- whether very many match
+
+    def _very_many(self, every: list[Way]) -> bool:
+        """Whether more than the limit match, as far as that is told without finding them."""
+        if any(_short_number(way) for way in every):
+            return self._sampled()
+        if len(every) != 1 or search_tiers.number_of(every[0]):
             return False
-        return name_parts.beginning_with(self.session, self.term.pieces[0].text) >= _SURELY * self.limit
+        (way,) = every
+        enough = int(_COUNTED * self.limit)
+        if len(way) == 1:
+            word = self.term.pieces[0].text if self.term.pieces[0].kind in (Kind.WORD, Kind.LETTER) else ""
+            if word and name_parts.beginning_with(self.session, word) >= enough:
+                return True
+            group = self._group(way[0])
+            return self._sampled() if group is None else group.patients >= _TOLD_BY_PARTS * self.limit
+        begun = [self._group(clause) for clause in search_tiers.ways(self.term, 2)[0]]
+        groups = [group for group in begun if group is not None]
+        both = [group.patients for group in groups if group.patients]
+        if min(both, default=0) < enough or both[0] * both[-1] < self.last * enough // _UNLIKELY:
+            return False  # as far as names go together at random: if more do, finding them tells
+        if len(groups) < len(way) or self.postgres:
+            return self._sampled()
+        asked = _wanted(groups, postgres=False)
+        return _HOW_MANY.one_or_none(self.session, wanted=asked, most=enough).count >= enough
 
-    def _unsure(self, every: list[Way]) -> bool:
-        """Whether the index may have to find all of very many before it tells the first."""
-        return self.postgres or any(not search_tiers.indexed(way) or _short_number(way) for way in every)
+    def _sampled(self) -> bool:
+        """Whether many more than the limit match, by the newest of the register and as many from its middle."""
+        enough, very = _SURELY * self.limit * SAMPLE // self.last + 1, SAMPLE // _DENSE
+        counts = [len(self._read((), high - SAMPLE, high, max(enough, very))) for high in (self.last, self.last // 2)]
+        self.dense = min(counts) >= very
+        return min(counts) >= enough
+
+    # --- of very many the best
 
     def _best(self) -> Found:
         """Of very many, those whom the page needs: level by level."""
-        ids: dict[int, None] = dict.fromkeys(self._numbers())
+        ids: dict[int, Any] = dict.fromkeys(self._numbers())
         for level in range(1, LEVELS + 1):
             for way in search_tiers.ways(self.term, level):
-                if level > 1:
-                    ids.update(dict.fromkeys(self._newest(way)))
-                elif self._there(way):
-                    ids.update(dict.fromkeys(self._whole(way)))
+                if level > 1 or not _short_number(way):
+                    ids |= self._newest(way, level) if level > 1 or self._there(way) else {}
+                elif not self.postgres:  # whose own a short number is, other indexes have told
+                    ids |= self._indexed(way, self.needed)
             if level == 1:
                 for mark in search_tiers.births(self.term):
-                    ids.update(dict.fromkeys(self._births(mark)))
+                    ids |= self._births(mark, self.needed)
             if len(ids) >= self.needed:
                 break
         return Found(list(ids)[: self.limit], more=True)
@@ -245,129 +335,108 @@ class _Look:
 
     def _there(self, way: Way) -> bool:
         """Whether anybody may match ``way``: not where a part of a name is asked for that nobody has."""
-        names = [clause[0].text.strip() for clause in way if len(clause) == 1 and clause[0].column == NAMES]
-        names = [name for name in names if not any(char.isdigit() for char in name)]
+        names = [clause[0].word for clause in way if len(clause) == 1 and clause[0].column == NAMES]
+        names = [name for name in names if not any(map(str.isdigit, name))]
         return all(name_parts.frequencies(self.session, names).values())
 
-    def _whole(self, way: Way) -> list[int]:
-        """The newest of those of whom a whole word is asked for."""
-        if _short_number(way):  # whose own that is, other indexes have told
-            return [] if self.postgres else self._indexed(way, self.needed)
-        return self._newest(way)
-
-    def _newest(self, way: Way) -> list[int]:
+    def _newest(self, way: Way, level: int) -> Ranks:
         """The newest of very many, as many as the page needs; of numbers more, since those of next of kin are last."""
-        most = self.needed
-        if search_tiers.number_clause(way) is not None:
-            most = min(self.limit, _OWN_OF * self.needed)
-        if not self.postgres and search_tiers.indexed(way) and not (self.dense and _short_number(way)):
+        most = min(self.limit, _OWN_OF * self.needed) if search_tiers.number_of(way) else self.needed
+        if not self.postgres and all(map(self._group, way)) and not (self.dense and _short_number(way)):
             return self._indexed(way, most)
-        found = self._read(way, self.last - 20 * SAMPLE, self.last, most)
-        return found if len(found) >= self.needed else self._way(way, most)
+        found = self._read(way, self.last - _READ * SAMPLE, self.last, most)
+        if len(found) >= self.needed or (level < LEVELS and not any(map(self._group, way))):
+            return found  # of one or two letters of very many names, enough are told at the last level
+        return self._way(way, most)
 
-    def _very_many(self) -> bool:
-        """Whether many more than the limit match, by the newest of the register and as many from its middle."""
-        enough, very = _SURELY * self.limit * SAMPLE // self.last + 1, SAMPLE // _DENSE
-        counts = [len(self._read((), high - SAMPLE, high, max(enough, very))) for high in (self.last, self.last // 2)]
-        self.dense = min(counts) >= very
-        return min(counts) >= enough
+    # --- one way
 
-    def _read(self, way: Way, low: int, high: int, most: int) -> list[int]:
+    def _group(self, clause: Clause) -> _Group | None:
+        if clause not in self._groups:
+            self._groups[clause] = _group_of(self.session, clause)
+        return self._groups[clause]
+
+    def _way(self, way: Way, most: int) -> Ranks:
+        """The newest of those who match ``way``."""
+        if self.last > SMALL and not any(map(self._group, way)):
+            return self._read(way, 0, self.last, most)  # one or two letters of very many names: there is no better way
+        return self._indexed(way, most) if any(map(self._group, way)) else self._read((), 0, self.last, most)
+
+    def _to_ask(self, way: Way) -> list[_Group]:
+        """Of ``way`` what the index is asked: as much as leaves few to be read. A number alone does that."""
+        return _beside([group for one in self._clauses_to_ask(way) if (group := self._group(one)) is not None])
+
+    def _clauses_to_ask(self, way: Way) -> list[Clause]:
+        found = {clause: group for clause in way if (group := self._group(clause)) is not None}
+        numbered = [clause for clause in found if search_tiers.number_of((clause,))]
+        if any(not _short_number((clause,)) for clause in numbered):
+            return numbered
+        if numbered:
+            return [one for one, group in found.items() if one in numbered or len(group.tokens) <= _PARTS_EACH]
+        rare = min(found, key=lambda one: found[one].patients, default=None)
+        return [rare] if rare is not None and 0 < found[rare].patients <= _RARE else list(found)
+
+    def _indexed(self, way: Way, most: int) -> Ranks:
+        asked = _wanted(self._to_ask(way), postgres=self.postgres)
+        statement = (_by_postgres if self.postgres else _by_sqlite)(self.shape, self.shape)
+        return _ranks(statement.all(self.session, **self.values, wanted=asked, most=most))
+
+    def _read(self, way: Way, low: int, high: int, most: int) -> Ranks:
         has = {f"has{place}": text for place, text in _texts(way)}
         statement = _by_reading(self.shape, _columns(way))
-        rows = statement.all(self.session, **self.values, **has, low=max(low, 0), high=high, most=most)
-        return [row.id for row in rows]
+        return _ranks(statement.all(self.session, **self.values, **has, low=max(low, 0), high=high, most=most))
 
-    def _way(self, way: Way, most: int) -> list[int]:
-        """The newest of those who match ``way``."""
-        if search_tiers.indexed(way):
-            return self._indexed(way, most)
-        if self.last <= SMALL:
-            return self._read((), 0, self.last, most)
-        spelled = min((self._spelled(clause) for clause in way), key=len)
-        if len(spelled) > _PARTS:  # many parts of names, and few who have them: there is no better way
-            return self._read((), 0, self.last, most)
-        found: dict[int, None] = {}
-        for start in range(0, len(spelled), _PARTS_AT_ONCE):
-            some = tuple(spelled[start : start + _PARTS_AT_ONCE])
-            found.update(dict.fromkeys(self._indexed((some,), most)))
-        return sorted(found, reverse=True)[:most]
+    def _births(self, mark: str, most: int) -> Ranks:
+        """The newest of those born then who match."""
+        enough = int(_COUNTED * self.limit)
+        others = [search_tiers.clause(piece, LEVELS) for n, piece in enumerate(self.term.pieces) if str(n) != mark]
+        alone = mark == "w" or not others
+        asked_for = most if alone else enough
+        ids = [row.id for row in _by_birth(mark).all(self.session, **self.values, most=asked_for)]
+        if len(ids) >= enough and not alone and (groups := self._to_ask(tuple(others))):
+            asked = _wanted(groups, postgres=self.postgres)
+            statement = _by_birth_and_words(mark, self.postgres)
+            given = {**self.values, "wanted": asked, "most": 2 * self.limit}
+            ids = [row.id for row in statement.all(self.session, **given)]
+        given = {**self.values, "found": numbers(ids), "most": most}
+        return _ranks(_by_ids(self.shape).all(self.session, **given)) if ids else {}
 
-    def _indexed(self, way: Way, most: int) -> list[int]:
-        return [row.id for row in rows_of(self.session, self.shape, self.values, way, most)]
-
-    def _spelled(self, clause: Clause) -> list[Needle]:
-        """A clause that is too short for the index, by the whole words that there are."""
-        found: list[Needle] = []
-        for needle in clause:
-            text = needle.text.strip()
-            if needle.indexed:
-                found.append(needle)
-            elif needle.column == KEYS:
-                found.append(Needle(KEYS, f" {text} "))
-            else:
-                begins = needle.text.startswith(" ")
-                parts = name_parts.with_text(self.session, text, begins=begins, most=_PARTS + 1)
-                found += [Needle(NAMES, f" {part} ") for part in parts]
-        return found
-
-    def _births(self, mark: str) -> list[int]:
-        rows = _by_birth(self.shape, mark).all(self.session, **self.values, most=self.limit + 1)
-        return [row.id for row in rows]
+    def _many_born(self) -> bool:
+        """Whether the term is a birth date alone, and very many were born then."""
+        enough = int(_COUNTED * self.limit)
+        marks = [mark for mark in search_tiers.births(self.term) if mark == "w" or len(self.term.pieces) == 1]
+        return any(len(_by_birth(one).all(self.session, **self.values, most=enough)) >= enough for one in marks)
 
 
-def rows_of(session: Session, shape: Shape, values: dict[str, Any], way: Way, most: int) -> list[Any]:
+def rows_of(
+    session: Session, shape: Shape, values: dict[str, Any], way: Way, most: int, *, born: str = ""
+) -> list[Any]:
     """Building block: the newest of those whom the index finds for ``way``, with their names and keys.
 
-    ``shape`` is what they must match besides; ``way`` has a clause that the index can find.
+    ``shape`` is what they must match besides; ``way`` has a clause of whole words. ``born`` is the mark of a birth date
+    that must be theirs.
     """
-    wanted = search_tiers.indexed(way)
-    if db.connection(session).dialect.name == "sqlite":
-        rows: dict[int, Any] = {}
-        for index, asked in _asked(wanted):
-            found = _by_sqlite(shape, index).all(session, **values, wanted=asked, most=most)
-            rows.update({row.id: row for row in found})
-        return sorted(rows.values(), key=lambda row: row.id, reverse=True)[:most]
-    columns, texts = [], {}
-    for place, clause in enumerate(wanted):
-        if all(needle.worded and needle.text.endswith(" ") and needle.text.startswith(" ") for needle in clause):
-            columns.append(_WHOLE)
-            texts[f"like{place}"] = " ".join(needle.text.strip() for needle in clause)
-        else:
-            columns.append(tuple(needle.column for needle in clause))
-            texts |= {f"like{place}_{n}": like(_enough(needle)) for n, needle in enumerate(clause)}
-    return _by_postgres(shape, tuple(columns)).all(session, **values, **texts, most=most)
+    postgres = db.connection(session).dialect.name == "postgresql"
+    groups = [group for clause in way if (group := _group_of(session, clause)) is not None]
+    wanted = _wanted(_beside(groups), postgres=postgres)
+    if not born:
+        return (_by_postgres if postgres else _by_sqlite)(shape, None).all(session, **values, wanted=wanted, most=most)
+    ids = _by_birth_and_words(born, postgres).all(session, **values, wanted=wanted, most=most)
+    given = {**values, "found": numbers(row.id for row in ids), "most": most}
+    return _told_by_ids(shape).all(session, **given) if ids else []
 
 
-def _enough(needle: Needle) -> str:
-    """Of a long number, as much as few others have: each letter more is another long list to be read."""
-    text = needle.text
-    if len(text) <= _ENOUGH or not any(char.isdigit() for char in text):
-        return text
-    return text[-_ENOUGH:] if text.endswith(" ") else text[:_ENOUGH]
-
-
-def _begins_shortly(way: Way) -> bool:
-    """Whether few letters of names are known: the index of words would put together very many first."""
-    texts = [clause[0].text for clause in way if all(needle.column == NAMES for needle in clause)]
-    return any(not text.endswith(" ") and len(text) <= _SHORT_BEGINNING for text in texts)
+def asked_for(names: Iterable[str]) -> str:
+    """Building block: what SQLite's index is asked for somebody whose names have all these words."""
+    return " AND ".join(_in_sqlite(search_tiers.token_of_name(name)) for name in names)
 
 
 def _short_number(way: Way) -> bool:
-    number = search_tiers.number_clause(way)
-    return number is not None and max(len(needle.text.strip()) for needle in number) <= _SHORT_NUMBER
+    return 0 < len(search_tiers.number_of(way)) <= _SHORT_NUMBER
 
 
 def _patient_id(digits: str) -> str:
     return f"{get_settings().patient_id_prefix}{int(digits):06d}"
-
-
-_BY_NUMBER = Prepared(
-    select(PATIENTS.c.id).where(
-        PATIENTS.c.is_active,
-        or_(PATIENTS.c.patient_id == bindparam("identity"), PATIENTS.c.national_id_key == bindparam("key")),
-    )
-)
 
 
 def find(session: Session, term: Term, values: dict[str, Any], *, needed: int, limit: int) -> Found:

@@ -5,7 +5,7 @@
 
     own ~ portal usernames | next of kin
 
-``search_words``: names and numbers of those once more, numbers forwards and backwards, for an index of words.
+``search_words``: of those two, what an index of words finds them by (see ``words_in``).
 
 What is kept holds neither of the two signs, so a pattern can say in which part it looks.
 """
@@ -13,7 +13,7 @@ What is kept holds neither of the two signs, so a pattern can say in which part 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,16 @@ from clinic_app.services.patients.wording import full_name
 LONGEST_NAME_KEY = 210
 #: So many parts of a name are also kept written as one word, from each of them on.
 _RUNS_AT_MOST = 6
-#: What a number that is kept from its end begins with.
-BACKWARDS = "z"
-#: What is one word to any index.
-_BEGINS, _ENDS = re.compile(r"[a-z0-9]*"), re.compile(r"[a-z0-9]*$")
+#: What words of the index begin with that are no words of names: other keys, numbers from their ends, every end of
+#: what stands among the names with digits in it, words run together, addresses, and the first letters of other keys.
+KEY, BACKWARDS, INSIDE, RUN, ADDRESS, BEGUN = "~", "|", "^", "=", "@", "+"
+#: The index has words so far, and so many letters of what stands inside: more of them is compared in the record itself.
+LONGEST_WORD, LONGEST_INSIDE = 60, 24
+#: So many letters are the first.
+FIRST_LETTERS = 4
+#: Of a number, what has at least so many digits is found inside.
+_SHORTEST_INSIDE = 4
+_FIRST = re.compile(r"[^\W_]*")
 _SIGNS = str.maketrans("~|", "  ")
 _EDGES = '.,;:!?#()[]{}<>"/&+\u00ab\u00bb\u201c\u201d\u201e\u2026\u3001\u3002'
 
@@ -124,31 +130,59 @@ def keys_of(
         name_key=folded(name)[:LONGEST_NAME_KEY],
         search_names=names,
         search_keys=kept,
-        search_words=words_in(names, kept),
+        search_words=words_in(names, kept, parts),
     )
 
 
-def words_in(search_names: str, search_keys: str) -> str:
-    """The words of ``search_names``, and of the keys what has digits: each from its beginning on, and, behind
-    ``BACKWARDS``, from its end. Those of other scripts are left to an index of trigrams.
+def words_in(search_names: str, search_keys: str, parts: Collection[str]) -> str:
+    """What an index of words finds somebody by, of whose ``search_names`` these ``parts`` are the name.
+
+    Whoever has a text in them, as ``search_match`` looks for it, is found by what ``search_tiers`` asks for; the index
+    may find others besides. Words that begin with a sign of those above are no words of names:
+
+    - every other key, but for what is a word of the name: numbers from their ends too, words by their first letters;
+    - of what stands among the names and is no part of one, or has a digit, every end: any part of it is found by its
+      beginning;
+    - words run together by the first of them and the rest (``=jane|otieno``): by its beginning it is found already;
+    - addresses as a whole, and by their first part.
     """
-    found = dict.fromkeys(word for word in search_names.split() if is_plain(word))
-    for word in search_keys.split():
-        if any(char.isdigit() for char in word):
-            found[_BEGINS.match(word)[0]] = None  # type: ignore[index]
-            found[backwards(_ENDS.search(word)[0])] = None  # type: ignore[index]
-    found.pop("", None)
+    named, keys = search_names.split(), [word for word in search_keys.split() if word not in ("~", "|")]
+    known = set(named) | set(keys)
+    found: dict[str, None] = {}
+    numbers: list[str] = []
+    for word in keys:
+        if "@" in word:
+            found[f"{ADDRESS}{word}"[:LONGEST_WORD]] = None
+            if any(map(str.isdigit, word.partition("@")[2])):
+                found[backwards(word)] = None
+            word = _FIRST.match(word)[0]  # type: ignore[index]
+        if any(map(str.isdigit, word)):
+            found[f"{KEY}{word}"[:LONGEST_WORD]] = None
+            if not any(one.endswith(word) for one in numbers):
+                numbers.append(word)
+                found[backwards(word)] = None
+        elif word in named:
+            continue
+        elif begun := [word[:at] for at in range(1, len(word)) if word[:at] in known]:
+            found |= dict.fromkeys(f"{RUN}{one}|{word[len(one) :]}"[:LONGEST_WORD] for one in begun)
+        elif word:
+            found[f"{KEY}{word}"[:LONGEST_WORD]] = None
+            found[f"{BEGUN}{word[:FIRST_LETTERS]}"] = None
+    for word in named:
+        found[word[:LONGEST_WORD]] = None
+        if word not in parts or any(map(str.isdigit, word)):
+            found |= dict.fromkeys(_ends(word))
     return " ".join(found)
 
 
-def is_plain(word: str) -> bool:
-    """Whether ``word`` is one word to any index."""
-    return word.isascii() and word.isalnum()
+def _ends(word: str) -> list[str]:
+    last = len(word) - _SHORTEST_INSIDE + 1 if word.isdecimal() else len(word)
+    return [f"{INSIDE}{word[at : at + LONGEST_INSIDE]}" for at in range(max(1, last))]
 
 
 def backwards(number: str) -> str:
     """``number`` as it is kept to be found by its end."""
-    return f"{BACKWARDS}{number[::-1]}" if number else ""
+    return f"{BACKWARDS}{number[::-1]}"[:LONGEST_WORD]
 
 
 def parts_of(search_keys: str) -> tuple[str, str, str]:
@@ -160,5 +194,8 @@ def parts_of(search_keys: str) -> tuple[str, str, str]:
 
 def numbered(keys: SearchKeys, patient_id: str) -> SearchKeys:
     """``keys``, made of somebody whose patient ID was empty, with the number they got: as ``keys_of`` makes them."""
-    kept = f" {_joined(_number_words(patient_id))}{keys.search_keys}"
-    return SearchKeys(keys.name_key, keys.search_names, kept, words_in(keys.search_names, kept))
+    number = _joined(_number_words(patient_id))
+    words_of_it = words_in("", number, ())
+    return SearchKeys(
+        keys.name_key, keys.search_names, f" {number}{keys.search_keys}", f"{words_of_it} {keys.search_words}"
+    )

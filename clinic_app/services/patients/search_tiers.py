@@ -1,19 +1,26 @@
-"""Where a term is looked for, best first: what an index of trigrams is asked, before ``search_match`` decides.
+"""Where a term is looked for, best first, and what the index of words is asked for it, before ``search_match`` decides.
 
-A needle is text in a column of the index, with the blanks round a word that say where it begins and ends.
+A needle is text in a column, with the blanks round a word that say where it begins and ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clinic_app.services.patients.search_keys import is_plain
+from clinic_app.services.patients import search_keys
+from clinic_app.services.patients.search_keys import (
+    ADDRESS,
+    BEGUN,
+    FIRST_LETTERS,
+    INSIDE,
+    KEY,
+    LONGEST_INSIDE,
+    LONGEST_WORD,
+    RUN,
+)
 from clinic_app.services.patients.search_terms import Kind, Piece, Term
 
 NAMES, KEYS = "search_names", "search_keys"
-#: An index of trigrams finds nothing shorter.
-SHORTEST = 3
 #: Exact, beginning of a name, inside, elsewhere.
 LEVELS = 4
 
@@ -26,20 +33,27 @@ class Needle:
     text: str
 
     @property
-    def indexed(self) -> bool:
-        """Whether the index can find it."""
-        return len(self.text) >= SHORTEST
+    def word(self) -> str:
+        """It without the blanks."""
+        return self.text.strip()
 
     @property
-    def numbered(self) -> bool:
-        """Whether it is a number that the index of words has."""
-        word = self.text.strip()
-        return self.column == KEYS and is_plain(word) and any(char.isdigit() for char in word)
+    def begins(self) -> bool:
+        """Whether a word must begin with it."""
+        return self.text.startswith(" ")
 
     @property
-    def worded(self) -> bool:
-        """Whether the index of words has it: a name from its beginning, or a number."""
-        return self.numbered or (self.column == NAMES and self.text.startswith(" ") and is_plain(self.text.strip()))
+    def whole(self) -> bool:
+        """Whether a word must be it."""
+        return self.begins and self.text.endswith(" ")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of the index, or what words begin with."""
+
+    text: str
+    begins: bool = False
 
 
 #: One of these needles.
@@ -48,9 +62,42 @@ Clause = tuple[Needle, ...]
 Way = tuple[Clause, ...]
 
 
-def indexed(way: Way) -> Way:
-    """The clauses that the index can find; the others are left to ``search_match``."""
-    return tuple(clause for clause in way if all(needle.indexed for needle in clause))
+def tokens_of_key(needle: Needle) -> list[Token]:
+    """What the index is asked for text among the keys."""
+    word = needle.word
+    if needle.whole:
+        return [Token(f"{KEY}{word}"[:LONGEST_WORD])]
+    if not needle.begins:
+        return [Token(search_keys.backwards(word), begins=True)]
+    found = [f"{KEY}{word}"]
+    if not word.isalnum():
+        found.append(f"{ADDRESS}{word}")
+    if not any(map(str.isdigit, word)):
+        found += [f"{RUN}{word[:at]}|{word[at:]}" for at in range(1, min(len(word), LONGEST_WORD))]
+    return [Token(one[:LONGEST_WORD], begins=True) for one in found]
+
+
+def first_letters(token: Token) -> Token:
+    """What finds whoever ``token`` finds, and perhaps others, without putting together what words begin with it."""
+    word = token.text[1 : 1 + FIRST_LETTERS]
+    if not token.begins or token.text[0] != KEY or len(word) < FIRST_LETTERS or any(map(str.isdigit, token.text)):
+        return token
+    return Token(f"{BEGUN}{word}")
+
+
+def token_inside(needle: Needle) -> Token:
+    """What the index is asked for text among the names that is in no part of a name."""
+    return Token(f"{INSIDE}{needle.word[:LONGEST_INSIDE]}", begins=True)
+
+
+def token_of_name(word: str, *, begins: bool = False) -> Token:
+    """A word of a name as the index has it."""
+    return Token(word[:LONGEST_WORD], begins)
+
+
+def names_alone(way: Way) -> Way:
+    """``way`` without what is found elsewhere than in names."""
+    return tuple(tuple(needle for needle in clause if needle.column == NAMES) for clause in way)
 
 
 def _named(piece: Piece, level: int) -> Clause:
@@ -88,11 +135,6 @@ def ways(term: Term, level: int) -> list[Way]:
     return list(dict.fromkeys(found))
 
 
-def by_words(way: Way) -> bool:
-    """Whether the index of words alone can find ``way``."""
-    return all(needle.worded for clause in way for needle in clause)
-
-
 def beside_slips(piece: Piece) -> Clause:
     """Where ``piece`` stands beside names with a slip: at the beginning of a name, or as a number."""
     return clause(piece, LEVELS if piece.kind in (Kind.NUMBER, Kind.END, Kind.SHORT, Kind.EMAIL) else 2)
@@ -104,13 +146,7 @@ def births(term: Term) -> list[str]:
     return [*marks, "w"] if term.whole and term.whole.born else marks
 
 
-def trigrams(text: str) -> Sequence[str]:
-    """Threes of letters that ``text`` is made of: as few as hold each letter, since ``search_match`` decides."""
-    last = len(text) - SHORTEST
-    return list(dict.fromkeys(text[at : at + SHORTEST] for at in [*range(0, last, SHORTEST), last]))
-
-
-def number_clause(way: Way) -> Clause | None:
-    """The clause of the longest number in ``way``, which the index of numbers finds; None where there is none."""
-    found = [one for one in way if any(needle.numbered for needle in one)]
-    return max(found, key=lambda one: max(len(needle.text) for needle in one), default=None)
+def number_of(way: Way) -> str:
+    """The longest number that ``way`` asks for; empty where it asks for none."""
+    numbers = [needle.word for clause in way for needle in clause if any(map(str.isdigit, needle.word))]
+    return max(numbers, key=len, default="")

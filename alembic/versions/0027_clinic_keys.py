@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0026_clinic_keys'
-down_revision = '0025_search_index'
+revision = '0027_clinic_keys'
+down_revision = '0026_search_words'
 branch_labels = None
 depends_on = None
 
