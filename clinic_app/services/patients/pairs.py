@@ -160,7 +160,12 @@ def of(session: Session, one: int, other: int) -> Likeness:
 def matches_of(session: Session, patient: Any) -> list[Candidate]:
     """Building block: the likeliest matches of a patient's row that are worth somebody's look, ``MOST`` at most."""
     found = likely_matches(session, patient, leave_out=[patient.id], limit=MOST)
-    return [match for match in found if match.grade.strong or match.score >= LEAST]
+    return [match for match in found if worth_a_look(match)]
+
+
+def worth_a_look(match: Candidate) -> bool:
+    """Whether a pair with this match goes into the work list."""
+    return match.grade.strong or match.score >= LEAST
 
 
 def _matches(session: Session, patient_id: int) -> list[Candidate]:
