@@ -158,7 +158,7 @@ def add_many(session: Session, people: Iterable[Iterable[str]]) -> None:
     counts = Counter(part for parts in people for part in set(parts))
     if counts:
         rows = [{"part": part, "change": count} for part, count in sorted(counts.items())]
-        db.connection(session).execute(insert(NAME_PART_CHANGES), rows)
+        _CHANGE.many(session, rows)
 
 
 def add_up(*, everything: bool = False) -> int:

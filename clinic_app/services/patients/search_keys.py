@@ -13,7 +13,7 @@ What is kept holds neither of the two signs, so a pattern can say in which part 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,13 +132,17 @@ def words_in(search_names: str, search_keys: str) -> str:
     """The words of ``search_names``, and of the keys what has digits: each from its beginning on, and, behind
     ``BACKWARDS``, from its end. Those of other scripts are left to an index of trigrams.
     """
-    found = dict.fromkeys(word for word in search_names.split() if is_plain(word))
+    found = [word for word in search_names.split() if is_plain(word)]
+    found += _numbers_in(search_keys)
+    return _joined(found)
+
+
+def _numbers_in(search_keys: str) -> Iterator[str]:
+    """What has digits, from both ends."""
     for word in search_keys.split():
-        if any(char.isdigit() for char in word):
-            found[_BEGINS.match(word)[0]] = None  # type: ignore[index]
-            found[backwards(_ENDS.search(word)[0])] = None  # type: ignore[index]
-    found.pop("", None)
-    return " ".join(found)
+        if not word.isalpha() and any(map(str.isdigit, word)):
+            yield _BEGINS.match(word)[0]  # type: ignore[index]
+            yield backwards(_ENDS.search(word)[0])  # type: ignore[index]
 
 
 def is_plain(word: str) -> bool:
@@ -160,5 +164,7 @@ def parts_of(search_keys: str) -> tuple[str, str, str]:
 
 def numbered(keys: SearchKeys, patient_id: str) -> SearchKeys:
     """``keys``, made of somebody whose patient ID was empty, with the number they got: as ``keys_of`` makes them."""
-    kept = f" {_joined(_number_words(patient_id))}{keys.search_keys}"
-    return SearchKeys(keys.name_key, keys.search_names, kept, words_in(keys.search_names, kept))
+    number = _joined(_number_words(patient_id))
+    words, named = keys.search_words.split(), len({word for word in keys.search_names.split() if is_plain(word)})
+    words[named:named] = _numbers_in(number)  # before the other numbers, behind the names
+    return SearchKeys(keys.name_key, keys.search_names, f" {number}{keys.search_keys}", _joined(words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, text
@@ -33,6 +34,11 @@ COLUMNS = (
 def add(session: Session, patient: Any) -> None:
     """Building block: the keys of a patient who is new. One statement."""
     _ADD.many(session, rows_of(patient))
+
+
+def add_many(session: Session, rows: Sequence[dict[str, int]]) -> None:
+    """Building block: the keys of many who are new, each a row as of ``rows_of``."""
+    _ADD.many(session, rows)
 
 
 def rows_of(patient: Any) -> list[dict[str, int]]:

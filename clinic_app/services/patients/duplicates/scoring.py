@@ -232,6 +232,9 @@ def best_of(
     people: Iterable[tuple[int, Comparable]], one: Comparable, register: Register, limit: int = 5
 ) -> list[Candidate]:
     """Of these patients, by id, those who may be ``one``: the strong first, then the likeliest. Nobody unlikely."""
+    people = list(people)
+    if not people:
+        return []
     asked = _Asked(one, register, limit)
     found = [(key, *_compared(one, other, register)) for key, other in people if asked.may_count(other)]
     kept = [it for it in found if it[1] >= LEAST or it[2].strong]
