@@ -92,12 +92,13 @@ def our_environment(work: Path, patients: int, port: int) -> dict[str, str]:
 
 def load_ours(rows: Path) -> None:
     """Fill the database of the environment with the peer's patients. Runs in a process of its own."""
-    from sqlalchemy import insert, update
+    from sqlalchemy import delete, insert, update
 
     from clinic_app.core import bootstrap, clock, crypto, db, migrations
     from clinic_app.models.accounts import ACCOUNTS
+    from clinic_app.models.duplicates import WAITING_COMPARISONS
     from clinic_app.models.patients import COUNTERS, PATIENTS, Patient
-    from clinic_app.services.patients import national_ids, phones
+    from clinic_app.services.patients import national_ids, phones, rebuilding
     from clinic_app.services.patients.repository import keys_for_finding
 
     migrations.upgrade()
@@ -105,6 +106,7 @@ def load_ours(rows: Path) -> None:
     now, hashed = clock.now(), crypto.hash_password(PASSWORD)
     names = [column.name for column in PATIENTS.columns]
     with rows.open(newline="") as source, db.transaction() as session:
+        rebuilding.take_away(session)
         batch: list[dict[str, Any]] = []
         accounts: list[dict[str, Any]] = []
         for row in csv.DictReader(source):
@@ -162,6 +164,8 @@ def load_ours(rows: Path) -> None:
         desk |= {"password_hash": hashed, "password_temporary": False, "password_changed_at": now}
         desk |= {"temporary_failures": 0, "is_active": True, "created_at": now, "updated_at": now}
         session.execute(insert(ACCOUNTS), [desk])
+        rebuilding.make(session)  # what people are found by, and doubles
+        session.execute(delete(WAITING_COMPARISONS))
 
 
 @contextlib.contextmanager
@@ -187,6 +191,32 @@ def both(asked: argparse.Namespace) -> Iterator[dict[str, str]]:
         running([*command, "--log-level", "warning", factory], env, urls["ours"] + "/healthz", asked.work / "ours.log"),
     ):
         yield urls
+
+
+#: Of the peer's script: who is registered, by what names, and with which list of values.
+_LIKE_EACH_OTHER = """"first_name":"Amina'..k..'","last_name":"Wanjiku","""
+_DIFFERENT = (
+    """"first_name":"'..vals[math.random(#vals/2)]..'","last_name":"'..vals[#vals/2+math.random(#vals/2)]..'","""
+)
+_SAME, _ANEW = "seed=rng.randrange(10**6)", "seed=time.time_ns() // 1000 % 10**9"
+_NO_NAMES, _NAMES = (
+    '"register": (reg % "", [])',
+    '"register": (reg % "", [r[2] for r in sample] + [r[4] for r in sample])',
+)
+
+
+def script(asked: argparse.Namespace) -> Path:
+    """The peer's script, but whoever is registered has a name of the register's: in the original all are called nearly
+    the same and have nearly the same national ID, and so would be held as likely one person. And each run registers
+    others: the original begins its dice anew."""
+    text = (asked.peer.resolve() / "bench" / "apibench.py").read_text()
+    for before, after in ((_LIKE_EACH_OTHER, _DIFFERENT), (_NO_NAMES, _NAMES), (_SAME, _ANEW)):
+        if before not in text:
+            raise SystemExit("The peer's bench/apibench.py is not the one that this was written for.")
+        text = text.replace(before, after)
+    found = asked.work / "apibench.py"
+    found.write_text(text)
+    return found
 
 
 # --- registering while others create portals ------------------------------------------------------
@@ -330,12 +360,12 @@ def main() -> None:
         if asked.only != "none":
             command = [
                 str(asked.work / "peer" / "venv" / "bin" / "python"),
-                str(asked.peer.resolve() / "bench" / "apibench.py"),
+                str(script(asked)),
                 *[f"{name}={url}" for name, url in urls.items()],
                 *["--n", str(asked.patients), "--clients", asked.clients, "--only", asked.only],
                 *["--secs", str(asked.seconds), "--reps", str(asked.repetitions)],
             ]
-            subprocess.run(command, check=True)
+            subprocess.run(command, env=os.environ | {"PYTHONPATH": str(asked.peer.resolve() / "bench")}, check=True)
         if not asked.no_mixed:
             show_mixed(urls, max(5, asked.seconds))
 

@@ -12,13 +12,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from clinic_app.api.app import create_api
-from clinic_app.asgi import use_threads
+from clinic_app.asgi import rest_garbage, use_threads
 from clinic_app.core import bootstrap, crypto
 
 
 @contextlib.asynccontextmanager
 async def _threads(_: Starlette):
     use_threads(asyncio.get_running_loop())
+    rest_garbage()
     yield
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -102,6 +103,22 @@ def number(found: Mapping[str, Any], name: str, default: int, most: int) -> int:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """How requests that arrive at the same time are answered with one commit, each of them as if it were alone.
+
+    ``may_be`` says from the body alone whether it is worth trying. ``begin`` checks what was sent, outside of the
+    transaction. ``work`` does it: short, and it neither reads nor writes in a transaction of its own beside the common
+    one. What it returns is the answer, or what is to be called for it, by itself, after the common commit. ``failed``
+    is told what ``begin`` returned and the error, where the common commit fails: nothing is kept then.
+    """
+
+    may_be: Callable[[bytes], bool]
+    begin: Callable[[Ask], Any]
+    work: Callable[[Any], Answer | Callable[[], Answer]]
+    failed: Callable[[Any, Exception], None]
+
+
 class Call:
     """A request on its way to its handler."""
 
@@ -114,12 +131,18 @@ class Call:
         return self._request.app
 
     async def answer(
-        self, work: Callable[[Ask], Answer], *, repeatable: bool = False, grouped: bool = False
+        self,
+        work: Callable[[Ask], Answer],
+        *,
+        repeatable: bool = False,
+        grouped: bool = False,
+        together: Together | None = None,
     ) -> Response:
         """Do ``work`` for whoever asks, if they may, and answer with what it returns.
 
         ``repeatable``: with an ``Idempotency-Key`` it is done at most once. ``grouped``: with others that arrive
-        at the same time, committed at once; for short work that records something.
+        at the same time, committed at once; for short work that records something. ``together``: so where it can be,
+        as it says.
         """
         request, name = self._request, work.__name__.strip("_")
         try:
@@ -127,6 +150,13 @@ class Call:
                 done = await group_commit.run(lambda: Ask(request, self._admitted(), b""), work)
                 return problems.json_response(*done)
             raw = await json_body.read(request) if request.method in WITH_BODY else b""
+            if (
+                together is not None
+                and group_commit.is_one_commit()
+                and together.may_be(raw)
+                and not self._key(repeatable)
+            ):
+                return problems.json_response(*await self._at_once(together, raw))
             return await waiting_room.patiently(
                 lambda waited: asyncio.to_thread(self._serve, work, raw, repeatable, waited)
             )
@@ -139,7 +169,7 @@ class Call:
 
     def _serve(self, work: Callable[[Ask], Answer], raw: bytes, repeatable: bool, waited: float) -> Response:
         ask = Ask(self._request, self._admitted(), raw, waited)
-        key = self._request.headers.get("idempotency-key") if repeatable else None
+        key = self._key(repeatable)
         if key is None:
             return problems.json_response(*work(ask))
         path = self._request.scope["path"]
@@ -149,6 +179,26 @@ class Call:
 
         sent = ask.sent(optional=True)
         return problems.json_response(*once(ask.actor, path, key, sent, lambda: work(ask), repeated))
+
+    async def _at_once(self, together: Together, raw: bytes) -> Answer:
+        begun: list[Any] = []
+
+        def begin() -> Any:
+            begun.append(together.begin(Ask(self._request, self._admitted(), raw)))
+            return begun[0]
+
+        try:
+            done = await group_commit.run(begin, together.work)
+        except ClinicError:
+            raise
+        except Exception as error:
+            if begun:
+                await asyncio.to_thread(together.failed, begun[0], error)
+            raise
+        return await asyncio.to_thread(done) if callable(done) else done
+
+    def _key(self, repeatable: bool) -> str | None:
+        return self._request.headers.get("idempotency-key") if repeatable else None
 
     def _admitted(self) -> Actor:
         if self._permission is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Response
@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 from starlette.convertors import StringConvertor, register_url_convertor
 
 from clinic_app.api import schemas, serializers
-from clinic_app.api.endpoint import Answer, Ask, Call, Needs, Route, number
+from clinic_app.api.endpoint import Answer, Ask, Call, Needs, Route, Together, number
 from clinic_app.api.openapi import PAGING, parameter, takes
 from clinic_app.core.errors import InvalidInput
 from clinic_app.services.access import Permission
@@ -26,9 +26,10 @@ from clinic_app.services.patients.forms import (
     PatientUpdate,
 )
 from clinic_app.services.patients.profile import kept_patient, update_patient, view_patient
-from clinic_app.services.patients.registration import register_patient
+from clinic_app.services.patients.registration import Begun, begin_registration
 from clinic_app.services.patients.search import LONGEST_TERM, ORDERS, list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
+from clinic_app.services.patients.views import Registered
 
 router = APIRouter(prefix="/v1/patients", route_class=Route, tags=["Patients"])
 #: What may stand where a patient's id does, and is none: it keeps its own methods.
@@ -42,6 +43,8 @@ class _PatientKey(StringConvertor):
 register_url_convertor("patient", _PatientKey())
 _ORDERINGS = [sign + name for name in ORDERS for sign in ("", "-")]
 _TERM_AT_MOST = 200
+#: A registration that is longer than this many bytes is read by itself.
+_USUAL_BODY = 4096
 #: Whoever is likely the same person does not hold the registration.
 ALLOW_DUPLICATE = "allow_duplicate"
 _FLAGS = {
@@ -59,14 +62,33 @@ def _booleans(body: Mapping[str, Any]) -> None:
             raise InvalidInput({name: f"{words} must be true or false."})
 
 
-def _register(ask: Ask) -> Answer:
+def _begun(ask: Ask) -> Begun:
     body = dict(ask.body())
     _booleans(body)
     for name in ("portal_email", "portal_phone"):  # which the form does not look at unless it needs them
         if not isinstance(body.get(name), str | None):
             raise InvalidInput({name: f"{name} must be text."})
     despite = ANYBODY if body.pop(ALLOW_DUPLICATE, None) else ()
-    done = register_patient(ask.actor, PatientRegistration.parse(body), despite=despite)
+    return begin_registration(ask.actor, PatientRegistration.parse(body), despite=despite)
+
+
+def _register(ask: Ask) -> Answer:
+    return _registered(_begun(ask).finish())
+
+
+def _without_portal(raw: bytes) -> bool:
+    return len(raw) <= _USUAL_BODY and b"create_portal_account" not in raw
+
+
+def _at_once(begun: Begun) -> Answer | Callable[[], Answer]:
+    done = begun.at_once() if begun.is_quick else None
+    return _registered(done) if done is not None else lambda: _registered(begun.finish())
+
+
+_TOGETHER = Together(_without_portal, _begun, _at_once, Begun.failed)
+
+
+def _registered(done: Registered) -> Answer:
     answer: dict[str, Any] = {
         "success": True,
         "message": done.message,
@@ -246,7 +268,7 @@ async def register(call: Annotated[Call, Depends(Needs(Permission.PATIENT_REGIST
 
     The temporary password is in this response and nowhere else.
     """
-    return await call.answer(_register, repeatable=True)
+    return await call.answer(_register, repeatable=True, together=_TOGETHER)
 
 
 @router.get(

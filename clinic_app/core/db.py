@@ -130,6 +130,11 @@ def connection(session: Session) -> Connection:
     return found
 
 
+def groups() -> bool:
+    """Whether ``grouped`` commits at once here: on SQLite."""
+    return _queued
+
+
 class _Group(threading.local):
     """What ``grouped`` has begun in this thread."""
 

@@ -61,13 +61,20 @@ def _part(char: str) -> str:
     return _ARABIC.get(char, char)
 
 
+#: What becomes of plain letters, at once: most text has no others.
+_PLAIN = str.maketrans({chr(code): _letter(chr(code)) for code in range(128)})
+_PLAIN_ALONE = str.maketrans({chr(code): c if (c := _letter(chr(code))).isalnum() else "" for code in range(128)})
+
+
 def folded(text: str) -> str:
     """``text`` as it is compared: lower case, without marks and apostrophes; dashes are blanks, and blanks single."""
-    return " ".join("".join(map(_letter, text)).split())
+    return " ".join((text.translate(_PLAIN) if text.isascii() else "".join(map(_letter, text))).split())
 
 
 def letters_and_digits(text: str) -> str:
     """``text`` folded, and of that the letters and digits alone: how numbers are compared."""
+    if text.isascii():
+        return text.translate(_PLAIN_ALONE)
     return "".join(char for char in folded(text) if char.isalnum())
 
 

@@ -40,6 +40,11 @@ class _Queue:
 _queue: _Queue | None = None
 
 
+def is_one_commit() -> bool:
+    """Whether there is one commit for all here: on SQLite. PostgreSQL shares commits by itself."""
+    return db.groups()
+
+
 async def run(prepare: Callable[[], Asked], work: Callable[[Asked], Done]) -> Done:
     """What ``work`` returns of what ``prepare`` returns, once what ``work`` recorded is safe.
 

@@ -7,7 +7,7 @@ called stays SQLAlchemy's.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
@@ -42,6 +42,13 @@ class _Made:
             for place, column in enumerate(columns)
         )
 
+    def given(self, values: dict[str, Any]) -> Any:
+        """``values``, which are changed, as the driver takes them."""
+        values.update(self.fixed)
+        for name, convert in self.inward:
+            values[name] = convert(values[name])
+        return tuple([values[name] for name in self.order]) if self.order else values
+
 
 class Prepared:
     """One statement of SQLAlchemy Core, for ``bindparam`` values only. Any thread may use it.
@@ -57,6 +64,11 @@ class Prepared:
     def run(self, where: Session | Connection, /, **values: Any) -> None:
         """Run it for its effect."""
         self._execute(where, values)
+
+    def many(self, where: Session | Connection, /, rows: Sequence[dict[str, Any]]) -> None:
+        """Run it for each of ``rows``, for its effect. Every row has the same names."""
+        if rows:
+            self._execute(where, rows[0], rows)
 
     def all(self, where: Session | Connection, /, **values: Any) -> list[Any]:
         """Its rows."""
@@ -79,21 +91,20 @@ class Prepared:
             values[place] = convert(values[place])
         return made.row(values)
 
-    def _execute(self, where: Session | Connection, values: dict[str, Any]) -> tuple[_Made, Any]:
+    def _execute(
+        self, where: Session | Connection, values: dict[str, Any], many: Sequence[dict[str, Any]] | None = None
+    ) -> tuple[_Made, Any]:
         connection = where if isinstance(where, Connection) else db.connection(where)
         dialect = connection.dialect
         made = self._made.get(dialect.name)
         if made is None:
             made = self._made[dialect.name] = _Made(self._statement, dialect)
-        values.update(made.fixed)
-        for name, convert in made.inward:
-            values[name] = convert(values[name])
-        given = tuple(values[name] for name in made.order) if made.order else values
+        given: Any = made.given(values) if many is None else [made.given(dict(row)) for row in many]
         cursor = connection.connection.cursor()
         for listen in connection.dispatch.before_cursor_execute:  # whoever counts statements counts these too
-            listen(connection, cursor, made.text, given, None, False)
+            listen(connection, cursor, made.text, given, None, many is not None)
         try:
-            cursor.execute(made.text, given)
+            (cursor.execute if many is None else cursor.executemany)(made.text, given)
         except dialect.loaded_dbapi.Error as error:
             raise DBAPIError.instance(
                 made.text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect

@@ -89,7 +89,7 @@ def _clean(text: object, label: str, longest: int, *, lines: bool = False) -> st
         text = " ".join(text.split())
     if len(text) > longest * _ROOM:
         raise ValueError(f"{label} must be at most {longest} characters.")
-    for char in text:
+    for char in "" if text.isprintable() else text:
         allowed = lines and char == "\n"
         if not allowed and unicodedata.category(char) in {"Cc", "Cs"}:
             raise ValueError(f"{label} must not contain control characters.")

@@ -180,6 +180,7 @@ COSTLY = {
     "anyascii": {"core/folding.py"},
     "phonenumbers": {
         "core/settings.py",
+        "services/patients/mobile_numbers.py",  # its tables alone
         "services/patients/phones.py",
         "services/patients/wording.py",
         "api/serializers.py",

@@ -17,6 +17,7 @@ from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, sign_in
 from clinic_app.services.audit import chain
 from clinic_app.services.audit.authorization import note_refusal
+from clinic_app.services.patients import pair_finding, pairs
 from clinic_app.services.patients.duplicates.holding import ANYBODY
 from clinic_app.services.patients.errors import NationalIdTaken, PortalEmailTaken, StaleRecord
 from clinic_app.services.patients.forms import PatientRegistration, PatientUpdate
@@ -154,6 +155,19 @@ def test_eight_desks_register_side_by_side_without_a_failure(grace):
     assert sorted(ids) == [f"LMC{n:06d}" for n in range(1, 41)]  # all of them, none twice, no gap
     assert all(done == sorted(done) for done in results)
     assert tools.last_seq() == before + 40
+    _whole()
+
+
+def test_one_person_taken_in_by_six_desks_at_once_makes_all_pairs(grace):
+    form = _parse(
+        first_name="Zacharia", last_name="Okemwa", phone="0712777888", date_of_birth="1975-04-03", national_id=""
+    )
+    results = tools.at_once(*[lambda: register_patient(grace, form, despite=ANYBODY)] * 6)
+    assert _kinds(results) == {"Registered": 6}
+    pair_finding.compare_all()
+    page, numbers = pairs.list_pairs(grace, "")
+    assert numbers.total == 15
+    assert {one.likeness.grade for one in page.items} == {"certain"}
     _whole()
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 
 import pytest
 
 from clinic_app.models.patients import BirthPrecision
 from clinic_app.services.patients.birth_dates import BirthDate
-from clinic_app.services.patients.duplicates import Comparable, Grade, compare, typed
+from clinic_app.services.patients.duplicates import Comparable, Grade, compare, scoring, typed
 from clinic_app.services.patients.duplicates.comparing import Birth, Name, births, names
 from clinic_app.services.patients.duplicates.keys import keys_of, keys_to_ask
-from clinic_app.services.patients.duplicates.scoring import Register
+from clinic_app.services.patients.duplicates.scoring import Register, best_of
 from clinic_app.services.patients.duplicates.sounds import sound
 
 BORN = BirthDate(dt.date(1984, 3, 7))
@@ -166,3 +167,41 @@ def test_what_is_understood_of_a_form_is_compared():
     who = typed.person({"first_name": " Amina ", "date_of_birth": "7/3/84", "phone": "0712 345 678", "email": "no"})
     assert who is not None
     assert (who.first, who.born, who.phone, who.email) == (("amina",), BORN, "+254712345678", None)
+
+
+def _somebody(chance: random.Random) -> Comparable:
+    """Somebody of a small town, where many are a little like each other."""
+    names = ("Amina", "Aminah", "Wanjiku", "Wanjikuu", "Otieno", "Atieno", "Mohammed", "Muhamad", "A", "Kamau Njoroge")
+    born = (
+        BirthDate(dt.date(chance.choice((1984, 1985, 1948)), chance.choice((3, 7, 12)), chance.choice((7, 8, 12)))),
+        BirthDate.of_month(1984, chance.choice((3, 7))),
+        BirthDate.of_year(1984, about=True),
+        None,
+    )
+    first, last = chance.choice(names), chance.choice(names)
+    if chance.random() < 0.3:
+        first += " " + chance.choice(names)
+    return Comparable(
+        first,
+        last,
+        chance.choice((*born[:1] * 4, *born[1:])),
+        chance.choice(("MALE", "FEMALE", "UNKNOWN")),
+        chance.choice((None, "+254712345678", "+254712345679", "+254733000111")),
+        chance.choice((None, "a@example.com", "b@example.com")),
+        chance.choice((None, "27840001", "27840002", "31 555 777")),
+    )
+
+
+@pytest.mark.parametrize("patients", [10, 100_000, 3_000_000])
+@pytest.mark.parametrize("limit", [1, 5, 25])
+def test_whoever_is_left_out_early_would_not_be_among_the_answered(patients, limit):
+    chance = random.Random(limit * patients)
+    for _ in range(60):
+        one, people = _somebody(chance), [(key, _somebody(chance)) for key in range(1, 49)]
+        parts = {part: chance.choice((0, 3, 900, 20_000)) for _, who in people for part in who.parts}
+        register = Register(patients, parts)
+        every = [(key, *scoring._compared(one, other, register)) for key, other in people]
+        kept = [it for it in every if it[1] >= scoring.LEAST or it[2].strong]
+        kept.sort(key=lambda it: (not it[2].strong, -it[1], it[0]))
+        found = best_of(people, one, register, limit)
+        assert [(it.id, it.score, it.grade) for it in found] == [(it[0], round(it[1], 6), it[2]) for it in kept[:limit]]

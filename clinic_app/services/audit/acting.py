@@ -15,12 +15,13 @@ from clinic_app.services.audit.authorization import note_refusal
 
 
 @contextlib.contextmanager
-def transaction(actor: Actor, *, ends_own_session: bool = False) -> Iterator[Session]:
+def transaction(actor: Actor, *, ends_own_session: bool = False, tried: bool = False) -> Iterator[Session]:
     """Building block: one writing transaction on behalf of ``actor``, who is looked at once more in it.
 
     Looked at are account, role and session, under the lock on the end of the trail, which whoever ends a session takes
     too: of the two, one comes first, and what comes after the end is not kept. ``ends_own_session``: the work itself
-    ends it, so it is looked at before. What was read of patients and left no event by then is recorded as a look.
+    ends it, so it is looked at before. ``tried``: where it fails it is done again, so that no refusal is noted. What
+    was read of patients and left no event by then is recorded as a look.
 
     Raises ``SessionOver`` and ``RoleChanged``, each recorded as a refusal; nothing of the block is kept then.
     """
@@ -34,5 +35,6 @@ def transaction(actor: Actor, *, ends_own_session: bool = False) -> Iterator[Ses
             recording.settle(session, actor)
             recording.check_actor(session)
     except (SessionOver, RoleChanged) as gone:
-        note_refusal(actor, gone.code)
+        if not tried:
+            note_refusal(actor, gone.code)
         raise

@@ -22,7 +22,6 @@ from clinic_app.services.audit.actions import Action, Outcome
 _READ_HEAD = Prepared(select(AUDIT_HEAD).where(AUDIT_HEAD.c.id == 1).with_for_update())
 _HOLD_HEAD = Prepared(select(AUDIT_HEAD.c.id).where(AUDIT_HEAD.c.id == 1).with_for_update(read=True))
 _ADD = Prepared(insert(AUDIT_EVENTS))
-_ADD_MANY = insert(AUDIT_EVENTS)
 _ADVANCE = Prepared(
     update(AUDIT_HEAD)
     .where(AUDIT_HEAD.c.id == 1)
@@ -152,7 +151,7 @@ def record_many(
         mark = link(mark, row)
         rows.append({**row, "hash": mark})
     if rows:
-        db.connection(session).execute(_ADD_MANY, rows)
+        _ADD.many(session, rows)
         changes = head.changes + (1 if changes_lists else 0)
         _ADVANCE.run(session, new_seq=seq, new_hash=mark, new_changes=changes)
     if changes_lists:

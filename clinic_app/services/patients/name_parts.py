@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, column, delete, func, insert, select, table, union_all
+from sqlalchemy import ColumnElement, Text, and_, bindparam, column, delete, func, insert, select, table, union_all
 from sqlmodel import Session
 
 from clinic_app.core import db, periodic
@@ -39,6 +39,21 @@ _BOTH = union_all(
     select(NAME_PART_CHANGES.c.part, NAME_PART_CHANGES.c.change).where(NAME_PART_CHANGES.c.part.in_(_WANTED)),
 ).subquery()
 _FREQUENCIES = select(_BOTH.c.part, func.sum(_BOTH.c.patients)).group_by(_BOTH.c.part)
+#: One person has so many parts of a name at most: those of first and last name that are compared.
+_OF_ONE = 10
+
+
+def _of_one() -> Prepared:
+    wanted = [bindparam(f"p{place}", type_=Text) for place in range(_OF_ONE)]
+    both = union_all(
+        select(NAME_PARTS.c.part, NAME_PARTS.c.patients).where(NAME_PARTS.c.part.in_(wanted)),
+        select(NAME_PART_CHANGES.c.part, NAME_PART_CHANGES.c.change).where(NAME_PART_CHANGES.c.part.in_(wanted)),
+    ).subquery()
+    return Prepared(select(both.c.part, func.sum(both.c.patients).label("patients")).group_by(both.c.part))
+
+
+_FREQUENCIES_OF_ONE = _of_one()
+_CHANGE = Prepared(insert(NAME_PART_CHANGES).values(part=bindparam("part"), change=bindparam("change")))
 
 _TEXT, _AFTER, _REST, _AFTER_REST, _TURNED = map(bindparam, ("text", "after", "rest", "after_rest", "turned"))
 _SHORTEST, _LONGEST = map(bindparam, ("shortest", "longest"))
@@ -104,7 +119,12 @@ def frequencies(session: Session, parts: Iterable[str]) -> dict[str, int]:
     wanted = {part: part[:LONGEST_PART] for part in parts}
     if not wanted:
         return {}
-    rows = db.connection(session).execute(_FREQUENCIES, {"parts": sorted(set(wanted.values()))})
+    asked = sorted(set(wanted.values()))
+    if len(asked) <= _OF_ONE:
+        padded = [*asked, *[None] * (_OF_ONE - len(asked))]
+        rows = _FREQUENCIES_OF_ONE.all(session, **{f"p{place}": part for place, part in enumerate(padded)})
+    else:
+        rows = db.connection(session).execute(_FREQUENCIES, {"parts": asked})
     found = {part: int(count) for part, count in rows}
     return {part: max(0, found.get(cut, 0)) for part, cut in wanted.items()}
 
@@ -153,8 +173,7 @@ def change(session: Session, before: Iterable[str], after: Iterable[str]) -> Non
     old, new = set(before), set(after)
     rows = [{"part": part, "change": -1} for part in sorted(old - new)]
     rows += [{"part": part, "change": 1} for part in sorted(new - old)]
-    if rows:
-        db.connection(session).execute(insert(NAME_PART_CHANGES).values(rows))
+    _CHANGE.many(session, rows)
 
 
 def add_many(session: Session, people: Iterable[Iterable[str]]) -> None:
@@ -162,7 +181,7 @@ def add_many(session: Session, people: Iterable[Iterable[str]]) -> None:
     counts = Counter(part for parts in people for part in set(parts))
     if counts:
         rows = [{"part": part, "change": count} for part, count in sorted(counts.items())]
-        db.connection(session).execute(insert(NAME_PART_CHANGES), rows)
+        _CHANGE.many(session, rows)
 
 
 def add_up(*, everything: bool = False) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, db, periodic
+from clinic_app.core.prepared import Prepared
 from clinic_app.models.duplicates import DUPLICATE_PAIRS, WAITING_COMPARISONS
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
@@ -134,6 +135,19 @@ def compare_waiting(*, most: int = BATCH, last: bool = False) -> int:
             recording.wake_lists(session)
             _told_at = time.monotonic()
     return len(done)
+
+
+_WAITS_NO_MORE = Prepared(
+    delete(WAITING_COMPARISONS).where(_WAITING.patient_id == bindparam("patient"), _WAITING.version == 1)
+)
+
+
+def was_compared(session: Session, patient_id: int, found: Collection[Candidate]) -> None:
+    """Building block: this record is new, and ``found`` are all who are like it: it was compared in the transaction
+    that adds it. Where nobody of them is worth a look, there is nothing left to do in the background.
+    """
+    if not any(pairs.worth_a_look(match) for match in found):
+        _WAITS_NO_MORE.run(session, patient=patient_id)
 
 
 def how_many_wait() -> int:

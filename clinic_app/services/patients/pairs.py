@@ -173,7 +173,12 @@ def matches_of(session: Session, patient: Any) -> list[Candidate]:
         for match in found:
             best.setdefault(match.id, match)
         found = list(best.values())[:MOST]
-    return [match for match in found if match.grade.strong or match.score >= LEAST]
+    return [match for match in found if worth_a_look(match)]
+
+
+def worth_a_look(match: Candidate) -> bool:
+    """Whether a pair with this match goes into the work list."""
+    return match.grade.strong or match.score >= LEAST
 
 
 def _matches(session: Session, patient_id: int) -> list[Candidate]:

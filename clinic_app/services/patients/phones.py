@@ -10,6 +10,7 @@ import phonenumbers
 
 from clinic_app.core.settings import get_settings
 from clinic_app.core.text_rules import normalised, visible
+from clinic_app.services.patients import mobile_numbers
 
 #: What may stand between the digits of one number.
 _BETWEEN = re.compile(r"[ ()./-]")
@@ -92,10 +93,13 @@ def phone(value: object, label: str = "Phone", longest: int = 40) -> str | None:
         raise ValueError(f"{label} must be text.")
     if len(value) > longest * 4:
         raise ValueError(f"{label} must be at most {longest} characters.")
+    region = get_settings().region
+    usual = mobile_numbers.plan(region) if len(value) <= longest else None
+    if usual and (known := usual.read(value)):
+        return known
     plain = _plain(value, longest)
     if not plain:
         return None
-    region = get_settings().region
     like = f", for example {example(region)}"
     if why := _refused(plain, label, like):
         raise ValueError(why)
@@ -114,6 +118,9 @@ def dialled(number: str | None) -> tuple[str, ...]:
     if not number:
         return ()
     whole = number.lstrip("+")
+    usual = mobile_numbers.plan(get_settings().region)
+    if usual and (at_home := usual.at_home(number)):
+        return (whole, at_home) if at_home != whole else (whole,)
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:

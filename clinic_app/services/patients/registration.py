@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 from sqlalchemy import bindparam, insert, select, update
@@ -24,7 +25,7 @@ from clinic_app.services.audit.authorization import demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.notifications import outbox, recipients
 from clinic_app.services.notifications.views import Delivery
-from clinic_app.services.patients import name_parts, national_ids, portal_standing, repository
+from clinic_app.services.patients import name_parts, national_ids, pair_finding, portal_standing, repository
 from clinic_app.services.patients.duplicates import holding, index, showing
 from clinic_app.services.patients.duplicates.holding import Despite, Looked
 from clinic_app.services.patients.errors import (
@@ -157,13 +158,14 @@ def _look(actor: Actor, form: PatientRegistration, despite: Despite) -> Looked:
     raise PossibleDuplicate(matches)
 
 
-def _save(actor: Actor, form: PatientRegistration, despite: Despite) -> Registered:
-    looked = _look(actor, form, despite)
+def _save(actor: Actor, form: PatientRegistration, despite: Despite, *, tried: bool) -> Registered:
+    # without a hash to be made, the transaction itself looks: it takes less time than looking and writing apart
+    looked = _look(actor, form, despite) if tried or form.create_portal_account else None
     made = _credentials(form)
     while True:
         try:
             return _saved(actor, form, made, looked, despite)
-        except holding.SomebodyNew:  # registered by somebody else since then, and likely the same person
+        except holding.SomebodyNew:  # likely the same person: there, or registered by somebody else since the look
             looked = _look(actor, form, despite)
 
 
@@ -171,14 +173,18 @@ def _saved(
     actor: Actor,
     form: PatientRegistration,
     made: tuple[Credentials, str] | None,
-    looked: Looked,
+    looked: Looked | None,
     despite: Despite,
+    *,
+    tried: bool = False,
 ) -> Registered:
     credentials = made[0] if made else None
-    with transaction(actor) as session:
+    with transaction(actor, tried=tried) as session:
+        looked = looked or holding.look(session, form)
         patient = _patient(session, actor, form)
-        overruled = holding.decided(session, form, looked, patient.patient_id, despite)
+        like = holding.decided(session, form, looked, patient.patient_id, despite)
         _put_in(session, patient)
+        pair_finding.was_compared(session, patient.id, like.found)
         details: dict[str, object] = {"patient_id": patient.patient_id, "portal_account_created": made is not None}
         deliveries: tuple[Delivery, ...] = ()
         account = None
@@ -194,8 +200,8 @@ def _saved(
             )
             deliveries = outbox.invite(session, recipients.recipient(account, patient), made[0].expires_at, first=True)
             details["portal_username"] = made[0].username
-        if overruled:
-            details["registered_anyway"] = overruled
+        if like.overruled:
+            details["registered_anyway"] = like.overruled
         record(
             session,
             actor,
@@ -235,12 +241,57 @@ def register_patient(actor: Actor, form: PatientRegistration, *, despite: Despit
     ``PatientDetailsTaken``, ``ConstraintViolated``, ``PossibleDuplicate``, ``TooManyRequests``, or ``Unexpected`` with
     a reference under which the fault was logged.
     """
+    begun = begin_registration(actor, form, despite=despite)
+    return _recorded(begun, tried=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A registration that was admitted, and is yet to be made: by ``at_once`` perhaps, else by ``finish``."""
+
+    actor: Actor
+    form: PatientRegistration
+    despite: Despite
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether nothing is hashed and nothing sent for it."""
+        return not self.form.create_portal_account
+
+    def at_once(self) -> Registered | None:
+        """Make it within ``db.grouped``; None where anything stands in its way: nothing is kept then, and ``finish``,
+        outside, tells what it is and records that. For one that ``is_quick``.
+        """
+        try:
+            return _saved(self.actor, self.form, None, None, self.despite, tried=True)
+        except Exception:  # noqa: BLE001  whatever it is, it is met again by ``finish``
+            return None
+
+    def failed(self, error: Exception) -> None:
+        """The common commit has failed with ``error``: record that. Raises as ``register_patient``."""
+        with recorded_failure(self.actor, Action.PATIENT_CREATE_FAILED, FAILED, resource_type="patient"):
+            raise error
+
+    def finish(self) -> Registered:
+        """Make it, after ``at_once`` could not. Raises as ``register_patient``."""
+        return _recorded(self, tried=True)
+
+
+def begin_registration(actor: Actor, form: PatientRegistration, *, despite: Despite = ()) -> Begun:
+    """Admit a registration, which the answer then makes: for doors that make several at once.
+
+    For receptionists and administrators. Raises ``PermissionDenied``, ``TooManyRequests``.
+    """
     demand(actor, Permission.PATIENT_REGISTER, resource_type="patient")
     if form.create_portal_account:
         demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     rates().spend(actor, "register")
-    with recorded_failure(actor, Action.PATIENT_CREATE_FAILED, FAILED, resource_type="patient"):
+    return Begun(actor, form, despite)
+
+
+def _recorded(begun: Begun, *, tried: bool) -> Registered:
+    with recorded_failure(begun.actor, Action.PATIENT_CREATE_FAILED, FAILED, resource_type="patient"):
         try:
-            return _save(actor, form, despite)
+            return _save(begun.actor, begun.form, begun.despite, tried=tried)
         except IntegrityError as error:
             raise clash(error) from None

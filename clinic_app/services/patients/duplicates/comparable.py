@@ -31,20 +31,21 @@ class Comparable:
     """The details of a person that tell whether somebody is the same, as they are kept and as they are compared.
 
     ``first`` and ``last`` are the folded parts of the names, ``sex`` is empty unless it is male or female, the keys
-    are empty where there is nothing. Made some fifty times for each look: so it is made of plain attributes.
+    are empty where there is nothing. Made some fifty times for each look: so it is made of plain attributes, and what
+    few comparisons need is worked out when it is asked for.
     """
 
     __slots__ = (
+        "_email_key",
+        "_national_id_key",
         "born",
         "email",
-        "email_key",
         "first",
         "first_name",
         "gender",
         "last",
         "last_name",
         "national_id",
-        "national_id_key",
         "phone",
         "sex",
     )
@@ -63,8 +64,8 @@ class Comparable:
         self.born, self.phone, self.email, self.national_id = born, phone, email, national_id
         self.first, self.last = _parts(first_name), _parts(last_name)
         self.sex = gender if gender in _SEXES else ""
-        self.email_key = without_blanks(email) if email else ""
-        self.national_id_key = (national_ids.key(national_id) or "") if national_id else ""
+        self._email_key: str | None = None if email else ""
+        self._national_id_key: str | None = None if national_id else ""
 
     @classmethod
     def of(cls, person: Any) -> Self:
@@ -83,6 +84,20 @@ class Comparable:
             person.email or getattr(person, "portal_email", None),
             person.national_id,
         )
+
+    @property
+    def email_key(self) -> str:
+        """The email as it is compared."""
+        if self._email_key is None:
+            self._email_key = without_blanks(self.email or "")
+        return self._email_key
+
+    @property
+    def national_id_key(self) -> str:
+        """The national ID as it is compared."""
+        if self._national_id_key is None:
+            self._national_id_key = national_ids.key(self.national_id) or ""
+        return self._national_id_key
 
     @property
     def parts(self) -> tuple[str, ...]:

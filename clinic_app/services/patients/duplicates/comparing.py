@@ -126,7 +126,8 @@ _Pair = tuple[Name, Name, Order]
 _NEARLY = (Name.SAME, Name.SLIP, Name.CLOSE)
 
 
-def _orders(one: Comparable, other: Comparable) -> list[_Pair]:
+def orders(one: Comparable, other: Comparable) -> list[_Pair]:
+    """How the names of two people agree, first and last: as they stand and, where that may be better, otherwise."""
     straight = (names(one.first, other.first), names(one.last, other.last), Order.STRAIGHT)
     if straight[0] in _NEARLY and straight[1] in _NEARLY:
         return [straight]
@@ -140,14 +141,14 @@ def _orders(one: Comparable, other: Comparable) -> list[_Pair]:
 
 
 def _digits(day: dt.date) -> str:
-    return day.strftime("%Y%m%d")
+    return day.isoformat().replace("-", "")
 
 
 def births(one: BirthDate | None, other: BirthDate | None) -> Birth:
     """How two birth dates agree, each as exact as it is known."""
     if one is None or other is None:
         return Birth.MISSING
-    if one.unit == other.unit == BirthPrecision.DAY:
+    if one.precision is other.precision is BirthPrecision.DAY:
         return _days(one.day, other.day)
     if one.first <= other.last and other.first <= one.last:
         return Birth.WITHIN
@@ -161,16 +162,20 @@ def births(one: BirthDate | None, other: BirthDate | None) -> Birth:
 def _days(one: dt.date, other: dt.date) -> Birth:
     if one == other:
         return Birth.SAME
+    same = (one.year == other.year) + (one.month == other.month) + (one.day == other.day)
+    if not same:
+        return Birth.OTHER  # an edit leaves one of the three as it is, at least
     if one.year == other.year and (one.month, one.day) == (other.day, other.month):
         return Birth.SWAPPED
     if OSA.distance(_digits(one), _digits(other), score_cutoff=1) == 1:
         return Birth.EDIT
-    if (one.year == other.year) + (one.month == other.month) + (one.day == other.day) == 2:
+    if same == 2:
         return Birth.TWO_OF_THREE
     return Birth.YEAR if one.year == other.year else Birth.OTHER
 
 
-def _value(one: str | None, other: str | None, *, edit: bool = False) -> Value:
+def value(one: str | None, other: str | None, *, edit: bool = False) -> Value:
+    """How two values agree; ``edit``: one digit off is told apart."""
     if not one or not other:
         return Value.MISSING
     if one == other:
@@ -184,9 +189,9 @@ def agreements(one: Comparable, other: Comparable) -> list[Agreement]:
     """How two people agree: with the names as they stand and, where that may be better, the other way round."""
     rest = (
         births(one.born, other.born),
-        _value(one.sex, other.sex),
-        _value(one.phone, other.phone, edit=True),
-        _value(one.email_key, other.email_key),
-        _value(one.national_id_key, other.national_id_key, edit=True),
+        value(one.sex, other.sex),
+        value(one.phone, other.phone, edit=True),
+        value(one.email_key, other.email_key),
+        value(one.national_id_key, other.national_id_key, edit=True),
     )
-    return [Agreement(first, last, order, *rest) for first, last, order in _orders(one, other)]
+    return [Agreement(first, last, order, *rest) for first, last, order in orders(one, other)]

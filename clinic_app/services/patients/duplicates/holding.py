@@ -40,7 +40,7 @@ ANYBODY: Despite = Anybody()
 
 
 class SomebodyNew(Exception):
-    """Somebody who is likely the same person was registered after the look: look again. Undoes the transaction."""
+    """The transaction itself has found somebody who is likely the same person: look again outside. Undoes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,19 @@ def look(session: Session, details: Any) -> Looked:
     return Looked(tuple(finding.find(session, person, register)), register)
 
 
-def decided(session: Session, details: Any, looked: Looked, patient_id: str, despite: Despite) -> list[str]:
-    """Building block: the patient IDs of those who are overruled, in the transaction that gave out ``patient_id``.
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Everybody who is like somebody new, at the moment of their registration; the patient IDs of the overruled."""
+
+    found: list[Candidate]
+    overruled: list[str]
+
+
+def decided(session: Session, details: Any, looked: Looked, patient_id: str, despite: Despite) -> Decided:
+    """Building block: who is like them and who is overruled, in the transaction that gave out ``patient_id``.
 
     Numbers are given out one after the other, so whoever was registered since the look is known by theirs and is
-    compared here. Raises ``SomebodyNew`` where that holds the registration.
+    compared here. Raises ``SomebodyNew`` where one of all those holds the registration.
     """
     prefix = get_settings().patient_id_prefix
     number = int(patient_id.removeprefix(prefix))
@@ -86,6 +94,6 @@ def decided(session: Session, details: Any, looked: Looked, patient_id: str, des
         raise SomebodyNew
     overruled = [one.id for one in found if one.grade.strong]
     if not overruled:
-        return []
+        return Decided(found, [])
     asked = select(PATIENTS.c.patient_id).where(PATIENTS.c.id.in_(overruled)).order_by(PATIENTS.c.id)
-    return list(session.execute(asked).scalars())
+    return Decided(found, list(session.execute(asked).scalars()))

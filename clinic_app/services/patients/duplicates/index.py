@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, bindparam, delete, insert, select, text
 from sqlmodel import Session
 
 from clinic_app.core import db
+from clinic_app.core.prepared import Prepared
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients.duplicates.comparable import Comparable
 from clinic_app.services.patients.duplicates.keys import keys_of
 
 _AT_ONCE = 5000
+_ADD = Prepared(insert(MATCH_KEYS).values(key=bindparam("key"), patient_id=bindparam("patient_id")))
 #: What is read of a patient to make keys of, and to compare.
 COLUMNS = (
     "id",
@@ -30,7 +33,12 @@ COLUMNS = (
 
 def add(session: Session, patient: Any) -> None:
     """Building block: the keys of a patient who is new. One statement."""
-    db.connection(session).execute(insert(MATCH_KEYS), rows_of(patient))  # put together once, not for each number
+    _ADD.many(session, rows_of(patient))
+
+
+def add_many(session: Session, rows: Sequence[dict[str, int]]) -> None:
+    """Building block: the keys of many who are new, each a row as of ``rows_of``."""
+    _ADD.many(session, rows)
 
 
 def rows_of(patient: Any) -> list[dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,17 @@ from enum import StrEnum
 
 from clinic_app.services.patients.duplicates import weights
 from clinic_app.services.patients.duplicates.comparable import Comparable
-from clinic_app.services.patients.duplicates.comparing import Agreement, Birth, Name, Order, Value, agreements
+from clinic_app.services.patients.duplicates.comparing import (
+    Agreement,
+    Birth,
+    Name,
+    Order,
+    Value,
+    agreements,
+    births,
+    orders,
+    value,
+)
 
 #: From these probabilities on somebody is likely, or certainly, the same. A question too many costs a sentence at the
 #: desk, one too few a second record: so the first of them is below one half.
@@ -170,11 +181,62 @@ def _compared(one: Comparable, other: Comparable, register: Register) -> tuple[f
     return score, _grade(score, found), found
 
 
+#: What is summed up in another order may differ by so many bits.
+_CLOSE_ENOUGH = 1e-6
+_NEARLY = (Name.SLIP, Name.CLOSE)
+
+
+class _Asked:
+    """Somebody who is asked about: what others may say at most, worked out with less than comparing them takes."""
+
+    def __init__(self, one: Comparable, register: Register, limit: int) -> None:
+        self.one, self._limit = one, limit
+        before = math.log2(weights.DOUBLES / max(register.patients, weights.TOWN))
+        #: Who says less is nobody; and from the second on, who says more is strong perhaps.
+        self.least, self._strong = (
+            math.log2(share / (1 - share)) - before - _CLOSE_ENOUGH for share in (LEAST, LIKELY_FROM)
+        )
+        self._first = self._worth(weights.FIRST, register.rarity(one.first))
+        self._last = self._worth(weights.LAST, register.rarity(one.last))
+        self._best: list[float] = []
+
+    @staticmethod
+    def _worth(usual: Mapping[Name, float], rarity: float) -> dict[Name, float]:
+        more = {Name.SAME: rarity, **dict.fromkeys(_NEARLY, rarity / 2)}
+        return {level: worth + more.get(level, 0.0) for level, worth in usual.items()}
+
+    def may_count(self, other: Comparable) -> bool:
+        """Whether ``other`` may be among those that are answered."""
+        total = weights.BORN[births(self.one.born, other.born)]
+        total += weights.SEX.get(value(self.one.sex, other.sex), 0.0)
+        total += weights.PHONE.get(value(self.one.phone, other.phone, edit=True), 0.0)
+        if self.one.email and other.email:
+            total += weights.EMAIL.get(value(self.one.email_key, other.email_key), 0.0)
+        if self.one.national_id and other.national_id:
+            level = value(self.one.national_id_key, other.national_id_key, edit=True)
+            total += weights.NATIONAL_ID.get(level, 0.0)
+        total += max(
+            self._first[first] + self._last[last] + weights.ORDER[order]
+            for first, last, order in orders(self.one, other)
+        )
+        if total < self.least:
+            return False
+        bisect.insort(self._best, total)
+        del self._best[: -self._limit]
+        if len(self._best) == self._limit:  # only the likeliest are answered, and before them whoever is strong
+            self.least = max(self.least, min(self._strong, self._best[0] - _CLOSE_ENOUGH))
+        return True
+
+
 def best_of(
     people: Iterable[tuple[int, Comparable]], one: Comparable, register: Register, limit: int = 5
 ) -> list[Candidate]:
     """Of these patients, by id, those who may be ``one``: the strong first, then the likeliest. Nobody unlikely."""
-    found = [(key, *_compared(one, other, register)) for key, other in people]
+    people = list(people)
+    if not people:
+        return []
+    asked = _Asked(one, register, limit)
+    found = [(key, *_compared(one, other, register)) for key, other in people if asked.may_count(other)]
     kept = [it for it in found if it[1] >= LEAST or it[2].strong]
     kept.sort(key=lambda it: (not it[2].strong, -it[1], it[0]))
     return [Candidate(key, round(score, 6), grade, _reasons(how)) for key, score, grade, how in kept[:limit]]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Text, bindparam, select
 from sqlmodel import Session
 
-from clinic_app.core import db
 from clinic_app.core.prepared import Prepared
+from clinic_app.core.sql_text import among, numbers
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.patients import name_parts
@@ -27,12 +27,14 @@ _LEAST = 5
 #: A key that is worth less is not looked under: one part of a name, or a year.
 _LEAST_KEY = 2
 _AT_ONCE = 5000
-_UNDER = select(MATCH_KEYS.c.key, MATCH_KEYS.c.patient_id).where(
-    MATCH_KEYS.c.key.in_(bindparam("keys", expanding=True))
+_UNDER = Prepared(
+    select(MATCH_KEYS.c.key, MATCH_KEYS.c.patient_id).where(among(MATCH_KEYS.c.key, bindparam("keys", type_=Text)))
 )
 _FIELDS = "id first_name last_name date_of_birth date_of_birth_precision gender phone email national_id".split()
-_PEOPLE = select(*[PATIENTS.c[name] for name in _FIELDS]).where(
-    PATIENTS.c.id.in_(bindparam("ids", expanding=True)), STANDS
+_PEOPLE = Prepared(
+    select(*[PATIENTS.c[name] for name in _FIELDS]).where(
+        among(PATIENTS.c.id, bindparam("ids", type_=Text)), STANDS
+    )
 )
 
 
@@ -58,9 +60,8 @@ def perhaps_strong(session: Session, people: Sequence[Person | None], among: Reg
     ]
     wanted = sorted({key for one in asked for key in one})
     under: dict[int, list[int]] = defaultdict(list)
-    run = db.connection(session).execute
     for start in range(0, len(wanted), _AT_ONCE):
-        for key, patient_id in run(_UNDER, {"keys": wanted[start : start + _AT_ONCE]}):
+        for key, patient_id in _UNDER.all(session, keys=numbers(wanted[start : start + _AT_ONCE])):
             under[key].append(patient_id)
     if not under:
         return [False] * len(people)
@@ -68,7 +69,7 @@ def perhaps_strong(session: Session, people: Sequence[Person | None], among: Reg
     ids = sorted({patient_id for one in shared for patient_id in one})
     there = {}
     for start in range(0, len(ids), _AT_ONCE):
-        for row in run(_PEOPLE, {"ids": ids[start : start + _AT_ONCE]}):
+        for row in _PEOPLE.all(session, ids=numbers(ids[start : start + _AT_ONCE])):
             there[row.id] = Comparable.of(row)
     return [
         person is not None
