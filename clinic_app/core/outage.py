@@ -1,10 +1,13 @@
-"""Whether an exception means that the database cannot be reached now, rather than that something is wrong."""
+"""Whether an exception means that a part cannot be reached now, rather than that something is wrong."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy import exc
 
 #: Classes of SQLSTATE: connection, resources, operator intervention (shutdown, changing leader), a standby's refusal.
@@ -40,6 +43,11 @@ def _is_one(error: BaseException) -> bool:
     state = getattr(error, "sqlstate", None) if names else None
     # without a state the server never answered: psycopg's own words about the connection
     return state.startswith(_STATES) if state else "OperationalError" in names
+
+
+def redis_is_away(error: BaseException) -> bool:
+    """Whether ``error``, or what caused it, says that Redis cannot be reached, or is not what it was."""
+    return any(isinstance(one, RedisConnectionError | RedisTimeoutError | ReadOnlyError) for one in _chain(error))
 
 
 def database_is_away(error: BaseException) -> bool:

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 import reflex as rx
 from reflex.istate.proxy import StateProxy
 
-from clinic_app.core import context, logs
-from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired, Unexpected
+from clinic_app.core import context, logs, outage
+from clinic_app.core.errors import ClinicError, DatabaseAway, ErrorKind, ReauthenticationRequired, Unexpected
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import sessions
@@ -73,7 +73,10 @@ class Asking:
 
 
 def _known(error: Exception, handler: str) -> ClinicError:
-    return error if isinstance(error, ClinicError) else Unexpected(logs.failure(error, handler))
+    if isinstance(error, ClinicError):
+        return error
+    reference = logs.failure(error, handler)
+    return DatabaseAway() if outage.database_is_away(error) else Unexpected(reference)
 
 
 async def _tell(state: Any, error: Exception, handler: str) -> Any:
