@@ -8,7 +8,7 @@ from fastapi import Response
 from pydantic_core import to_json
 
 from clinic_app.core import logs, outage
-from clinic_app.core.errors import ClinicError, DatabaseAway, ErrorKind, InvalidInput, Unexpected
+from clinic_app.core.errors import ClinicError, ErrorKind, InvalidInput
 from clinic_app.services.idempotency import KeyReused
 
 STATUS: dict[ErrorKind, int] = {
@@ -107,5 +107,4 @@ def failed(error: BaseException, handler: str) -> Response:
     503 and when to come back where the database is away. Then nobody knows whether a COMMIT without an answer was kept:
     the same request with the same ``Idempotency-Key`` tells.
     """
-    reference = logs.failure(error, handler)
-    return render(DatabaseAway() if outage.database_is_away(error) else Unexpected(reference))
+    return render(outage.told(error, logs.failure(error, handler)))

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator
+from typing import Any
 
+import redis
 import redis.asyncio
 from redis.exceptions import RedisError, ResponseError
 
@@ -81,6 +83,30 @@ async def _life_of(client: redis.asyncio.Redis) -> str:
             await client.execute_command("PING")
             return ""
     return str(found.get("run_id", ""))
+
+
+def unsafe(url: str) -> str:
+    """What is wrong with how Redis at ``url`` is set up, in a sentence; empty where nothing is, or it cannot be asked.
+
+    It must keep page state off its disk, and must not throw away what is still needed.
+    """
+    with redis.Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) as client:
+        try:
+            memory: Any = client.info("memory")
+            disk: Any = client.info("persistence")
+            saves = ""
+            with contextlib.suppress(ResponseError):  # it may be kept from saying that
+                told: Any = client.config_get("save")
+                saves = str(told.get("save", ""))
+        except RedisError:
+            return ""
+    if int(memory.get("maxmemory", 0)) and memory.get("maxmemory_policy") != "noeviction":
+        return (
+            "CLINIC_REDIS_URL: Redis throws away page state when its memory is full: set `maxmemory-policy noeviction`."
+        )
+    if saves or int(disk.get("aof_enabled", 0)):
+        return 'CLINIC_REDIS_URL: Redis writes page state to its disk: set `save ""` and `appendonly no`.'
+    return ""
 
 
 @functools.lru_cache(maxsize=1)

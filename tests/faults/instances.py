@@ -162,10 +162,11 @@ class Postgres(Instance):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def sql(self, statement: str) -> list[tuple[object, ...]]:
-        """One statement, committed."""
+    def sql(self, statement: str, *, read_only: str = "") -> list[tuple[object, ...]]:
+        """One statement, committed. ``read_only``: ``off`` where the server is set to reading only."""
         url = self.url.replace("+psycopg", "")
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as other:
+        options = f"-c default_transaction_read_only={read_only}" if read_only else ""
+        with psycopg.connect(url, autocommit=True, connect_timeout=5, options=options) as other:
             cursor = other.execute(statement)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
