@@ -36,6 +36,7 @@ def create() -> Any:
         _refuse(words)
     _refuse_other_keys()
     _refuse_demo()
+    _refuse_redis()
     crypto.prepare_dummy()
     try:
         return _with_threads(_reflex_app())
@@ -62,6 +63,16 @@ def _refuse_demo() -> None:
 
     if get_settings().mode == "production" and is_demo_database():
         _refuse(KNOWN_PASSWORDS)
+
+
+def _refuse_redis() -> None:
+    """Production trusts page state to no Redis that keeps it on a disk or throws it away."""
+    from clinic_app.core import state_store
+    from clinic_app.core.settings import get_settings
+
+    settings = get_settings()
+    if settings.mode == "production" and settings.redis_url and (sentence := state_store.unsafe(settings.redis_url)):
+        _refuse(sentence)
 
 
 def _refuse(sentence: str) -> Any:

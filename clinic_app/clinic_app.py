@@ -5,11 +5,14 @@ import functools
 
 import reflex as rx
 from reflex.app import default_error_boundary
+from reflex_base.event.context import EventContext
 from starlette.routing import Mount
 
 from clinic_app.api import health
 from clinic_app.api.app import create_api
-from clinic_app.core import bootstrap, context, log_ration, logs, periodic
+from clinic_app.core import bootstrap, context, log_ration, logs, outage, periodic
+from clinic_app.core.budget import AT_ONCE, Budgets
+from clinic_app.core.state_store import state_store
 from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
@@ -45,9 +48,18 @@ from clinic_app.web.open_sockets import OpenSockets
 
 
 def on_backend_error(exception: Exception) -> rx.event.EventSpec | None:
-    """The last resort: an error in a handler that ``safe`` does not wrap is logged without values, and shown."""
+    """The last resort: an error in a handler that ``safe`` does not wrap is logged without values, and shown.
+
+    Showing it is an event, which may fail as the one before did: so not where page state cannot be reached, and to one
+    page not again within seconds.
+    """
+    if outage.redis_is_away(exception):
+        state_store().lost()  # it ends every line, and pages say so themselves
+        return None
     with context.use(context.RequestContext("page")):
-        return ShellState.show_failure(logs.failure(exception, "uncaught"))  # pyright: ignore[reportReturnType]
+        reference = logs.failure(exception, "uncaught")
+    told = told_failures.of(EventContext.get().token).take()
+    return ShellState.show_failure(reference) if told else None  # pyright: ignore[reportReturnType]
 
 
 def on_frontend_error(exception: Exception) -> None:
@@ -73,6 +85,13 @@ async def anchor_audit_trail():
 async def tidy_up():
     """Rows past their time are removed, again and again."""
     async with tidying():
+        yield
+
+
+@contextlib.asynccontextmanager
+async def watch_state_store():
+    """Whether what pages hold can be reached."""
+    async with state_store().watching():
         yield
 
 
@@ -162,6 +181,7 @@ async def watch_tabs():
 
 bootstrap.start()
 sockets = OpenSockets()
+told_failures = Budgets(lambda: 1 / AT_ONCE)  # by tab: one, and another after five seconds
 app = rx.App(
     html_lang="en",
     stylesheets=STYLESHEETS,
@@ -180,6 +200,7 @@ app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)
 app.register_lifespan_task(anchor_audit_trail)
 app.register_lifespan_task(tidy_up)
+app.register_lifespan_task(watch_state_store)
 app.register_lifespan_task(watch_sockets)
 app.register_lifespan_task(watch_connections)
 app.register_lifespan_task(watch_log)

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from clinic_app.api import json_body, problems
 from clinic_app.core import group_commit, waiting_room
-from clinic_app.core.errors import AuthenticationRequired, ClinicError, InvalidInput
+from clinic_app.core.errors import AuthenticationRequired, ClinicError, DatabaseAway, InvalidInput
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import ANONYMOUS, Actor, Permission
 from clinic_app.services.accounts import tokens
@@ -32,6 +32,9 @@ from clinic_app.services.rates import rates
 
 Answer = tuple[int, dict[str, Any]]
 WITH_BODY = frozenset({"POST", "PATCH"})
+#: Seconds until a use case that has not come back counts as lost with the database: far above what hashing a password
+#: takes while a hundred others wait, and below what callers and proxies put up with.
+PATIENCE = 30.0
 PREFIX = "/api"
 
 
@@ -146,20 +149,23 @@ class Call:
         """
         request, name = self._request, work.__name__.strip("_")
         try:
-            if grouped:
-                done = await group_commit.run(lambda: Ask(request, self._admitted(), b""), work)
-                return problems.json_response(*done)
-            raw = await json_body.read(request) if request.method in WITH_BODY else b""
-            if (
-                together is not None
-                and group_commit.is_one_commit()
-                and together.may_be(raw)
-                and not self._key(repeatable)
-            ):
-                return problems.json_response(*await self._at_once(together, raw))
-            return await waiting_room.patiently(
-                lambda waited: asyncio.to_thread(self._serve, work, raw, repeatable, waited)
-            )
+            raw = await json_body.read(request) if request.method in WITH_BODY and not grouped else b""
+            async with asyncio.timeout(PATIENCE):
+                if grouped:
+                    done = await group_commit.run(lambda: Ask(request, self._admitted(), b""), work)
+                    return problems.json_response(*done)
+                if (
+                    together is not None
+                    and group_commit.is_one_commit()
+                    and together.may_be(raw)
+                    and not self._key(repeatable)
+                ):
+                    return problems.json_response(*await self._at_once(together, raw))
+                return await waiting_room.patiently(
+                    lambda waited: asyncio.to_thread(self._serve, work, raw, repeatable, waited)
+                )
+        except TimeoutError:
+            return problems.render(DatabaseAway())
         except ClinicError as error:
             return problems.render(error)
         except ClientDisconnect:

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import Response
 from pydantic_core import to_json
 
-from clinic_app.core import logs
-from clinic_app.core.errors import ClinicError, ErrorKind, InvalidInput, Unexpected
+from clinic_app.core import logs, outage
+from clinic_app.core.errors import ClinicError, ErrorKind, InvalidInput
 from clinic_app.services.idempotency import KeyReused
 
 STATUS: dict[ErrorKind, int] = {
@@ -102,5 +102,9 @@ def render(error: ClinicError, headers: dict[str, str] | None = None) -> Respons
 
 
 def failed(error: BaseException, handler: str) -> Response:
-    """The answer to a fault of ours: logged under a reference, told without internals."""
-    return render(Unexpected(logs.failure(error, handler)))
+    """The answer to a fault of ours: logged under a reference, told without internals.
+
+    503 and when to come back where the database is away. Then nobody knows whether a COMMIT without an answer was kept:
+    the same request with the same ``Idempotency-Key`` tells.
+    """
+    return render(outage.told(error, logs.failure(error, handler)))

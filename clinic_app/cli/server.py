@@ -54,7 +54,7 @@ def serve(host: str | None, port: int | None) -> NoReturn:
     _allow_connections()
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "granian", *_arguments(settings)])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "clinic_app.cli.supervisor", *_arguments(settings)])  # noqa: S606
 
 
 def prepare_demo() -> None:

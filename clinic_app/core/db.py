@@ -23,6 +23,9 @@ _PATIENCE = {
     "keepalives_count": 3,
 }
 
+#: Milliseconds until a lock that somebody else keeps counts as an outage, as with SQLite.
+_LOCK = 5_000
+
 
 def make_engine(url: str) -> Engine:
     """An engine for SQLite or PostgreSQL as this product wants it.
@@ -31,7 +34,10 @@ def make_engine(url: str) -> Engine:
     deferred BEGIN fails or loses updates under several writers. Bound values never appear in errors.
     """
     if not url.startswith("sqlite"):
-        patience = {name: value for name, value in _PATIENCE.items() if name not in make_url(url).query}
+        given = make_url(url).query
+        patience: dict[str, Any] = {name: value for name, value in _PATIENCE.items() if name not in given}
+        if "options" not in given:
+            patience["options"] = f"-c lock_timeout={_LOCK}"
         return create_engine(
             url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=patience
         )

@@ -142,6 +142,14 @@ class Unavailable(ClinicError):
     retry_after = 5
 
 
+class DatabaseAway(Unavailable):
+    """The database does not answer, is changing its leader, or takes no more. It is our fault, and passes."""
+
+    code = "database_away"
+    detail = "The register cannot be reached just now. Please try again in a minute."
+    retry_after = 10
+
+
 class AlreadyExists(ClinicError):
     """A value that must be unique is taken. Told like a mistake in the form: it is mended there."""
 

@@ -1,14 +1,20 @@
-"""Whether an exception means that the database cannot be reached now, rather than that something is wrong."""
+"""Whether an exception means that a part cannot be reached now, rather than that something is wrong."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy import exc
 
-#: Classes of SQLSTATE: connection, resources, operator intervention (shutdown, changing leader), a standby's refusal.
-_STATES = ("08", "53", "57P", "25006")
+from clinic_app.core.errors import ClinicError, DatabaseAway, Unexpected
+
+#: Classes of SQLSTATE: connection, resources, operator intervention (shutdown, changing leader), a standby's refusal, a
+#: lock that somebody else keeps.
+_STATES = ("08", "53", "57P", "25006", "55P03")
 #: SQLite says it in words only. "no such table" is of the same class, and no outage.
 _WORDS = (
     "unable to open",
@@ -42,6 +48,16 @@ def _is_one(error: BaseException) -> bool:
     return state.startswith(_STATES) if state else "OperationalError" in names
 
 
+def redis_is_away(error: BaseException) -> bool:
+    """Whether ``error``, or what caused it, says that Redis cannot be reached, or is not what it was."""
+    return any(isinstance(one, RedisConnectionError | RedisTimeoutError | ReadOnlyError) for one in _chain(error))
+
+
 def database_is_away(error: BaseException) -> bool:
     """Whether ``error``, or what caused it, says so: trying again later may work, and nothing is known until then."""
     return any(_is_one(one) for one in _chain(error))
+
+
+def told(error: BaseException, reference: str, title: str | None = None) -> ClinicError:
+    """How a fault, logged under ``reference``, is told: that the database is away, or that something went wrong."""
+    return DatabaseAway() if database_is_away(error) else Unexpected(reference, title)

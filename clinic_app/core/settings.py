@@ -234,6 +234,13 @@ class Settings(BaseSettings):
         if self.mode == "production":
             if self.smtp_host and self.smtp_security == "none" and not on_this_machine:
                 raise ValueError("CLINIC_SMTP_SECURITY: must be starttls or tls in production, or links could be read")
+            redis = urlsplit(self.redis_url)
+            near = redis.scheme == "unix" or redis.hostname in {"localhost", "127.0.0.1", "::1"}
+            if self.redis_url and not near and not (redis.scheme == "rediss" and redis.password):
+                raise ValueError(
+                    "CLINIC_REDIS_URL: must be rediss:// with a password in production, unless Redis is on this "
+                    "machine: who can write to it can run code in the server"
+                )
             if self.bcrypt_cost < 10:
                 raise ValueError("CLINIC_BCRYPT_COST: at least 10 in production")
             if not self.public_url:

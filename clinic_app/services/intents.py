@@ -18,7 +18,7 @@ from sqlalchemy import Row, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, context, db, logs
-from clinic_app.core.errors import Conflict, ErrorKind, Unavailable
+from clinic_app.core.errors import Conflict, DatabaseAway, ErrorKind, Unavailable
 from clinic_app.models.intents import INTENTS
 from clinic_app.services.access import Actor
 
@@ -145,8 +145,9 @@ def once(actor: Actor, work: Callable[[], Answer]) -> Answer:
         try:
             after = happened(actor)
         except Exception as lost:  # noqa: BLE001  nobody is told that it failed while that is not known
-            if getattr(error, "kind", ErrorKind.UNEXPECTED) != ErrorKind.UNEXPECTED:
-                raise error from None  # refused before anything was written
+            refused = getattr(error, "kind", ErrorKind.UNEXPECTED) != ErrorKind.UNEXPECTED
+            if refused and not isinstance(error, DatabaseAway):
+                raise error from None  # before anything was written
             logs.failure(lost, "outcome of a press")
             raise OutcomeUnknown from None
         if after is not None:

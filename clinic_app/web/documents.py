@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clinic_app.core import cookies, logs, routes
 from clinic_app.core.settings import get_settings
+from clinic_app.core.state_store import state_store
 from clinic_app.services.access import ANONYMOUS, Actor
 from clinic_app.services.accounts import places, sessions
 from clinic_app.web import dead_ends, pages, request_kind, security_headers, shell, way_back
@@ -140,8 +141,11 @@ async def _socket(
 
 
 async def may_connect(token: str) -> bool:
-    """Whether somebody who has nothing left to do first is behind a token's hash, as far as can be told now."""
-    if not token:
+    """Whether somebody who has nothing left to do first is behind a token's hash, as far as can be told now.
+
+    Nobody while page state cannot be reached: the page says that it is not connected, and asks again.
+    """
+    if not token or state_store().away:
         return False
     try:
         actor = await look_up(sessions.resolve, token, touch=False)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clinic_app.core import context, logs
+from clinic_app.core import context, logs, outage
 from clinic_app.core.addresses import client_address
 from clinic_app.core.settings import Settings
 from clinic_app.web import dead_ends, refusals, security_headers
@@ -95,15 +94,22 @@ class Exchange:
             await self._release()
 
     async def _failed(self, error: Exception) -> None:
-        """Say 500 without internals, unless an error handler of the API has put its own words together."""
+        """Say 500 without internals, unless an error handler of the API has put its own words together.
+
+        A page for people. 503 while the database is away, wherever that was noticed.
+        """
         if self._held and _content_type(self._held[0]).startswith(b"application/json"):
             await self._release()
             return
         logs.failure(error, f"http {self.scope['method'][:10]}")
         self._held.clear()
-        if self.status == 0:
+        if self.status != 0:
+            return
+        if outage.database_is_away(error):
+            await self._refuse(refusals.DATABASE_AWAY)
+        else:
             detail = f"Please try again. Reference: {self.request_id}"
-            await self._reply(500, _problem("Something went wrong.", detail))
+            await self._refuse(Refusal(500, "Something went wrong", detail))
 
     async def _outgoing(self, message: Message) -> None:
         """Hand an answer on, dressed; hold back a 500."""
@@ -134,9 +140,12 @@ class Exchange:
         names = {name for name, _ in ours}
         theirs = ((name.lower(), value) for name, value in message.get("headers", ()))
         # Reflex invites its allowed origins to ask from elsewhere. Pages and API share one origin: nobody needs it.
-        return [
+        found = [
             (name, value) for name, value in theirs if name not in names and not name.startswith(b"access-control-")
         ] + ours
+        if message["status"] == 503 and all(name != b"retry-after" for name, _ in found):
+            found.append((b"retry-after", str(dead_ends.LATER).encode()))  # whoever said so, and in whatever words
+        return found
 
     async def _refuse(self, refusal: Refusal) -> None:
         """Say no: a page for people, JSON for programs. What has not been read of a body stays unread."""
@@ -194,7 +203,3 @@ def _content_type(message: Message) -> bytes:
         if name.lower() == b"content-type":
             return value.lower()
     return b""
-
-
-def _problem(error: str, detail: str) -> bytes:
-    return json.dumps({"success": False, "error": error, "detail": detail}).encode()

@@ -1,4 +1,7 @@
-"""The sockets that are open in this process, and when they end: with their session, or by sending too much."""
+"""The sockets that are open in this process, and when they end.
+
+With their session, by sending too much, or when what their pages hold is lost.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clinic_app.core import periodic
 from clinic_app.core.budget import Bucket
+from clinic_app.core.state_store import state_store
 from clinic_app.services.accounts import sessions
 from clinic_app.web.event_budget import OPENING, SocketBudget, Verdict, paces, session_budgets
 from clinic_app.web.event_socket import TOO_FAST
@@ -31,6 +35,7 @@ class _Socket:
     def __init__(self, budget: SocketBudget, pace: Bucket, receive: Receive, send: Send) -> None:
         self.over = asyncio.Event()  # its session is
         self.flooded = False
+        self.losses = state_store().losses  # before it was opened
         self._budget, self._pace, self._receive, self._send = budget, pace, receive, send
         self._met = self._closed = False
         self._come: asyncio.Queue[Message] = asyncio.Queue()
@@ -150,6 +155,9 @@ class OpenSockets:
             yield
 
     async def _look(self) -> None:
+        losses = state_store().losses
+        for lost in [one for some in self._open.values() for one in some if one.losses != losses]:
+            lost.over.set()
         asked = set(self._open)
         if not asked:
             return

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
+from clinic_app.core.errors import DatabaseAway
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 BODY_LIMIT = 1024 * 1024  # bytes in one request
 #: What a body may come in: reading a piece costs as much as reading some kilobytes, so a body of thousands of crumbs
@@ -71,6 +73,7 @@ SESSION_BUSY = Refusal(
 SERVER_BUSY = Refusal(
     503, "Temporarily unavailable", "The system is busy. Please try again in a few seconds.", _later(5)
 )
+DATABASE_AWAY = Refusal(503, DatabaseAway.title, DatabaseAway.detail, _later(DatabaseAway.retry_after))
 NO_SOCKET = Refusal(403, "Not allowed", "This socket is for our own pages, after signing in.")
 TOO_MANY_TABS = Refusal(
     429, "Too many open pages", "Too many pages are open at this address. Please close some of them.", _later(10)

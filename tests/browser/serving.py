@@ -117,10 +117,10 @@ class Server:
         """Serve; returns once the first page is answered."""
         begun = time.monotonic()
         command = ["--interface", "asgi", "--factory", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--workers", self.env.get("CLINIC_WORKERS", "1")]
+        command += ["--workers", self.env.get("CLINIC_WORKERS", "1"), *EDGE, "--workers-kill-timeout", "10"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "granian", *command, *EDGE, "--log-level", "warning", self._factory],
+                [sys.executable, "-m", "clinic_app.cli.supervisor", *command, "--log-level", "warning", self._factory],
                 cwd=ROOT,
                 env=self.env,
                 stdout=log,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import time_machine
 
 from clinic_app.core import clock, context, db
-from clinic_app.core.errors import Unexpected
+from clinic_app.core.errors import DatabaseAway, Unexpected
 from clinic_app.models.accounts import Role
 from clinic_app.services import intents
 from clinic_app.services.accounts import housekeeping, staff
@@ -287,7 +287,7 @@ def test_a_commit_that_the_database_took_before_the_line_broke_is_a_success(own_
 
 
 def test_a_commit_that_never_reached_the_database_is_a_failure_and_the_same_press_may_follow(own_database, grace):
-    with commit_fails(own_database, after=False), pytest.raises(Unexpected):
+    with commit_fails(own_database, after=False), pytest.raises((Unexpected, DatabaseAway)):
         press(FIRST, grace, register_patient, form(), despite=ANYBODY)
     assert patients() == 0
     assert len(tools.trail("PATIENT_CREATE_FAILED")) == 1

@@ -1,7 +1,9 @@
-"""Fixtures of the tests in which something breaks: a clinic on disk, and commands as processes of their own."""
+"""Fixtures of the tests in which something breaks: a clinic on disk or served, commands, and what counts how it fares."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +15,11 @@ import pytest
 
 from clinic_app.core import bootstrap, data_lock, db, keys
 from clinic_app.core.settings import Settings, get_settings, load_settings
+from tests import conftest as tests_conftest
+from tests import factories
+from tests.browser.serving import Server, bound
 from tests.conftest import ROOT
+from tests.faults.instances import Postgres, Redis, running
 
 KEYS = ("CLINIC_PEPPER", "CLINIC_AUDIT_KEY", "CLINIC_TOKEN_KEY")
 
@@ -56,3 +62,65 @@ def command(tmp_path: Path) -> Callable[..., Any]:
     run.env = env
     run.folder = tmp_path / "data"
     return run
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[Redis]:
+    """A Redis of the module's own."""
+    made = Redis()
+    with running(made):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of the module's own, with the tables of this version."""
+    made = Postgres()
+    try:
+        with running(made):
+            tests_conftest.migrate(made.url)
+            yield made
+    finally:
+        made.remove()
+
+
+def serving(folder: Path, **settings: str) -> Server:
+    """A clinic with one member of staff of each role, not started yet."""
+    made = Server(folder, settings.pop("factory", "clinic_app.asgi:create"), **settings)
+    if made.database_url.startswith("sqlite"):
+        made.prepare(people=False)
+    else:
+        made.run("build")
+    with bound(made):
+        for role, name in (("RECEPTIONIST", "reception"), ("ADMIN", "chief")):
+            if not made.sql("SELECT 1 FROM accounts WHERE username = ?", name):
+                factories.make_staff(role, name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def workers(postgres: Postgres, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two workers on PostgreSQL and Redis, both the module's own."""
+    made = serving(
+        tmp_path_factory.mktemp("workers"),
+        factory="tests.security.looking_in:create",
+        CLINIC_DATABASE_URL=postgres.url,
+        CLINIC_REDIS_URL=redis_server.url,
+        CLINIC_WORKERS="2",
+    )
+    made.start()
+    with bound(made):
+        yield made
+    made.stop()
+
+
+@pytest.fixture
+def counters(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """What a test counts; printed at its end, however it ends (``-s`` shows it)."""
+    found: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: print(f"\n{request.node.name}: {json.dumps(found)}"))
+        yield found

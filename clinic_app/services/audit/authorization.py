@@ -10,13 +10,12 @@ from typing import Any
 
 from sqlmodel import Session
 
-from clinic_app.core import clock, db, logs
+from clinic_app.core import clock, db, logs, outage
 from clinic_app.core.errors import (
     AuthenticationRequired,
     ClinicError,
     PermissionDenied,
     ReauthenticationRequired,
-    Unexpected,
 )
 from clinic_app.services import access, intents
 from clinic_app.services.access import Actor, Permission
@@ -123,7 +122,8 @@ def recorded_failure(actor: Actor, action: Action, title: str, *, resource_type:
 
     Yields the attempt, which the block tells whom it is about: the error's words may say something of that record.
     Our own errors are raised as they are. Any other is a fault: logged without values, and raised as ``Unexpected``
-    with ``title`` and the reference to look for. What a press has done after all is no failure: ``AlreadyDone``.
+    with ``title`` and the reference to look for, or as ``DatabaseAway``.
+    What a press has done after all is no failure: ``AlreadyDone``.
     """
     attempt = Attempt()
     try:
@@ -137,7 +137,7 @@ def recorded_failure(actor: Actor, action: Action, title: str, *, resource_type:
         if done is not None:
             raise intents.AlreadyDone(done) from None
         ours = isinstance(raised, ClinicError)
-        error = raised if ours else Unexpected(logs.failure(raised, action.lower()), title)
+        error = raised if ours else outage.told(raised, logs.failure(raised, action.lower()), title)
         note_failure(
             actor,
             action,

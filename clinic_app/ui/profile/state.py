@@ -293,7 +293,7 @@ class ProfileState(FormState, rx.State):
         except StaleRecord as error:
             await self._say_stale(patient_id, error)
             return
-        await self._drop_draft(form)
+        await self._if_it_can(self._drop_draft(form))
         self._close_form()
         self._show(patient)
         self.notice = SAID[Action.PATIENT_UPDATED]
@@ -336,7 +336,7 @@ class ProfileState(FormState, rx.State):
         if done.action == Action.PATIENT_UPDATED:
             for section in SECTIONS:  # which one it was went with the server's memory
                 self.editing = section
-                await self._drop_draft(done.intent)
+                await self._if_it_can(self._drop_draft(done.intent))
             self._close_form()
         self._show(patient)
         self.asked, self.notice = "", f"{presses.happened_words(done)} {SAID[done.action]}"

@@ -55,7 +55,7 @@ def _chart() -> rx.Component:
 def _latest() -> rx.Component:
     nobody = rx.el.p("Nobody yet. The first patient you register appears here.", class_name="muted list-empty")
     return card(
-        when(State.latest.length() > 0, people(State.latest), nobody),
+        when(State.loaded, when(State.latest.length() > 0, people(State.latest), nobody)),
         title="Latest patients",
         head=link("All patients", href=routes.PATIENTS),
         flush=True,

@@ -223,7 +223,7 @@ class RegistrationState(FormState, rx.State):
         self.relative, self.shared = beside
         self.step, self.message = DONE, done.message
         self.patient = presenters.patient_row(done.patient)
-        await self._drop_draft(press)
+        await self._if_it_can(self._drop_draft(press))
         if done.credentials is not None:
             dialog = await self.get_state(PortalDialogState)
             yield dialog._succeed(
@@ -246,7 +246,7 @@ class RegistrationState(FormState, rx.State):
         self.step, self.patient = DONE, presenters.patient_row(patient)
         portal = patient.access.status != "none"
         self.message = DONE_WITH_PORTAL if portal else REGISTERED
-        await self._drop_draft(done.intent)
+        await self._if_it_can(self._drop_draft(done.intent))
         if not portal:
             self.said = presses.happened_words(done)
             if path_of(self) != routes.REGISTRATION:

@@ -7,14 +7,14 @@ import contextlib
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal, TypeVar
 
 import reflex as rx
 from reflex.istate.proxy import StateProxy
 
-from clinic_app.core import context, logs
-from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired, Unexpected
+from clinic_app.core import context, logs, outage
+from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import sessions
@@ -53,6 +53,19 @@ class Asking:
             await presses.answer(self, press, "done")
         return done
 
+    async def _if_it_can(self, step: Awaitable[Answer]) -> Answer | None:
+        """What ``step`` returns, once something has been done: None where the database is lost meanwhile.
+
+        What was done, and the password that only this answer holds, is shown all the same.
+        """
+        try:
+            return await step
+        except Exception as error:
+            if not outage.database_is_away(error):
+                raise
+            logs.failure(error, "after a press")
+            return None
+
     def _box(self) -> str:
         """The name of this state's search box in this tab, for ``list_patients``."""
         return f"{tab_of(self)}{type(self).__name__}"
@@ -73,7 +86,7 @@ class Asking:
 
 
 def _known(error: Exception, handler: str) -> ClinicError:
-    return error if isinstance(error, ClinicError) else Unexpected(logs.failure(error, handler))
+    return error if isinstance(error, ClinicError) else outage.told(error, logs.failure(error, handler))
 
 
 async def _tell(state: Any, error: Exception, handler: str) -> Any:

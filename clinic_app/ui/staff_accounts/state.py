@@ -163,8 +163,13 @@ class StaffAccountsState(Asking, rx.State):
             staff.create_staff_with_temporary_password, given["username"], given["name"], given["role"], press=press
         )
         self.busy = self.creating = False
-        self._show(await self._read())
+        await self._read_again()
         yield await self._hand_over(made, MADE, press=press)
+
+    async def _read_again(self) -> None:
+        """Show the list as it is after something was done, if it can be read."""
+        if (found := await self._if_it_can(self._read())) is not None:
+            self._show(found)
 
     async def _hand_over(
         self, made: StaffCredentials, title: str, *, press: str = "", late: intents.Done | None = None
@@ -175,7 +180,7 @@ class StaffAccountsState(Asking, rx.State):
     async def _happened(self, done: intents.Done) -> Any:
         """The accounts as they are now, and credentials whose answer was lost: fresh ones, if nobody has seen them."""
         self.creating, self.asking = False, ""
-        self._show(await self._read())
+        await self._read_again()
         presses_told = await self.get_state(presses.PressState)
         if done.action not in (Action.STAFF_CREATED, Action.STAFF_PASSWORD_RESET):
             presses_told._tell(presses.happened_words(done))
@@ -207,7 +212,7 @@ class StaffAccountsState(Asking, rx.State):
             self._show(await self._read())
             raise
         self.asking = ""
-        self._show(await self._read())
+        await self._read_again()
         self.notice = said.format(row.name) if said and row else ""
         return done
 

@@ -32,9 +32,7 @@ _UNDER = Prepared(
 )
 _FIELDS = "id first_name last_name date_of_birth date_of_birth_precision gender phone email national_id".split()
 _PEOPLE = Prepared(
-    select(*[PATIENTS.c[name] for name in _FIELDS]).where(
-        among(PATIENTS.c.id, bindparam("ids", type_=Text)), STANDS
-    )
+    select(*[PATIENTS.c[name] for name in _FIELDS]).where(among(PATIENTS.c.id, bindparam("ids", type_=Text)), STANDS)
 )
 
 
