@@ -254,6 +254,9 @@ async def test_the_queue(api, desk, waiting):
     found = (await api.get(f"{P}pending-verification/", headers=desk)).json()
     assert [row["id"] for row in found["results"]] == [patient.id for patient in waiting]
     assert found["count"] == 2
+    person = factories.registered_themselves()
+    (*_, row) = (await api.get(f"{P}pending-verification/", headers=desk)).json()["results"]
+    assert (row["id"], row["patient_id"], row["name"]) == (person, None, "Esther Wangari")
 
 
 async def test_verify(api, desk, waiting, people):
