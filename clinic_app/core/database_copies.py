@@ -98,8 +98,13 @@ def put_in_place(fresh: Path, place: Path, aside: Path) -> bool:
     """
     there = place.exists()
     if there:
+        log, kept = Path(f"{place}-wal"), Path(f"{aside}-wal")
+        if log.exists():  # opening a damaged database may remove its log
+            shutil.copyfile(log, kept)
+            kept.chmod(0o600)
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(place, timeout=5)) as old:
-            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
+                kept.unlink(missing_ok=True)
         try:
             os.link(place, aside)
         except OSError:  # a disk that knows one name for a file only
@@ -108,7 +113,7 @@ def put_in_place(fresh: Path, place: Path, aside: Path) -> bool:
     for end in ("-wal", "-journal", "-shm"):  # as is left where the old one is damaged, or nobody closed it
         rest = Path(f"{place}{end}")
         if rest.exists():
-            rest.replace(f"{aside}{end}")
+            rest.replace(f"{aside}{end}")  # as is, over its copy
     fresh.replace(place)
     keep_names(place.parent)
     return there

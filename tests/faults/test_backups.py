@@ -356,6 +356,19 @@ def test_what_the_log_of_a_killed_server_holds_is_not_replayed_over_a_backup(com
     assert command("audit", "verify").returncode == 0
 
 
+def test_the_log_of_a_damaged_database_stays_with_it(tmp_path):
+    """One that cannot be opened any more cannot take its log in either."""
+    place, fresh, aside = (tmp_path / name for name in ("clinic.sqlite3", "fresh.sqlite3", "aside"))
+    place.write_bytes(b"\xff" * 8192)
+    Path(f"{place}-wal").write_bytes(b"\x01" * 4096)
+    with contextlib.closing(sqlite3.connect(fresh)) as made:
+        made.execute("CREATE TABLE t (x)")
+    assert database_copies.put_in_place(fresh, place, aside)
+    assert not Path(f"{place}-wal").exists()
+    assert (aside.stat().st_size, Path(f"{aside}-wal").stat().st_size) == (8192, 4096)
+    assert database_copies.sqlite_is_whole(place, thorough=True)
+
+
 def test_while_a_program_of_the_clinic_runs_nothing_is_restored(command, tmp_path):
     command("migrate")
     command("backup", str(tmp_path / "b.tar"))
