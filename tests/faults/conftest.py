@@ -1,4 +1,4 @@
-"""Fixtures of the tests in which something breaks: a clinic on disk or served, commands, and what counts how it fares."""
+"""Fixtures of the tests in which something breaks: a clinic, on disk or served, commands, and what counts."""
 
 from __future__ import annotations
 
