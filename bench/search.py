@@ -287,6 +287,7 @@ def _measured(where: str) -> dict[str, Any]:
     screens = {name: _timed([ask], 15) for name, ask in _screens().items()}
     http_times = _by_http(questions, os.environ | env)
     name = "SQLite" if dialect.name == "sqlite" else "PostgreSQL"
+    print(f"{name}, {patients:,} patients: measured", file=sys.stderr)
     return {
         "patients": patients,
         "database": name,
