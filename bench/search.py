@@ -1,9 +1,10 @@
 """How long does finding take, and how does it grow? ``python bench/search.py --patients 10000 100000 1000000``
 
 Fills clinics of these sizes with the invented people of ``demo --patients``, on SQLite and, where ``--postgres`` names
-a server on which databases may be made, there too; or takes filled ones: ``--filled``, data directories and addresses
-of PostgreSQL databases. It asks each kind of question many times, one after the other, of the service alone and of the
-API by HTTP, prints tables of p50 and p95 in milliseconds, and draws how they grow (``--chart``).
+a server on which databases may be made, there too; or takes filled ones: ``--filled``, data directories, with the
+address of their PostgreSQL database behind ``=``. It asks each kind of question many times, one after the other, of the
+service alone and of the API by HTTP, prints tables of p50 and p95 in milliseconds, and draws how they grow
+(``--chart``).
 
 Two times are told: by the clock, and of the processor, which a machine that has more to do does not change as much. For
 the API the latter is that of the server for all of one kind, divided by their number.
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ from typing import Any
 from bed import ROOT  # the program, and its settings
 from growth_chart import drawn
 
+for _key in ("CLINIC_PEPPER", "CLINIC_AUDIT_KEY", "CLINIC_TOKEN_KEY"):
+    os.environ.pop(_key, None)  # each clinic has keys of its own, in its data directory
 PASSWORD = "demo-clinic-passphrase"
 ROUNDS = 3
 #: So many people are asked for, from all over the register.
@@ -191,7 +195,7 @@ class _Api:
 
     def asking(self, given: dict[str, Any]) -> Callable[[], Any]:
         if term := given.get("term"):
-            return lambda: self.ask("POST", "/patients/search/", q=term[:500])
+            return lambda: self.ask("POST", "/patients/search/", q=term[:200])
         query = "&".join(f"{name}={value}" for name, value in given.items())
         return lambda: self.ask("GET", f"/patients/?{query}")
 
@@ -223,15 +227,12 @@ def _by_http(questions: dict[str, list[dict[str, Any]]], env: dict[str, str]) ->
 
 
 def _environment(where: str) -> dict[str, str]:
-    """The settings for a data directory, or for the address of a PostgreSQL database."""
-    postgres = where.startswith("postgresql")
-    name = where.rpartition("/")[2] if postgres else ""
-    data = Path(tempfile.gettempdir(), f"clinic-bench-{name}") if postgres else Path(where)
-    data.mkdir(parents=True, exist_ok=True)
+    """The settings for a data directory, alone or with the address of a PostgreSQL database behind ``=``."""
+    data, _, address = where.partition("=")
     return {
         "CLINIC_MODE": "demo",
-        "CLINIC_DATA_DIR": str(data),
-        "CLINIC_DATABASE_URL": where if postgres else "",
+        "CLINIC_DATA_DIR": data,
+        "CLINIC_DATABASE_URL": address,
         "CLINIC_API_RATE_FACTOR": "0",
         "CLINIC_LOG_LEVEL": "ERROR",
         "PYTHONPATH": str(ROOT),
@@ -247,8 +248,9 @@ def _apart(work: Callable[[], Any]) -> Any:
             with os.fdopen(write, "wb") as out:
                 out.write(done)
             os._exit(0)
-        finally:
-            os._exit(1)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
     os.close(write)
     with os.fdopen(read, "rb") as source:
         done = source.read()
@@ -285,6 +287,7 @@ def _measured(where: str) -> dict[str, Any]:
     screens = {name: _timed([ask], 15) for name, ask in _screens().items()}
     http_times = _by_http(questions, os.environ | env)
     name = "SQLite" if dialect.name == "sqlite" else "PostgreSQL"
+    print(f"{name}, {patients:,} patients: measured", file=sys.stderr)
     return {
         "patients": patients,
         "database": name,
@@ -314,7 +317,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--patients", type=int, nargs="*", default=[], help="sizes to be filled, and taken away again")
     parser.add_argument("--postgres", default="", help="postgresql+psycopg://… of a server: these sizes there too")
-    parser.add_argument("--filled", nargs="*", default=[], help="data directories, or postgresql+psycopg://… databases")
+    parser.add_argument("--filled", nargs="*", default=[], help="data directories, or directory=postgresql+psycopg://…")
     parser.add_argument("--chart", type=Path, help="where the chart is drawn: docs/images/search-growth.svg")
     parser.add_argument(
         "--service", action="store_true", help="of the service and the screens too, not of the API alone"
@@ -326,9 +329,10 @@ def main() -> None:
             _fill(folder, patients)
             found.append(_apart(lambda: _measured(folder)))
         if given.postgres:
-            with _database(given.postgres) as where:
+            with tempfile.TemporaryDirectory() as folder, _database(given.postgres) as address:
+                where = f"{folder}={address}"
                 _fill(where, patients)
-                found.append(_apart(lambda: _measured(where)))
+                found.append(_apart(lambda: _measured(where)))  # noqa: B023
     found.sort(key=lambda one: (one["database"] != "SQLite", one["patients"]))
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"{dt.datetime.now(dt.UTC):%-d %B %Y}, Python {sys.version.split()[0]}, load at the end {load}. By HTTP, one")
