@@ -125,7 +125,7 @@ def use_threads(loop: asyncio.AbstractEventLoop) -> None:
 def rest_garbage() -> None:
     """What has been made by now stays: nobody looks through it for garbage any more, and seldom through what is young.
 
-    A tenth of a request's work was that. For the server once it is ready, and for benches that stand in for it.
+    For the server once it is ready, and for benches that stand in for it.
     """
     gc.collect()
     gc.freeze()

@@ -46,7 +46,7 @@ from clinic_app.services.patients.merge_forms import MergeRequest
 from clinic_app.services.patients.opened_last import opened_last
 from clinic_app.services.patients.overview import overview
 from clinic_app.services.patients.profile import kept_patient, reread_patient, update_patient, view_patient
-from clinic_app.services.patients.registration import register_patient
+from clinic_app.services.patients.registration import begin_registration, register_patient
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import (
     Rejection,
@@ -159,6 +159,12 @@ _SURVEY = Survey(1, "d" * 64, ",", ("first_name", "last_name"), (), 0, 1)
 MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "register_patient": (
         lambda a, w: register_patient(a, PatientRegistration.parse(factories.registration()), despite=ANYBODY),
+        DESK,
+        "Only receptionists and administrators can register patients.",
+        "patient:register",
+    ),
+    "begin_registration": (
+        lambda a, w: begin_registration(a, PatientRegistration.parse(factories.registration()), despite=ANYBODY),
         DESK,
         "Only receptionists and administrators can register patients.",
         "patient:register",

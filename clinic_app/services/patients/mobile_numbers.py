@@ -1,4 +1,4 @@
-"""The short way to read a usual mobile number: the answer of the library that knows all countries, at a fiftieth of
+"""The short way to read a usual mobile number: the answer of the library that knows all countries, at a twentieth of
 its cost.
 
 From the library's own tables: ``None`` means only that the long way has to be gone.

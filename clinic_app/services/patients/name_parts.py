@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, and_, bindparam, column, delete, func, insert, select, table, union_all
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from clinic_app.core import db, periodic
@@ -200,6 +201,15 @@ def add_up(*, everything: bool = False) -> int:
             return done
 
 
+def _moving(made: Any) -> Prepared:
+    fresh = made.values({name: bindparam(name) for name in ("part", "backwards", "patients")})
+    count = NAME_PARTS.c.patients + fresh.excluded.patients
+    return Prepared(fresh.on_conflict_do_update(index_elements=[NAME_PARTS.c.part], set_={"patients": count}))
+
+
+_MOVE = {"sqlite": _moving(sqlite.insert(NAME_PARTS)), "postgresql": _moving(postgresql.insert(NAME_PARTS))}
+
+
 def _take() -> int:
     some = select(NAME_PART_CHANGES.c.id).order_by(NAME_PART_CHANGES.c.id).limit(_AT_ONCE)
     removed = delete(NAME_PART_CHANGES).where(NAME_PART_CHANGES.c.id.in_(some))
@@ -209,11 +219,10 @@ def _take() -> int:
         sums: Counter[str] = Counter()
         for part, by in rows:
             sums[part] += by
-        for part in sorted(sums):  # in one order: two processes wait for each other, never in a circle
-            if sums[part]:
-                count = NAME_PARTS.c.patients + sums[part]
-                made = {"part": part, "backwards": part[::-1], "patients": sums[part]}
-                db.upsert(session, NAME_PARTS, made, change={"patients": count})
+        moved = [  # in one order: two processes wait for each other, never in a circle
+            {"part": part, "backwards": part[::-1], "patients": sums[part]} for part in sorted(sums) if sums[part]
+        ]
+        _MOVE[db.connection(session).dialect.name].many(session, moved)  # all at once: nobody registers meanwhile
         gone = [part for part, by in sums.items() if by < 0]
         if gone:
             run(delete(NAME_PARTS).where(NAME_PARTS.c.part.in_(gone), NAME_PARTS.c.patients == 0))
