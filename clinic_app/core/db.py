@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
@@ -134,6 +134,15 @@ def connection(session: Session) -> Connection:
     if not found.in_transaction():
         found.begin()
     return found
+
+
+def learn_sizes(connection: Connection) -> None:
+    """Let PostgreSQL count anew, after very many rows came at once: until then it would read whole tables for a few.
+
+    It does so by itself, some minutes later. SQLite plans without counts.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ANALYZE"))
 
 
 def groups() -> bool:

@@ -85,6 +85,8 @@ def test_every_row_arrives_and_the_clinic_goes_on(own_database, own_settings, ot
     new = db.make_engine(other_place)
     db.bind(new)
     assert migrations.up_to_date(new)
+    if new.dialect.name == "postgresql":  # or plans would be those for empty tables
+        assert tools.number("SELECT count(*) FROM pg_stats WHERE tablename = 'audit_events'") > 0
     assert tools.trail("CLINIC_MOVED")[-1]["metadata"] == {"rows": done.rows, "patients": 13}
     desk = factories.make_staff()
     assert list_patients(desk, PatientQuery(term="findab")).items[0].first_name == "Findable"

@@ -192,6 +192,7 @@ def _finish(new: Engine, rows: int, patients: int) -> None:
     with _writing(new) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": migrations.wanted()})
         connection.execute(text(f"DROP TABLE {_NOTES}"))
+        db.learn_sizes(connection)
     db.bind(new)
     try:
         known_keys.check()
