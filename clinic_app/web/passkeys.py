@@ -289,9 +289,9 @@ async def _remove(side: Side, request: Request, actor: Actor, passkey: str, form
         if errors:
             return await _list(side, actor, removing=ident, error=errors["password"])
         page = await _list(side, actor, removing=ident, refused=error.detail)
-        status, headers = failure_status(error)
-        page.status_code = status
-        page.headers.update(headers)
+        if page.status_code == 200:  # else the list itself leads elsewhere
+            page.status_code, headers = failure_status(error)
+            page.headers.update(headers)
         return page
     return await back(side.list, notice=f"“{name}” has been removed. All other devices have been signed out.")
 

@@ -344,7 +344,7 @@ def test_a_fault_of_ours_gives_a_reference_and_keeps_the_form(open_page, clinic)
     assert found is not None
     line = next(line for line in clinic.server.log_text().splitlines() if found[1] in line and '"failed"' in line)
     assert "Faulty" not in line
-    assert "register_patient" in line
+    assert "patient_create_failed" in line
     expect(_field(page, "First name")).to_have_value("Faulty")
     expect(note).to_be_focused()
     _submit(page)

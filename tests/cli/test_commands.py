@@ -43,6 +43,7 @@ def test_only_what_exists_is_offered():
         "rebuild-search",
         "backup",
         "restore",
+        "move",
         "export patient",
         "export patients",
     }

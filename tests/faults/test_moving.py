@@ -173,6 +173,7 @@ def test_into_a_database_with_tables_nothing_is_written(own_database, own_settin
 
 
 def test_while_a_program_works_it_is_refused(own_database, own_settings, other_place):
+    forget()
     bootstrap.start(own_settings)
     try:
         with pytest.raises(MoveRefused) as refused:

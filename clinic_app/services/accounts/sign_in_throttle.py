@@ -347,7 +347,7 @@ def locked(session: Session, usernames: Iterable[str]) -> dict[str, dt.datetime 
     names = {key: username for username in usernames for key in _names(username)}
     if not names:
         return {}
-    rows = session.execute(_locked(), {"names": list(names), **lock_moments(clock.now())})
+    rows = session.execute(_locked(), {"names": list(names), "hard_stop": HARD_STOP, **lock_moments(clock.now())})
     found: dict[str, dt.datetime | None] = {}
     for row in rows:
         name, until = names[row.key], None if row.stopped else row.blocked_until
@@ -360,7 +360,7 @@ def _locked() -> Any:
     """Kept: putting it together takes longer than running."""
     limits = SIGN_IN_LIMITS.c
     now, longest_end = (bindparam(name, type_=UtcDateTime()) for name in ("now", "longest_lock"))
-    stopped = limits.consecutive >= HARD_STOP
+    stopped = limits.consecutive >= bindparam("hard_stop")
     return select(limits.key, limits.blocked_until, stopped.label("stopped")).where(
         limits.key.in_(bindparam("names", expanding=True)), or_(_shut(now, longest_end), stopped)
     )

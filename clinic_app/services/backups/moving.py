@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import (
     Column,
     Connection,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Integer,
     RowMapping,
     Select,
+    String,
     Table,
     delete,
     func,
@@ -43,7 +45,9 @@ _AT_ONCE = 1000
 #: Written by triggers while patients are copied, so they are made equal after those.
 _BY_TRIGGERS = ("name_part_changes", "patient_count_changes", "patient_counts", "waiting_comparisons")
 #: Of the new database while it is filled: which tables were begun, and in the row without a name where the trail ended.
-_NOTES = "moving"
+_NOTES = sa.Table(
+    "moving", sa.MetaData(), Column("name", String(80), primary_key=True), Column("said", String(200), nullable=False)
+)
 _OTHERS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 
 
@@ -127,12 +131,12 @@ def _begin(source: Connection, new: Engine) -> None:
     end = f"{found.count} {mark}"
     with _writing(new) as connection:
         there = set(inspect(connection).get_table_names())
-        if there and _NOTES not in there:
+        if there and _NOTES.name not in there:
             raise MoveRefused("There are tables in the new database already: name an empty one.")
         if not there:
-            connection.execute(text(f"CREATE TABLE {_NOTES} (name VARCHAR(80) PRIMARY KEY, said VARCHAR(200))"))
-            connection.execute(text(f"INSERT INTO {_NOTES} VALUES ('', :end)"), {"end": end})  # noqa: S608
-        elif connection.execute(text(f"SELECT said FROM {_NOTES} WHERE name = ''")).scalar_one() != end:  # noqa: S608
+            _NOTES.create(connection)
+            connection.execute(insert(_NOTES).values(name="", said=end))
+        elif connection.execute(select(_NOTES.c.said).where(_NOTES.c.name == "")).scalar_one() != end:
             raise MoveRefused(
                 "The clinic has gone on since this move was begun: empty the new database, and begin anew."
             )
@@ -191,7 +195,7 @@ def _finish(new: Engine, rows: int, patients: int) -> None:
     """Let programs start with the new database, and say in its trail that it was moved."""
     with _writing(new) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": migrations.wanted()})
-        connection.execute(text(f"DROP TABLE {_NOTES}"))
+        _NOTES.drop(connection)
         db.learn_sizes(connection)
     db.bind(new)
     try:
@@ -222,8 +226,7 @@ def _fill(source: Connection, new: Engine, table: Table) -> None:
     """
     numbered = all(isinstance(column.type, Integer) for column in _key(table))
     with _writing(new) as connection:
-        begun = text(f"SELECT count(*) FROM {_NOTES} WHERE name = :name")  # noqa: S608  a name of ours
-        fresh = not connection.execute(begun, {"name": table.name}).scalar_one()
+        fresh = connection.execute(select(_NOTES.c.name).where(_NOTES.c.name == table.name)).first() is None
         if fresh or not numbered:
             if _count(connection, table):  # what the migrations and the triggers have put there
                 connection.execute(delete(table))
@@ -231,7 +234,7 @@ def _fill(source: Connection, new: Engine, table: Table) -> None:
                 for part in source.execute(_rows(table)).mappings().partitions(_AT_ONCE):
                     _put(connection, table, part)
         if fresh:
-            connection.execute(text(f"INSERT INTO {_NOTES} VALUES (:name, '')"), {"name": table.name})  # noqa: S608
+            connection.execute(insert(_NOTES).values(name=table.name, said=""))
     while numbered:
         with _writing(new) as connection:
             part = source.execute(_rows(table, _last(connection, table)).limit(_AT_ONCE)).mappings().all()
@@ -301,10 +304,8 @@ def _sequence(connection: Connection, table: Table) -> str | None:
 def _numbered(connection: Connection, table: Table) -> int:
     """The last number that was given out."""
     if connection.dialect.name == "postgresql":
-        sequence = _sequence(connection, table)
-        if not sequence:
-            return 0
-        return connection.execute(text(f"SELECT last_value FROM {sequence} WHERE is_called")).scalar() or 0  # noqa: S608
+        last = text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:name, 'id') AS regclass))")
+        return connection.execute(last, {"name": table.name}).scalar() or 0
     if not table.dialect_options["sqlite"]["autoincrement"]:
         return 0
     find = text("SELECT seq FROM sqlite_sequence WHERE name = :name")

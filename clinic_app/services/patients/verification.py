@@ -274,7 +274,7 @@ def _take_in(
         form = form.model_copy(update={"national_id": None})
     patient = add_patient(session, actor, form)
     try:
-        overruled = holding.decided(session, form, looked, patient.patient_id, despite)
+        overruled = holding.decided(session, form, looked, patient.patient_id, despite).overruled
     except SomebodyNew:
         raise SomebodyAlike from None
     row.patient_id, row.details = patient.id, ""

@@ -25,7 +25,7 @@ def _failed_tries() -> rx.Component:
 
 def _little_room() -> rx.Component:
     rest = "When it is full, nothing can be saved any more. Tell whoever looks after the server."
-    told = note("warn", rx.el.p(State.little_room), rx.el.p(rest))
+    told = note("warn", rx.el.p(apart(State.little_room)), rx.el.p(rest))
     return when(State.little_room, rx.el.div(told, class_name="said"))
 
 
