@@ -289,7 +289,7 @@ async def _remove(side: Side, request: Request, actor: Actor, passkey: str, form
         if errors:
             return await _list(side, actor, removing=ident, error=errors["password"])
         page = await _list(side, actor, removing=ident, refused=error.detail)
-        if page.status_code == 200:  # else the list itself leads elsewhere
+        if page.status_code != 303:  # else the passkey is not there any more: to the list of those that are
             page.status_code, headers = failure_status(error)
             page.headers.update(headers)
         return page
