@@ -39,6 +39,7 @@ from clinic_app.services.audit import chain, known_keys
 from clinic_app.services.audit.acting import transaction
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.recording import record
+from clinic_app.services.backups import alone
 from clinic_app.services.backups.errors import MoveRefused
 
 _AT_ONCE = 1000
@@ -48,7 +49,6 @@ _BY_TRIGGERS = ("name_part_changes", "patient_count_changes", "patient_counts", 
 _NOTES = sa.Table(
     "moving", sa.MetaData(), Column("name", String(80), primary_key=True), Column("said", String(200), nullable=False)
 )
-_OTHERS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +70,24 @@ def move_clinic(settings: Settings, target: str, moved: Moved) -> MovedClinic:
     try:
         with (
             data_lock.alone(folder),
-            _opened(settings.database) as old,
-            _opened(target) as new,
+            alone.opened(settings.database) as old,
+            alone.opened(target) as new,
             _one_moment(old) as source,
         ):
             if old.url == new.url:
                 raise MoveRefused("That is the database the clinic is in already.")
-            _refuse_others(source)
+            if alone.others(source):
+                raise MoveRefused(alone.CONNECTED)
             _begin(source, new)
             total = sum(_count(source, table) for table in _tables())
             return _move(source, new, lambda done: moved(done, 2 * total))
     except data_lock.InUse:
-        raise MoveRefused(
-            f"A server or a command of this clinic works with {folder}: stop it first (`systemctl stop clinic`)."
-        ) from None
+        raise MoveRefused(alone.in_use(folder)) from None
     except SQLAlchemyError as error:
         raise MoveRefused(
             f"One of the two databases gave up ({type(error).__name__}): see that both can be reached and have room. "
             "Run the same command again: it goes on where it was."
         ) from None
-
-
-@contextlib.contextmanager
-def _opened(url: str) -> Iterator[Engine]:
-    engine = db.make_engine(url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 @contextlib.contextmanager
@@ -112,11 +102,6 @@ def _one_moment(engine: Engine) -> Iterator[Connection]:
 def _writing(engine: Engine) -> Iterator[Connection]:
     with engine.execution_options(clinic_write=True).begin() as connection:
         yield connection
-
-
-def _refuse_others(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql" and connection.execute(_OTHERS).scalar_one():
-        raise MoveRefused("Somebody is connected to the database: stop every server of this clinic first.")
 
 
 def _begin(source: Connection, new: Engine) -> None:

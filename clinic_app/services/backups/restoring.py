@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
@@ -10,16 +9,16 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
-from clinic_app.core import clock, data_lock, database_copies, db, keys, migrations
+from clinic_app.core import clock, data_lock, database_copies, keys, migrations
 from clinic_app.core.database_copies import CopyFailed, Moved
 from clinic_app.core.settings import Settings
 from clinic_app.services.audit import chain
+from clinic_app.services.backups import alone
 from clinic_app.services.backups.errors import NotABackup, RestoreRefused
 from clinic_app.services.backups.making import read_copy
 from clinic_app.services.backups.manifest import KEYS, PARTS, Manifest, counts, opened, part
@@ -52,9 +51,7 @@ def restore_backup(settings: Settings, file: Path, moved: Moved) -> Restored:
         with data_lock.alone(folder), tempfile.TemporaryDirectory(prefix=".restoring-", dir=folder) as made:
             return _restore(settings, file, Path(made), moved)
     except data_lock.InUse:
-        raise RestoreRefused(
-            f"A server or a command of this clinic works with {folder}: stop it first (`systemctl stop clinic`)."
-        ) from None
+        raise RestoreRefused(alone.in_use(folder)) from None
     except CopyFailed as error:
         raise RestoreRefused(str(error)) from None
     except OSError as error:
@@ -167,11 +164,11 @@ def _put_sqlite(settings: Settings, copy: Path, manifest: Manifest, _: Path) -> 
 
 def _put_postgres(settings: Settings, copy: Path, manifest: Manifest, work: Path) -> str:
     aside = f"{database_copies.ASIDE}{clock.now():%Y%m%dt%H%M%Sz}"
-    with _engine(settings) as engine:
+    with alone.opened(settings.database) as engine:
         statements = database_copies.read_dump(engine, copy, work)
         with engine.connect() as connection:
-            if connection.execute(_OTHERS).scalar_one():
-                raise RestoreRefused("Somebody is connected to the database: stop every server of this clinic first.")
+            if alone.others(connection):
+                raise RestoreRefused(alone.CONNECTED)
             used = connection.execute(_TABLES).scalar_one() > 0
         engine.dispose()
         database_copies.restore_postgres(engine, statements, aside, work)
@@ -180,14 +177,4 @@ def _put_postgres(settings: Settings, copy: Path, manifest: Manifest, work: Path
     return f"schema {aside} of the database" if used else ""
 
 
-_OTHERS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 _TABLES = text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
-
-
-@contextlib.contextmanager
-def _engine(settings: Settings) -> Iterator[Engine]:
-    engine = db.make_engine(settings.database)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
