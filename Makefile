@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help run test test-full quick pictures check audit sbom format dev build migrate doctor docs lock hashes clean \
-	venv venv-dev browser proxies
+	venv venv-dev browser proxies cluster
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,7 +23,7 @@ run: venv ## Run a demo clinic at http://localhost:3000 (PORT=3001 for another p
 test: venv-dev browser ## Run all tests but the slow ones (ARGS="-k search" for some, JOBS=4 for more at a time)
 	@$(PYTEST) -m "not slow" $(ARGS)
 
-test-full: venv-dev browser proxies ## Run what takes longer: the tests marked slow
+test-full: venv-dev browser proxies cluster ## Run what takes longer: the tests marked slow
 	@$(PYTEST) -m slow --timeout 1200 $(ARGS)
 
 quick: venv-dev ## Run the tests of rules, states and use cases on SQLite (under a minute)
@@ -99,3 +99,6 @@ browser:
 
 proxies:
 	@tools/proxies
+
+cluster:
+	@tools/cluster install || echo "The test of a cluster will be skipped." >&2

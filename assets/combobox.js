@@ -12,6 +12,7 @@
 "use strict";
 (() => {
   let active = null; // the option the keys have reached
+  let reached = ""; // its id, for rows that go while an older term is answered and come back
   let closed = false; // by Esc, or because the focus is elsewhere
   let scheduled = false;
   let entered = null; // the term that Enter was pressed for before its rows were there
@@ -79,7 +80,10 @@
       popup.hidden = !open;
       const rows = open ? options(field) : [];
       field.setAttribute("aria-expanded", String(rows.length > 0));
-      if (!rows.includes(active)) mark(field, (popup.dataset.answers && people(rows)[0]) || null);
+      if (!rows.includes(active)) {
+        const again = reached && rows.find((row) => row.id === reached);
+        mark(field, again || (popup.dataset.answers && people(rows)[0]) || null);
+      }
       if (open && entered !== null && entered === popup.dataset.answers) {
         entered = null;
         if (people(rows).length === 1) people(rows)[0].click();
@@ -128,11 +132,11 @@
   });
   document.addEventListener("input", (event) => {
     if (event.target.id === "search") compare(); // at once
-    if (event.target.matches("input[role=combobox]")) { closed = false; active = null; soon(); }
+    if (event.target.matches("input[role=combobox]")) { closed = false; active = null; reached = ""; soon(); }
     if (event.target.id === "search" && typed(event.target) !== entered) entered = null;
   });
   document.addEventListener("focusin", () => { if (box()) closed = false; soon(); });
-  document.addEventListener("focusout", () => { entered = null; soon(); });
+  document.addEventListener("focusout", () => { entered = null; reached = ""; soon(); });
   // Pressing a row must not take the focus from the field: the list would be gone before the click.
   document.addEventListener("mousedown", (event) => { if (event.target.closest("[data-pop]")) event.preventDefault(); });
   document.addEventListener("click", (event) => { if (event.target.closest("[data-pop] [role=option]")) { closed = true; soon(); } });
@@ -150,7 +154,7 @@
     if (scheduled) look(); // the rows may have come since the last frame
     const rows = options(field);
     const open = field.getAttribute("aria-expanded") === "true";
-    if (event.key === "Escape" && open) { event.preventDefault(); closed = true; look(); return; }
+    if (event.key === "Escape" && open) { event.preventDefault(); closed = true; reached = ""; look(); return; }
     if (event.key === "Enter" && typed(field) && list(field)?.closest("[data-pop]")?.dataset.answers !== typed(field)) {
       event.preventDefault();
       entered = typed(field);
@@ -166,5 +170,6 @@
     const step = event.key === "ArrowDown" ? 1 : -1;
     const from = active ? rows.indexOf(active) : Math.min(-step, 0); // with none reached, ↓ is the first and ↑ the last
     mark(field, rows[(from + step + rows.length) % rows.length]);
+    reached = active.id;
   }, true);
 })();

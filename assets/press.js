@@ -199,8 +199,10 @@
 
   let path = location.pathname;
   kept = kept.map((one) => (one.shown ? { press: one.press, left: "yes" } : one));
-  new MutationObserver(() => {
+  new MutationObserver((changes) => {
     arrived();
+    const box = changes.some((change) => change.attributeName === "data-answered") && region();
+    if (box) answers(box); // at once: who reads what was wrong may go on typing
     if (scheduled) return;
     scheduled = true;
     requestAnimationFrame(look);

@@ -1,14 +1,15 @@
 """How long from the last key to the rows? ``python bench/type_ahead.py``
 
-A browser on one server as in production, demo patients: a term is typed at 90 ms a key into the search of *Patients*
-and of the bar; measured is the time from the last key to the first painted frame in which the rows answer it.
-Prints milliseconds.
+A browser on one server as in production, demo patients or (``--filled``) others: a term is typed at 90 ms a key into
+the search of *Patients* and of the bar; measured is the time from the last key to the first painted frame in which the
+rows answer it. Prints milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+from pathlib import Path
 
 from bed import clinic
 from playwright.sync_api import Page, sync_playwright
@@ -55,8 +56,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    with clinic() as server, sync_playwright() as playwright:
+    parser.add_argument("--filled", type=Path, help="data directory of a clinic that is filled already")
+    asked = parser.parse_args()
+    rounds = asked.rounds
+    with clinic(asked.filled) as server, sync_playwright() as playwright:
         server.start()
         with bound(server):
             token = server.open_session("receptionist")

@@ -8,14 +8,17 @@ from reflex.app import default_error_boundary
 from reflex_base.event.context import EventContext
 from starlette.routing import Mount
 
-from clinic_app.api import health
+from clinic_app.api import health, metrics
 from clinic_app.api.app import create_api
 from clinic_app.core import bootstrap, context, log_ration, logs, outage, periodic
 from clinic_app.core.budget import AT_ONCE, Budgets
+from clinic_app.core.metrics import leaving
+from clinic_app.core.settings import get_settings
 from clinic_app.core.state_store import state_store
 from clinic_app.services.accounts.housekeeping import tidying
 from clinic_app.services.audit import refusals
 from clinic_app.services.audit.anchor import anchoring
+from clinic_app.services.audit.checkpoints import checkpointing
 from clinic_app.services.notifications import delivery
 from clinic_app.services.patients import name_parts, pair_finding, typed_searches
 from clinic_app.services.patients.importing import work as importing_work
@@ -35,7 +38,7 @@ from clinic_app.ui.pending import page as pending
 from clinic_app.ui.profile import page as profile
 from clinic_app.ui.reception import page as reception
 from clinic_app.ui.registration import page as registration
-from clinic_app.ui.session import live_updates
+from clinic_app.ui.session import live_updates, state_locks
 from clinic_app.ui.session.guard import SessionGuard
 from clinic_app.ui.session.tabs import tabs
 from clinic_app.ui.staff_accounts import page as staff_accounts
@@ -82,6 +85,13 @@ async def anchor_audit_trail():
 
 
 @contextlib.asynccontextmanager
+async def sign_audit_trail():
+    """A checkpoint of the audit trail is signed every day."""
+    async with checkpointing():
+        yield
+
+
+@contextlib.asynccontextmanager
 async def tidy_up():
     """Rows past their time are removed, again and again."""
     async with tidying():
@@ -113,6 +123,13 @@ async def watch_connections():
 async def watch_log():
     """What the log leaves out is counted there."""
     async with periodic.running(logs.tell_what_was_left_out, log_ration.MINUTE, failed="lines_left_out_failed"):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def leave_figures():
+    """What this worker has counted is there for whichever is asked."""
+    async with leaving():
         yield
 
 
@@ -191,19 +208,22 @@ app = rx.App(
     backend_exception_handler=on_backend_error,
     frontend_exception_handler=on_frontend_error,
     api_transformer=[
-        create_web(health.router),
+        create_web(health.router, *([metrics.router] if get_settings().metrics_token else [])),
         functools.partial(before_session, sockets=sockets),
         functools.partial(harden, api=Mount("/api", app=create_api())),
     ],
 )
+state_locks.leave_none_behind(app.state_manager)
 app.add_middleware(SessionGuard())
 app.register_lifespan_task(watch_changes)
 app.register_lifespan_task(anchor_audit_trail)
+app.register_lifespan_task(sign_audit_trail)
 app.register_lifespan_task(tidy_up)
 app.register_lifespan_task(watch_state_store)
 app.register_lifespan_task(watch_sockets)
 app.register_lifespan_task(watch_connections)
 app.register_lifespan_task(watch_log)
+app.register_lifespan_task(leave_figures)
 app.register_lifespan_task(record_searches)
 app.register_lifespan_task(add_up_names)
 app.register_lifespan_task(record_refusals)

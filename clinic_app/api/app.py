@@ -12,8 +12,8 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from clinic_app.api import audit, auth, patients, portal, possible_duplicates, problems, reference
-from clinic_app.api.endpoint import Route
-from clinic_app.core import context
+from clinic_app.api.endpoint import PREFIX, Route
+from clinic_app.core import context, metrics
 from clinic_app.core.addresses import client_address
 from clinic_app.core.errors import NotFound
 from clinic_app.core.settings import get_settings
@@ -55,6 +55,7 @@ class Api(Starlette):
             match, found = route.matches(scope)
             if match is Match.FULL:
                 scope.update(found, app=self)
+                metrics.name_route(scope, PREFIX + getattr(route, "path", ""))
                 await route.handle(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)

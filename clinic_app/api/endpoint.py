@@ -45,6 +45,8 @@ class Ask:
         self.actor, self.waited = actor, waited
         self._request, self._raw = request, raw
         self._sent: dict[str, Any] | None = None
+        #: What was looked up for it with that of others.
+        self.found: Any = None
 
     @property
     def patient(self) -> int | str:
@@ -111,13 +113,16 @@ class Together:
     """How requests that arrive at the same time are answered with one commit, each of them as if it were alone.
 
     ``may_be`` says from the body alone whether it is worth trying. ``begin`` checks what was sent, outside of the
-    transaction. ``work`` does it: short, and it neither reads nor writes in a transaction of its own beside the common
-    one. What it returns is the answer, or what is to be called for it, by itself, after the common commit. ``failed``
-    is told what ``begin`` returned and the error, where the common commit fails: nothing is kept then.
+    transaction. ``together`` is given in the common one what ``begin`` returned for all of them, does what is done for
+    many at once, and hands on to each what ``work`` goes on with. That is short, and it neither reads nor writes in a
+    transaction of its own beside the common one. What it returns is the answer, or what is to be called for it, by
+    itself, after the common commit. ``failed`` is told what ``begin`` returned and the error, where the common commit
+    fails: nothing is kept then.
     """
 
     may_be: Callable[[bytes], bool]
     begin: Callable[[Ask], Any]
+    together: Callable[[list[Any]], list[Any]]
     work: Callable[[Any], Answer | Callable[[], Answer]]
     failed: Callable[[Any, Exception], None]
 
@@ -138,21 +143,24 @@ class Call:
         work: Callable[[Ask], Answer],
         *,
         repeatable: bool = False,
-        grouped: bool = False,
+        grouped: Callable[[list[Ask]], list[Ask]] | None = None,
         together: Together | None = None,
     ) -> Response:
         """Do ``work`` for whoever asks, if they may, and answer with what it returns.
 
         ``repeatable``: with an ``Idempotency-Key`` it is done at most once. ``grouped``: with others that arrive
-        at the same time, committed at once; for short work that records something. ``together``: so where it can be,
+        at the same time, committed at once; for short work that records something. It is called with all of them once
+        before, in the transaction, to look up what they need. ``together``: so where it can be,
         as it says.
         """
         request, name = self._request, work.__name__.strip("_")
         try:
-            raw = await json_body.read(request) if request.method in WITH_BODY and not grouped else b""
+            raw = await json_body.read(request) if request.method in WITH_BODY and grouped is None else b""
             async with asyncio.timeout(PATIENCE):
-                if grouped:
-                    done = await group_commit.run(lambda: Ask(request, self._admitted(), b""), work)
+                if grouped is not None:
+                    done = await group_commit.run(
+                        lambda: Ask(request, self._admitted(), b""), work, grouped, self._ahead()
+                    )
                     return problems.json_response(*done)
                 if (
                     together is not None
@@ -194,7 +202,7 @@ class Call:
             return begun[0]
 
         try:
-            done = await group_commit.run(begin, together.work)
+            done = await group_commit.run(begin, together.work, together.together, self._ahead())
         except ClinicError:
             raise
         except Exception as error:
@@ -209,13 +217,23 @@ class Call:
     def _admitted(self) -> Actor:
         if self._permission is None:
             return ANONYMOUS
-        scheme, _, token = self._request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise AuthenticationRequired
-        actor = tokens.resolve_access(token.strip())
+        actor = tokens.resolve_access(self._token())
         rates().spend(actor, "any")
         demand(actor, self._permission)
         return actor
+
+    def _token(self) -> str:
+        scheme, _, token = self._request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise AuthenticationRequired
+        return token.strip()
+
+    def _ahead(self) -> group_commit.Ahead | None:
+        """The session behind the token: it is looked up with those of the others of a group."""
+        try:
+            return None if self._permission is None else (tokens.resolving, self._token())
+        except AuthenticationRequired:
+            return None
 
 
 class Route(APIRoute):

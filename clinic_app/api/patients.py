@@ -25,8 +25,8 @@ from clinic_app.services.patients.forms import (
     PatientRegistration,
     PatientUpdate,
 )
-from clinic_app.services.patients.profile import kept_patient, update_patient, view_patient
-from clinic_app.services.patients.registration import Begun, begin_registration
+from clinic_app.services.patients.profile import kept_patient, read_together, update_patient, view_patient
+from clinic_app.services.patients.registration import Begun, begin_registration, register_together
 from clinic_app.services.patients.search import LONGEST_TERM, ORDERS, list_patients
 from clinic_app.services.patients.verification import list_pending, verify_patient
 from clinic_app.services.patients.views import Registered
@@ -85,7 +85,7 @@ def _at_once(begun: Begun) -> Answer | Callable[[], Answer]:
     return _registered(done) if done is not None else lambda: _registered(begun.finish())
 
 
-_TOGETHER = Together(_without_portal, _begun, _at_once, Begun.failed)
+_TOGETHER = Together(_without_portal, _begun, register_together, _at_once, Begun.failed)
 
 
 def _registered(done: Registered) -> Answer:
@@ -141,7 +141,14 @@ def _search_by_body(ask: Ask) -> Answer:
 
 
 def _retrieve(ask: Ask) -> Answer:
-    return 200, serializers.patient(view_patient(ask.actor, ask.patient, activity=0, merged=True))
+    found = view_patient(ask.actor, ask.patient, activity=0, merged=True, found=ask.found)
+    return 200, serializers.patient(found)
+
+
+def _read(asks: list[Ask]) -> list[Ask]:
+    for ask, found in zip(asks, read_together([ask.patient for ask in asks]), strict=True):
+        ask.found = found
+    return asks
 
 
 def _edit(ask: Ask) -> Answer:
@@ -349,7 +356,7 @@ async def list_waiting(call: Annotated[Call, Depends(Needs(Permission.PATIENT_VE
 @router.get("/{id:patient}/", operation_id="get_patient", response_model=schemas.Patient)
 async def retrieve(call: Annotated[Call, Depends(Needs(Permission.PATIENT_SEE))]) -> Response:
     """One patient. Viewing the record is itself recorded."""
-    return await call.answer(_retrieve, grouped=True)
+    return await call.answer(_retrieve, grouped=_read)
 
 
 @router.patch(

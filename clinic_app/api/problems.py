@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Response
 from pydantic_core import to_json
 
-from clinic_app.core import logs, outage
+from clinic_app.core import logs, metrics, outage
 from clinic_app.core.errors import ClinicError, ErrorKind, InvalidInput
 from clinic_app.services.idempotency import KeyReused
 
@@ -92,6 +92,7 @@ def json_response(status: int, body: Any, headers: dict[str, str] | None = None)
 
 def render(error: ClinicError, headers: dict[str, str] | None = None) -> Response:
     """The answer to ``error``."""
+    metrics.count(metrics.REFUSALS, "api", str(error.kind))
     status, extra = status_of(error), dict(headers or {})
     if status == 401:
         extra["WWW-Authenticate"] = "Bearer"

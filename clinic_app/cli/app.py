@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from clinic_app.cli import backups, duplicates, exporting, keys, outbox, portal, staff
+from clinic_app.cli import backups, duplicates, exporting, keys, outbox, portal, proofs, staff
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 
@@ -29,6 +29,10 @@ app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(portal.app, name="portal")
 app.add_typer(exporting.app, name="export")
 app.add_typer(keys.app, name="keys")
+audit.command("checkpoint")(proofs.checkpoint)
+audit.command("key")(proofs.key)
+audit.command("prove")(proofs.prove)
+audit.command("check")(proofs.check)
 app.command()(backups.backup)
 app.command()(backups.restore)
 app.command()(backups.move)
@@ -183,7 +187,8 @@ def audit_verify(as_json: AsJson = False) -> None:
 
     connect()
     found = chain.verify()
-    words = f"The audit trail is intact: {_counted(found.count, 'row')}, {_counted(found.anchors, 'anchor')}."
+    words = f"The audit trail is intact: {_counted(found.count, 'row')}, {_counted(found.anchors, 'anchor')}"
+    words += f", {_counted(found.checkpoints, 'signed checkpoint')}." if found.checkpoints else "."
     if not found.ok:
         where = "" if found.first_bad is None else f" at row {found.first_bad}"
         words = f"The audit trail is broken{where}: {found.why}"

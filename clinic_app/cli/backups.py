@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -13,8 +14,9 @@ from typing import Annotated
 import typer
 
 from clinic_app.cli.begin import connect
-from clinic_app.cli.errors import command, say
-from clinic_app.core import bootstrap
+from clinic_app.cli.errors import WRONG_SETTING, command, say
+from clinic_app.cli.failure import CommandFailed
+from clinic_app.core import bootstrap, continuous_copy
 from clinic_app.core.database_copies import Moved
 from clinic_app.core.settings import get_settings
 from clinic_app.services.backups import making, moving, restoring
@@ -25,6 +27,21 @@ _AFTERWARDS = (
     "python -m clinic_app audit anchor --after-restore",
     "python -m clinic_app audit verify",
 )
+
+
+@contextlib.contextmanager
+def _tidily() -> Iterator[None]:
+    """What a signal ends is tidied up: half a copy of every health record lies in the folder."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -57,7 +74,7 @@ def backup(
     to what is restored: keep keys.json somewhere else.
     """
     connect()
-    with _shown("Backing up") as moved:
+    with _tidily(), _shown("Backing up") as moved:
         done = making.make_backup(bootstrap.start(), target, with_keys=with_keys, keep=keep, moved=moved)
     if as_json:
         typer.echo(json.dumps({**asdict(done.manifest), "file": str(done.file), "removed": done.removed}))
@@ -72,16 +89,31 @@ def backup(
 
 @command
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file that `backup` made.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A file that `backup` made, or what CLINIC_COPY_TO was: a folder, or s3://bucket/folder."),
+    ],
+    at: Annotated[
+        str,
+        typer.Option(
+            help="Of a continuous copy: its state at this time, such as 2026-11-26T10:30:00Z.", show_default=False
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Put a backup in the place of this clinic's database. The server has to be stopped; the old database is kept.
+    """Put a backup, or the continuous copy, in the place of this clinic's database, which is kept.
 
-    Everything is checked before anything is changed.
+    The server has to be stopped. Everything is checked before anything is changed.
     """
     bootstrap.stop()
-    with _shown("Restoring") as moved:
-        done = restoring.restore_backup(get_settings(), file, moved)
+    if continuous_copy.holds_one(source):
+        with _tidily():
+            done = restoring.restore_copy(get_settings(), source, at)
+    elif at:
+        raise CommandFailed("--at is for a continuous copy: a backup is of one moment.", code=WRONG_SETTING)
+    else:
+        with _tidily(), _shown("Restoring") as moved:
+            done = restoring.restore_backup(get_settings(), Path(source), moved)
     after = (*(["python -m clinic_app migrate"] if done.behind else []), *_AFTERWARDS)
     if as_json:
         told = {"manifest": asdict(done.manifest), "old_database": done.aside, "run": after}

@@ -51,6 +51,10 @@ RUN_TIME_ONLY = frozenset(
     {
         "data_dir",
         "database_url",
+        "read_database_url",
+        "read_lag_kb",
+        "copy_to",
+        "copy_every_ms",
         "redis_url",
         "public_url",
         "host",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from clinic_app.cli import build
 from clinic_app.cli.begin import connect
-from clinic_app.core import bootstrap, database_copies, migrations, storage
+from clinic_app.core import bootstrap, continuous_copy, database_copies, migrations, replica, storage
 from clinic_app.core.settings import Settings, SettingsError, get_settings
 from clinic_app.services import demo
 from clinic_app.services.audit import known_keys
@@ -43,6 +46,8 @@ def examine() -> Iterator[Finding]:
     for name, check in CHECKS:
         try:
             yield check(settings)
+        except SettingsError as error:
+            yield Finding(name, "missing", str(error))
         except Exception as error:  # noqa: BLE001  the message may hold a password of a URL
             yield Finding(name, "missing", f"The check failed with {type(error).__name__}.")
 
@@ -122,6 +127,53 @@ def _writes(settings: Settings) -> Finding:
         words = f"The database takes no changes ({type(error).__name__}): is its disk full, or is it read-only?"
         return Finding("writing", "missing", words)
     return Finding("writing", "ok", "the database takes changes")
+
+
+def _copy(settings: Settings) -> Finding:
+    if not settings.read_database_url:
+        return Finding("copy", "skipped", "not set: everything is read from the database itself")
+    if _database(settings).state != "ok":
+        return Finding("copy", "skipped", "The database is not ready.")
+    bootstrap.start(settings)
+    if wrong := replica.trouble():
+        return Finding("copy", "missing", f"{wrong}: see CLINIC_READ_DATABASE_URL")
+    return Finding("copy", "ok", "lists and searches of patients are read from it")
+
+
+def _anchors(settings: Settings) -> Finding:
+    file = settings.anchors
+    if not settings.data_dir.is_dir():
+        return Finding("anchors", "skipped", "There is no data directory yet.")
+    if not file.parent.is_dir():
+        return Finding(
+            "anchors", "missing", f"{file.parent} does not exist: is its disk there? See CLINIC_AUDIT_ANCHOR_FILE"
+        )
+    if file.exists() and not (file.is_file() and os.access(file, os.R_OK | os.W_OK)):
+        return Finding("anchors", "missing", f"{file} is no file that can be written: see CLINIC_AUDIT_ANCHOR_FILE")
+    return Finding("anchors", "ok", f"the end of the audit trail is noted in {file}")
+
+
+def _continuous_copy(settings: Settings) -> Finding:
+    name = "continuous copy"
+    copy = continuous_copy.known(settings)
+    if copy is None:
+        return Finding(name, "skipped", "not set: what is entered after a backup is in one place only")
+    folder = settings.copy_folder
+    if continuous_copy.program() is None:
+        return Finding(name, "missing", continuous_copy.Known(trouble="no program").why())
+    if folder is not None and not folder.is_dir():
+        return Finding(name, "missing", f"{folder} does not exist: is its disk there? See CLINIC_COPY_TO")
+    if not copy.noted:
+        return Finding(name, "missing", "Nothing has been copied yet: that begins when the server starts")
+    if (late := copy.late(settings.copy_every_ms)) is not None:
+        age = "There is none yet" if late == math.inf else f"It has stood still for {late / 60:,.0f} minutes"
+        return Finding(name, "missing", f"{age}: {copy.why() or 'does the server run?'}")
+    if continuous_copy.on_the_same_disk(settings):
+        words = "It is on the disk of the database, and lost with it: see CLINIC_COPY_TO"
+        return Finding(name, "missing", words)
+    if copy.ended:
+        return Finding(name, "ok", "everything is in it; the server has stopped")
+    return Finding(name, "ok", f"everything up to {max(0, time.time() - copy.at):.0f} s ago is in it")
 
 
 def _keys(settings: Settings) -> Finding:
@@ -210,6 +262,9 @@ CHECKS: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
     ("database file", _file),
     ("disk", _disk),
     ("writing", _writes),
+    ("copy", _copy),
+    ("continuous copy", _continuous_copy),
+    ("anchors", _anchors),
     ("keys", _keys),
     ("national IDs", _national_ids),
     ("search", _search),

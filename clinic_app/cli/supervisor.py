@@ -1,4 +1,5 @@
 """The process above the workers: one that dies is replaced, the next time after a longer wait, and the others serve on.
+The continuous copy of the database runs beside them.
 
 The server's own way (granian 2.8) is to end everything with the first worker that dies, or with the second death within
 seconds. Run as a program with granian's arguments, so that the options of a production server stand in one place.
@@ -6,33 +7,24 @@ seconds. Run as a program with granian's arguments, so that the options of a pro
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from granian import cli
 from granian.server.mp import MPServer
 
-from clinic_app.core import logs
+from clinic_app.cli import copying
+from clinic_app.cli.respawn import Deaths
+from clinic_app.core import logs, metrics
+from clinic_app.core.settings import get_settings
 
 #: Exit code of a worker that says in words why it cannot start: see asgi.py.
 REFUSED = 2
-#: Seconds before a place is filled again: at once after the first death, and not more often than twice a minute.
-WAITS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-#: A worker that has lived so many seconds was well: its next death is a first one.
-WELL = 60.0
-
-
-class Deaths:
-    """How often the worker at each place has died in a row."""
-
-    def __init__(self) -> None:
-        self._in_a_row: dict[int, int] = {}
-
-    def wait_after(self, place: int, lived: float) -> float:
-        """Seconds until the place of a worker that ``lived`` so long is filled again."""
-        count = 0 if lived >= WELL else self._in_a_row.get(place, 0)
-        self._in_a_row[place] = count + 1
-        return WAITS[min(count, len(WAITS) - 1)]
 
 
 class Supervisor(MPServer):
@@ -57,6 +49,7 @@ class Supervisor(MPServer):
                 wait = deaths.wait_after(place, time.monotonic() - worker.birth)
                 due[place] = time.monotonic() + wait
                 logs.get("server").error("worker_ended", worker=place + 1, code=code, seconds=wait)
+                _tell(code)
             if self.reload_signal:
                 due.clear()
                 self._reload(spawn_target, target_loader)
@@ -66,10 +59,37 @@ class Supervisor(MPServer):
             self._respawn_workers(ready, spawn_target, target_loader)
 
 
+def _tell(code: int | None) -> None:
+    """Count a worker's end. Whatever is wrong with that: the server goes on."""
+    try:
+        metrics.count(metrics.WORKERS_ENDED, str(code))
+        metrics.leave(holds=False)
+    except Exception as error:  # noqa: BLE001
+        logs.failure(error, "metrics")
+
+
+#: In memory where there is such a place: figures go on being told while the disk is full.
+_MEMORY = Path("/dev/shm")  # noqa: S108  the folder in it is made new, and this user's alone
+
+
+@contextlib.contextmanager
+def _folder_for_figures() -> Iterator[None]:
+    """Where workers leave their figures for each other, for as long as the server runs."""
+    place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="clinic-metrics-", dir=place, ignore_cleanup_errors=True) as folder:
+        os.environ[metrics.FOLDER] = folder
+        yield
+
+
 def main() -> None:
     """granian's command with this supervisor."""
     cli.Server = Supervisor  # type: ignore[misc]  what its command makes, and a test holds that it does
-    cli.entrypoint()
+    settings = get_settings()
+    with (
+        _folder_for_figures() if settings.metrics_token else contextlib.nullcontext(),
+        copying.beside(settings),  # ended after the workers, so that their last change is in it
+    ):
+        cli.entrypoint()
 
 
 if __name__ == "__main__":

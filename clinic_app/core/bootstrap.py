@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from clinic_app.core import data_lock, db, keys, logs
+from clinic_app.core import data_lock, db, keys, logs, replica
 from clinic_app.core.settings import Settings, SettingsError, get_settings
 
 _engine: Engine | None = None
-_BEING_RESTORED = "CLINIC_DATA_DIR: a backup is being restored into {}: try again when that is done."
+_BEING_WORKED_ON = (
+    "CLINIC_DATA_DIR: a backup is being restored into {}, or the clinic there is being moved or given another key: "
+    "try again when that is done."
+)
 
 
 def start(settings: Settings | None = None) -> Engine:
@@ -23,9 +26,11 @@ def start(settings: Settings | None = None) -> Engine:
         try:
             data_lock.hold(keys.prepare_data_dir(settings))
         except data_lock.InUse:
-            raise SettingsError(_BEING_RESTORED.format(settings.data_dir)) from None
-        _engine = db.make_engine(settings.database)
+            raise SettingsError(_BEING_WORKED_ON.format(settings.data_dir)) from None
+        _engine = db.make_engine(settings.database, copied=bool(settings.copy_to))
         db.bind(_engine)
+        if settings.read_database_url:
+            replica.bind(settings.read_database_url, settings.read_lag_kb * 1024)
     return _engine
 
 
@@ -33,6 +38,7 @@ def stop() -> None:
     """Close the database. The next ``start`` opens it again."""
     global _engine
     if _engine is not None:
+        replica.unbind()
         _engine.dispose()
         db.use(None)
         _engine = None

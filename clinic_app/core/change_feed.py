@@ -21,6 +21,7 @@ class ChangeWatch:
         self.number = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
+        self._answered = asyncio.Event()
         self._look_now = asyncio.Event()
 
     async def beyond(self, seen: int) -> int:
@@ -28,6 +29,10 @@ class ChangeWatch:
         while self.number <= seen:
             await self._changed.wait()
         return self.number
+
+    async def answered(self) -> None:
+        """Sleep until the number could be read again: whoever could not read what it needs tries again then."""
+        await self._answered.wait()
 
     def hint(self) -> None:
         """Look now rather than within a second. Safe from any thread."""
@@ -39,7 +44,7 @@ class ChangeWatch:
     async def run(self) -> AsyncIterator[None]:
         """Watch for as long as the block lasts: a lifespan task of each worker."""
         self._loop = asyncio.get_running_loop()
-        self._changed, self._look_now = asyncio.Event(), asyncio.Event()
+        self._changed, self._answered, self._look_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
         with db.on_change(self.hint):
             self.number = await asyncio.to_thread(self._read)
             async with periodic.running(self._look, self._every, failed="watch_failed", wake=self._look_now):
@@ -50,6 +55,8 @@ class ChangeWatch:
 
     async def _look(self) -> None:
         number = await asyncio.to_thread(self._read)
+        heard, self._answered = self._answered, asyncio.Event()
+        heard.set()
         if number != self.number:
             self.number = number
             woken, self._changed = self._changed, asyncio.Event()

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import bcrypt
 
-from clinic_app.core import keys
+from clinic_app.core import keys, metrics
 from clinic_app.core.errors import Unavailable
 from clinic_app.core.settings import get_settings
 from clinic_app.core.text_rules import normalised, trimmed, visible
@@ -92,6 +92,11 @@ class _Room:
                 self._left.notify_all()
             self._places.release()
 
+    @property
+    def inside(self) -> int:
+        """How many hashes are made or wait here."""
+        return self._inside
+
     def wait_until_empty(self, seconds: float) -> None:
         """Return once nobody works or waits here, after so many ``seconds`` at most."""
         with self._left:
@@ -108,6 +113,17 @@ _bulk = _Room("hash-bulk", HASH_THREADS, 19)
 _LONGEST_PAUSE = 2.0
 #: So many hashes are made or wait for people in both rooms together, each with the thread that asked for it.
 HASHES_AT_ONCE = _known.at_once + _strangers.at_once
+
+
+def strangers_wait() -> bool:
+    """Whether so many hashes of strangers are made or wait that the next one is refused."""
+    return _strangers.inside >= _strangers.at_once
+
+
+metrics.hold(
+    "clinic_password_hashes",
+    lambda: {"people": _known.inside, "strangers": _strangers.inside, "bulk": _bulk.inside},
+)
 
 
 def plain_temporary(password: str) -> str:

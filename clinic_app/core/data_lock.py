@@ -41,6 +41,11 @@ def hold(folder: Path) -> None:
     _held = handle
 
 
+def handles() -> tuple[int, ...]:
+    """What a program inherits that is started to hold the lock, too, for as long as it lives."""
+    return () if _held is None else (_held,)
+
+
 def release() -> None:
     """Say that this process no longer does."""
     global _held

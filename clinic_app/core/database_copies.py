@@ -10,7 +10,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine
+
+from clinic_app.core import database_url
 
 Moved = Callable[[int, int], None]  # done so far, and of how much
 #: Pages copied between two steps of the progress bar: 8 MB.
@@ -46,7 +48,7 @@ class CopyFailed(Exception):
 
 def sqlite_file(url: str) -> Path | None:
     """The file of an SQLite database; None for PostgreSQL."""
-    parts = make_url(url)
+    parts = database_url.parsed(url)
     return Path(parts.database or "") if parts.drivername.startswith("sqlite") else None
 
 
@@ -143,11 +145,11 @@ def _program(name: str) -> str:
 def _run(engine: Engine, work: Path, *command: str) -> None:
     """Run a program of PostgreSQL on the database of ``engine``; no other process can see the password."""
     _, given = engine.dialect.create_connect_args(engine.url)
+    patience = {name: value for name, value in database_url.patience(engine.url).items() if name != "options"}
+    words = {name: value for name, value in {**given, **patience}.items() if isinstance(value, str | int)}
     service = work / "service.conf"
     with os.fdopen(os.open(service, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
-        out.write(
-            "[clinic]\n" + "".join(f"{name}={value}\n" for name, value in given.items() if isinstance(value, str | int))
-        )
+        out.write("[clinic]\n" + "".join(f"{name}={value}\n" for name, value in words.items()))
     env = {**os.environ, "PGSERVICEFILE": str(service), "PGSERVICE": "clinic", "LC_ALL": "C"}
     try:
         done = subprocess.run(  # noqa: S603  programs of PostgreSQL with arguments of our own

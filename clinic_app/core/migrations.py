@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from alembic import command
 
@@ -35,7 +35,12 @@ def wanted() -> str:
 def present(engine: Engine) -> str:
     """The revision of the database behind ``engine``; empty if it has none."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() or ""
+        return of(connection)
+
+
+def of(connection: Connection) -> str:
+    """The revision of the database behind ``connection``; empty if it has none."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 def known(revision: str) -> bool:

@@ -26,6 +26,10 @@ _WORDS = (
 )
 
 
+class CannotRecord(exc.DBAPIError):
+    """Nothing can be added to the audit trail, for whatever reason: so nothing is shown and nothing is done."""
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     here: BaseException | None = error
@@ -36,7 +40,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_one(error: BaseException) -> bool:
-    if isinstance(error, exc.TimeoutError):  # no free connection in time
+    if isinstance(error, exc.TimeoutError | CannotRecord):  # no free connection in time
         return True
     if isinstance(error, exc.DBAPIError) and error.connection_invalidated:
         return True

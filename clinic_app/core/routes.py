@@ -48,6 +48,9 @@ IMPORT = "/admin/import"
 ACCOUNT = "/account"
 CONFIRM = "/account/confirm"
 
+#: For Prometheus, where the clinic has switched it on.
+METRICS = "/metrics"
+
 SIGN_OUT = "/auth/logout"
 PASSWORD_STRENGTH = "/auth/password-strength"  # noqa: S105  an address
 LINK_STRENGTH = "/auth/link-password-strength"

@@ -47,7 +47,7 @@ def holding(token: str) -> Iterator[None]:
 
 
 def seal(text: str, mark: str) -> str:
-    """``text`` sealed for the session whose token's hash is ``mark``. Raises ``NoSocket``."""
+    """``text`` sealed for the session whose token's hash is ``mark``. Raises ``NoSocket`` where it has none here."""
     if mark not in _held:
         raise NoSocket
     nonce = secrets.token_bytes(_NONCE)

@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import phonenumbers
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.exc import ArgumentError
+
+from clinic_app.core import database_url
 
 #: A language, perhaps with a script and a region, in the usual case: en, en-GB, zh-Hant, es-419.
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
@@ -23,8 +26,12 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|\d{3}))?")
 _MAILBOX = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
+#: What may stand in a header as a bearer token (RFC 6750), and cannot be guessed.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{32,200}")
+
+
 #: What the program itself leaves in the environment of its server, and what one command takes from there.
-_OTHERS = {"CLINIC_ANNOUNCE", "CLINIC_MOVE_TO"}
+_OTHERS = {"CLINIC_ANNOUNCE", "CLINIC_METRICS_FOLDER", "CLINIC_MOVE_TO"}
 
 
 class SettingsError(Exception):
@@ -66,7 +73,32 @@ class Settings(BaseSettings):
         description="With less than so many megabytes left where files are written, `doctor` and `/readyz` warn.",
     )
     database_url: str = Field(
-        "", description="Empty: SQLite in the data directory. Otherwise `postgresql+psycopg://…`."
+        "",
+        description="Empty: SQLite in the data directory. Otherwise `postgresql+psycopg://…`, with one host or several "
+        "(`…@a,b,c/clinic`).",
+    )
+    read_database_url: str = Field(
+        "",
+        description="A copy that another PostgreSQL keeps (streaming replication), for the list and the search of "
+        "patients. Empty: none.",
+    )
+    read_lag_kb: int = Field(
+        1024,
+        ge=0,
+        le=1_048_576,
+        description="That copy is used while it is at most so many kilobytes of the write-ahead log behind, and has "
+        "every change that lists show.",
+    )
+    copy_to: str = Field(
+        "",
+        description="Where a continuous copy of an SQLite database is kept: a folder on another disk, as a whole path, "
+        "or `s3://bucket/folder`. Empty: there is none.",
+    )
+    copy_every_ms: int = Field(
+        500,
+        ge=100,
+        le=600_000,
+        description="At most so many milliseconds pass until a change is in the continuous copy, if it can be reached.",
     )
     redis_url: str = Field("", description="Needed only for several workers: it holds page state.")
     public_url: str = Field("", description="Address people type, such as `https://desk.example.org`.")
@@ -166,6 +198,19 @@ class Settings(BaseSettings):
         "twice as many.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="What Prometheus has to send to be answered at `/metrics`, of 32 signs or more. Empty: there is no "
+        "such address.",
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _folder_of_its_own(cls, value: Path) -> Path:
+        whole = value.resolve()
+        if whole == Path(whole.anchor) or (whole == Path.cwd() and not value.is_absolute()):  # an empty value, too
+            raise ValueError("must be a folder of its own, such as /srv/clinic/data")
+        return value
 
     @field_validator("region")
     @classmethod
@@ -187,15 +232,41 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, too
             raise ValueError("must be an IANA time zone, such as Africa/Nairobi") from None
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "read_database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
         if value and not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        if value:
+            try:
+                database_url.parsed(value)
+            except (ValueError, ArgumentError):  # whose words may hold the password
+                raise ValueError(
+                    "must be an address such as postgresql+psycopg://user:password@host:5432/clinic; several hosts are "
+                    "written a:5432,b:5432"
+                ) from None
+        return value
+
+    @field_validator("copy_to")
+    @classmethod
+    def _folder_or_bucket(cls, value: str) -> str:
+        if "://" in value:
+            try:
+                parts = urlsplit(value)
+                good = parts.scheme == "s3" and bool(parts.netloc) and "@" not in parts.netloc
+            except ValueError:  # whose words may hold what was given
+                good = False
+            if not good or value.split() != [value]:
+                raise ValueError(
+                    "must be s3://bucket/folder or a folder; the keys of the storage are not part of it, but belong "
+                    "into LITESTREAM_ACCESS_KEY_ID and LITESTREAM_SECRET_ACCESS_KEY"
+                )
+        elif value and not Path(value).is_absolute():
+            raise ValueError("must be a whole path, such as /backup/clinic-copy, or s3://bucket/folder")
         return value
 
     @field_validator("public_url")
@@ -217,6 +288,16 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("metrics_token")
+    @classmethod
+    def _not_guessable(cls, value: SecretStr | None) -> SecretStr | None:
+        token = value.get_secret_value() if value else ""
+        if token and not _TOKEN.fullmatch(token):
+            raise ValueError(
+                "must be 32 to 200 letters, digits or any of - . _ ~ + / =, such as `openssl rand -hex 32` makes"
+            )
+        return value if token else None
+
     @field_validator("mail_from")
     @classmethod
     def _plain_address(cls, value: str) -> str:
@@ -230,6 +311,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "CLINIC_WORKERS: more than one worker needs CLINIC_REDIS_URL and a PostgreSQL CLINIC_DATABASE_URL"
             )
+        if self.read_database_url and not (
+            self.read_database_url.startswith("postgresql") and self.database_url.startswith("postgresql")
+        ):
+            raise ValueError("CLINIC_READ_DATABASE_URL: only a PostgreSQL has a copy, and the copy is one")
+        if self.copy_to and not self.database.startswith("sqlite"):
+            raise ValueError(
+                "CLINIC_COPY_TO: a continuous copy is one of SQLite; PostgreSQL has its own ways (docs/cluster.md)"
+            )
+        if (folder := self.copy_folder) and folder.resolve().is_relative_to(self.data_dir.resolve()):
+            raise ValueError("CLINIC_COPY_TO: must be outside of the data directory: what takes one takes the other")
         on_this_machine = self.smtp_host in {"localhost", "127.0.0.1", "::1"}
         if self.mode == "production":
             if self.smtp_host and self.smtp_security == "none" and not on_this_machine:
@@ -268,6 +359,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database URL in force."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'clinic.sqlite3').resolve()}"
+
+    @property
+    def copy_folder(self) -> Path | None:
+        """The folder of the continuous copy; None where there is no copy, or it is kept elsewhere than in a folder."""
+        return Path(self.copy_to) if self.copy_to and "://" not in self.copy_to else None
 
     @property
     def anchors(self) -> Path:

@@ -64,7 +64,31 @@ class RefusalCount(TableModel, table=True):
     role: str = Field(max_length=20)
 
 
+class AuditCheckpoint(TableModel, table=True):
+    """The trail as it was signed: so many events, and the root of the tree over them. Kept for good."""
+
+    __tablename__ = "audit_checkpoints"
+
+    size: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    root: str = Field(max_length=64)
+    made_at: dt.datetime = Field(sa_type=UtcDateTime)
+    public_key: str = Field(max_length=200)  # what the signature is checked with
+    note: str = Field(max_length=1000)  # signed, as it is handed out
+
+
+class AuditTreeNode(TableModel, table=True):
+    """A hash over ``2**level`` events of the trail, so that a proof need not read all of them. Can be made anew."""
+
+    __tablename__ = "audit_tree_nodes"
+
+    level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    number: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))  # from 0
+    hash: str = Field(max_length=64)
+
+
 #: What statements are made of.
 AUDIT_EVENTS = table_of(AuditEvent)
 AUDIT_HEAD = table_of(AuditHead)
+AUDIT_CHECKPOINTS = table_of(AuditCheckpoint)
+AUDIT_TREE_NODES = table_of(AuditTreeNode)
 REFUSAL_COUNTS = table_of(RefusalCount)

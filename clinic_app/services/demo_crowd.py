@@ -150,7 +150,7 @@ def in_bulk() -> Iterator[None]:
             index.create(db.connection(session))
         rebuilding.make(session)
         session.execute(delete(WAITING_COMPARISONS))  # of a crowd the command ``duplicates`` finds the doubles
-        db.learn_sizes(db.connection(session))
+    db.tidy_up()
 
 
 def _put_to_rest(indexes: Sequence[Index]) -> None:

@@ -6,10 +6,12 @@ So after a crash in between it is known whether the work was done, and a late fi
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import datetime as dt
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -20,14 +22,15 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import Row, delete, select, update
 from sqlmodel import Session
 
-from clinic_app.core import clock, crypto, db, logs
+from clinic_app.core import clock, crypto, db, logs, outage
 from clinic_app.core.errors import Conflict, InvalidInput
 from clinic_app.models.api import IDEMPOTENCY_KEYS
 from clinic_app.services.access import Actor
 
 LIFE = dt.timedelta(hours=24)
-#: Without a mark after so long the first try has died: another may begin.
-GIVEN_UP = dt.timedelta(minutes=2)
+#: Without a mark after so long the first try counts as dead, with its process, and another may begin. If it lives after
+#: all, its work is undone when it is to be marked.
+GIVEN_UP = dt.timedelta(seconds=30)
 PATIENCE = 10.0  # seconds a second request waits for the first one's answer
 LONGEST_KEY = 255
 _SECRET, _ISSUED = "temporary_password", "already_issued"
@@ -71,6 +74,11 @@ class _Reservation:
 _current: ContextVar[_Reservation | None] = ContextVar("clinic_idempotency", default=None)
 
 
+def is_working() -> bool:
+    """Whether work is done under a key here, so that it must be known at once which event it left."""
+    return _current.get() is not None
+
+
 def mark_done(session: Session, seq: int) -> None:
     """Note in the work's own transaction that it is done, as audit event ``seq``, if it is done under a key.
 
@@ -111,8 +119,17 @@ def _working_on(mine: _Reservation) -> Iterator[None]:
 
 def _reserve(key: str, request: str) -> tuple[_Reservation | None, Row[Any] | None]:
     """A reservation, or the row of the one that is there already. Rows past their day go."""
-    now = clock.now()
-    mine = _Reservation(key, now)
+    mine = _Reservation(key, clock.now())
+    try:
+        return _reserved(mine, request)
+    except Exception as error:
+        if outage.database_is_away(error):  # it may have been kept, and nobody said so
+            _give_back(mine)
+        raise
+
+
+def _reserved(mine: _Reservation, request: str) -> tuple[_Reservation | None, Row[Any] | None]:
+    key, now = mine.key, mine.started_at
     with db.transaction() as session:
         session.execute(delete(IDEMPOTENCY_KEYS).where(IDEMPOTENCY_KEYS.c.expires_at <= now))
         fresh = {"key": key, "request": request, "started_at": now, "expires_at": now + LIFE}
@@ -156,16 +173,50 @@ def _keep(mine: _Reservation, answer: Answer) -> None:
 
 
 def _release(mine: _Reservation) -> None:
-    """Nothing was done: the same key may try again."""
+    """Nothing was done: the same key may try again. Or it was done after all, and nobody waits for its answer."""
+    ours = (
+        IDEMPOTENCY_KEYS.c.key == mine.key,
+        IDEMPOTENCY_KEYS.c.started_at == mine.started_at,
+        IDEMPOTENCY_KEYS.c.status.is_(None),
+    )
     with db.transaction() as session:
-        session.execute(
-            delete(IDEMPOTENCY_KEYS).where(
-                IDEMPOTENCY_KEYS.c.key == mine.key,
-                IDEMPOTENCY_KEYS.c.started_at == mine.started_at,
-                IDEMPOTENCY_KEYS.c.done_seq.is_(None),
-                IDEMPOTENCY_KEYS.c.status.is_(None),
-            )
-        )
+        session.execute(delete(IDEMPOTENCY_KEYS).where(*ours, IDEMPOTENCY_KEYS.c.done_seq.is_(None)))
+        session.execute(update(IDEMPOTENCY_KEYS).where(*ours).values(started_at=mine.started_at - GIVEN_UP))
+
+
+#: Seconds between two tries to release what could not be released.
+AGAIN = 1.0
+_unreleased: collections.deque[_Reservation] = collections.deque()
+_releasing = threading.Lock()
+
+
+def _give_back(mine: _Reservation) -> None:
+    """Release it; where the database is away, once it is back: else the key would be in progress for minutes."""
+    try:
+        _release(mine)
+    except Exception as error:
+        if not outage.database_is_away(error):
+            raise
+        with _releasing:
+            _unreleased.append(mine)
+            first = len(_unreleased) == 1
+        if first:
+            threading.Thread(target=_release_later, name="idempotency", daemon=True).start()
+
+
+def _release_later() -> None:
+    while True:
+        mine = _unreleased[0]
+        try:
+            if mine.started_at > clock.now() - GIVEN_UP:
+                _release(mine)
+        except Exception:  # noqa: BLE001  it is away still, or something is wrong that the next request meets, too
+            time.sleep(AGAIN)
+            continue
+        with _releasing:
+            _unreleased.popleft()
+            if not _unreleased:
+                return
 
 
 def _kept(key: str, request: str, found: Row[Any]) -> Answer | None:
@@ -222,7 +273,7 @@ def once(
             with _working_on(mine):
                 answer = work()
         except BaseException:
-            _release(mine)
+            _give_back(mine)
             raise
         try:
             _keep(mine, answer)

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from limits import RateLimitItem, parse_many
@@ -36,6 +39,10 @@ FIGURES = {
 }
 #: Pages of the register: the setting says how many an hour.
 LISTS = "lists"
+#: What every request counts: of so high a limit a worker takes some at a time from Redis while an account asks quickly.
+_EVERY, _HIGH = "any", 1000
+#: So many at most, for so many seconds: what is left of them then was counted for nothing.
+_AT_A_TIME, _KEPT = 20, 0.5
 _WITHOUT_REDIS = 10.0  # seconds until Redis is asked again after it failed
 
 
@@ -71,16 +78,42 @@ def _items(factor: int, lists: int) -> dict[str, list[RateLimitItem]]:
     return {name: [type(i)(i.amount * factor, i.multiples) for i in items] for name, items in found.items()}
 
 
+#: Each of several limits as the library's script takes one, until one refuses; returns which, from 1, or 0.
+_ONE_AFTER_THE_OTHER = f"""
+local function take(KEYS, ARGV)
+{RedisStorage.SCRIPT_ACQUIRE_SLIDING_WINDOW.decode()}
+end
+for i = 1, #KEYS / 2 do
+    if not take({{KEYS[2 * i - 1], KEYS[2 * i]}}, {{ARGV[2 * i - 1], ARGV[2 * i], 1}}) then
+        return i
+    end
+end
+return 0
+"""
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What a worker has taken of a limit at a time, and how many of them are ``left``."""
+
+    count: int
+    left: int
+    until: float
+
+
 class Rates:
     """The limits of one worker. Any thread may ask."""
 
     def __init__(self, redis_url: str = "") -> None:
         self._memory: RateLimiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._redis_url, self._redis = redis_url, None
+        self._take_all: Any = None
         self._redis_again = 0.0
+        self._taken: dict[str, _Taken] = {}
+        self._lock = threading.Lock()
 
-    def _hit(self, item: RateLimitItem, key: str) -> tuple[bool, int]:
-        """Whether this one may pass, and if not, for how many seconds."""
+    def _hit(self, items: Sequence[RateLimitItem], name: str, key: str) -> tuple[bool, int]:
+        """Whether this one may pass all of these limits, and if not, for how many seconds."""
         now = time.monotonic()
         if self._redis_url and now >= self._redis_again:
             try:
@@ -88,16 +121,65 @@ class Rates:
                     options: dict[str, Any] = {"socket_timeout": 0.25, "socket_connect_timeout": 0.25}
                     storage = RedisStorage(self._redis_url, wrap_exceptions=True, **options)
                     self._redis = SlidingWindowCounterRateLimiter(storage)
-                return self._ask(self._redis, item, key)
+                    self._take_all = storage.get_connection().register_script(_ONE_AFTER_THE_OTHER.encode())
+                if name == _EVERY and items[0].amount >= _HIGH:
+                    return self._share(self._redis, items[0], key, now)
+                return self._ask_redis(self._redis, items, key)
             except StorageError as error:
                 self._redis_again = now + _WITHOUT_REDIS
                 logs.get("rates").warning("redis_unreachable", error=type(error.__cause__ or error).__name__)
-        return self._ask(self._memory, item, key)
+        for item in items:
+            answer = self._ask(self._memory, item, key)
+            if not answer[0]:
+                return answer
+        return True, 0
+
+    def _ask_redis(self, limiter: RateLimiter, items: Sequence[RateLimitItem], key: str) -> tuple[bool, int]:
+        """``_ask`` for each, until one refuses, without asking Redis for each."""
+        if len(items) == 1:
+            return self._ask(limiter, items[0], key)
+        keys, figures = [], []
+        storage: Any = limiter.storage
+        for item in items:
+            own = item.key_for(key)
+            keys += [
+                storage.prefixed_key(one(own)) for one in (storage._previous_window_key, storage._current_window_key)
+            ]
+            figures += [item.amount, item.get_expiry()]
+        try:
+            refused = self._take_all(keys, figures)
+        except storage.base_exceptions as error:
+            raise StorageError(error) from error
+        return self._refused(limiter, items[refused - 1], key) if refused else (True, 0)
+
+    def _share(self, limiter: RateLimiter, item: RateLimitItem, key: str, now: float) -> tuple[bool, int]:
+        """``_ask``, of a high limit for some that will follow: whoever asks quickly is counted without asking Redis.
+
+        Each worker may so count some more than there were, never fewer.
+        """
+        with self._lock:
+            taken = self._taken.get(key)
+            if taken is not None and taken.until > now and taken.left:
+                taken.left -= 1
+                return True, 0
+            count = min(_AT_A_TIME, 2 * taken.count) if taken is not None and taken.until > now else 1
+        if count > 1 and not limiter.test(item, key, cost=count):
+            count = 1
+        answer = self._ask(limiter, item, key, count)
+        with self._lock:
+            if len(self._taken) >= _HIGH:
+                self._taken = {one: kept for one, kept in self._taken.items() if kept.until > now}
+            self._taken[key] = _Taken(count, count - 1 if answer[0] else 0, now + _KEPT)
+        return answer
 
     @staticmethod
-    def _ask(limiter: RateLimiter, item: RateLimitItem, key: str) -> tuple[bool, int]:
-        if limiter.hit(item, key):
+    def _ask(limiter: RateLimiter, item: RateLimitItem, key: str, count: int = 1) -> tuple[bool, int]:
+        if limiter.hit(item, key, cost=count):
             return True, 0
+        return Rates._refused(limiter, item, key)
+
+    @staticmethod
+    def _refused(limiter: RateLimiter, item: RateLimitItem, key: str) -> tuple[bool, int]:
         return False, max(1, math.ceil(limiter.get_window_stats(item, key).reset_time - time.time()))
 
     def spend(self, actor: Actor, name: str) -> None:
@@ -105,11 +187,11 @@ class Rates:
         settings = get_settings()
         if not settings.rate_factor or actor.kind != "account":
             return
-        for item in _items(settings.rate_factor, settings.list_pages_per_hour)[name]:
-            allowed, wait = self._hit(item, f"{name}:{actor.account_id}")
-            if not allowed:
-                logs.get("rates").warning("limited", limit=name)
-                raise (TooManyLists if name == LISTS else TooManyRequests)(wait)
+        items = _items(settings.rate_factor, settings.list_pages_per_hour)[name]
+        allowed, wait = self._hit(items, name, f"{name}:{actor.account_id}")
+        if not allowed:
+            logs.get("rates").warning("limited", limit=name)
+            raise (TooManyLists if name == LISTS else TooManyRequests)(wait)
 
 
 @functools.lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -490,6 +491,17 @@ def range_words(view: Overview) -> str:
     first, last = view.days[0][0], view.days[-1][0]
     start = str(first.day) if first.month == last.month else f"{first.day} {MONTHS[first.month - 1]}"
     return f"{start} to {last.day} {MONTHS[last.month - 1]}"
+
+
+def copy_words(late: float | None) -> str:
+    """For how many seconds the continuous copy has stood still, as a sentence; empty where it does not."""
+    if late is None:
+        return ""
+    if late == math.inf:
+        return "There is no continuous copy of the database yet."
+    minutes = max(1, int(late // 60))
+    span = plural(minutes, "minute") if minutes < 120 else plural(minutes // 60, "hour")
+    return f"The continuous copy of the database has stood still for {span}."
 
 
 def plural(count: int, word: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clinic_app.core import cookies, logs, routes
+from clinic_app.core import cookies, logs, metrics, routes
 from clinic_app.core.settings import get_settings
 from clinic_app.core.state_store import state_store
 from clinic_app.services.access import ANONYMOUS, Actor
@@ -59,6 +59,7 @@ async def document(request: Request, limits: SocketLimits | None = None) -> Resp
     page = shell.find(path)
     if page is None:
         return dead_ends.not_found(path)
+    metrics.name_route(request.scope, shell.template(path))
     token = token_hash(request)
     if not token and request.headers.get("sec-fetch-site") in _ELSEWHERE and not _loaded_again(request):
         return _load_again(path)

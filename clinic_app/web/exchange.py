@@ -7,7 +7,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clinic_app.core import context, logs, outage
+from clinic_app.core import context, logs, metrics, outage
 from clinic_app.core.addresses import client_address
 from clinic_app.core.settings import Settings
 from clinic_app.web import dead_ends, refusals, security_headers
@@ -23,6 +23,8 @@ from clinic_app.web.turns import Turns
 OFF = ("/_upload", "/ping", "/_health", "/_all_routes", "/auth-codespace", SOCKET)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,40}")
 _log = logs.get("access")
+#: What figures call a file of the pages, and what no route answered.
+FILE, NOTHING = "file", "none"
 
 
 class Exchange:
@@ -36,6 +38,7 @@ class Exchange:
         self.path: str = scope["path"]
         self.request_id = request_id(scope)
         self.status = 0  # 0: nothing sent yet
+        self._named: list[str] = []  # by what answers, where that is no route of the web's
         self._held: list[Message] = []  # an answer 500, until it is known who made it
 
     async def run(
@@ -46,6 +49,7 @@ class Exchange:
         ``app`` hears of a request when it has arrived whole.
         """
         started = time.perf_counter()
+        self.scope[metrics.ROUTE] = self._named
         here = context.RequestContext(
             source="api" if self._of_the_api() else "page",
             address=client_address(self.scope, settings.trusted_proxy_hops),
@@ -64,7 +68,9 @@ class Exchange:
             except Refused as refused:
                 await self._refuse(refused.refusal)
             finally:
-                self._log(time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                self._count(seconds)
+                self._log(seconds)
 
     def _of_the_api(self) -> bool:
         return self.path == "/api" or self.path.startswith("/api/")
@@ -165,6 +171,14 @@ class Exchange:
         told = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
         await self._pass_on({"type": "http.response.start", "status": status, "headers": told})
         await self._pass_on({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+
+    def _count(self, seconds: float) -> None:
+        """Count the request, by the template of what answered: nothing of the address that was asked for."""
+        method, file = self.scope["method"], "." in self.path.rpartition("/")[2] and 0 < self.status < 400
+        route = self._named[-1] if self._named else getattr(self.scope.get("route"), "path", "")
+        route = route or (FILE if file else NOTHING)
+        metrics.count(metrics.REQUESTS, method if method in refusals.METHODS else "OTHER", route, str(self.status))
+        metrics.observe(metrics.REQUEST_SECONDS, seconds, route)
 
     def _log(self, seconds: float) -> None:
         """One line a request: never its query, which may hold a search term. Files are left out.

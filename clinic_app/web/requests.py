@@ -14,9 +14,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 
-from clinic_app.core import context, cookies, crypto, logs, outage, routes
+from clinic_app.core import context, cookies, crypto, logs, metrics, outage, routes
 from clinic_app.core.addresses import allowed_origins, normal_origin
-from clinic_app.core.errors import Unavailable
+from clinic_app.core.errors import ClinicError, Unavailable
 from clinic_app.core.settings import get_settings
 from clinic_app.services import intents
 from clinic_app.services.access import Actor
@@ -121,6 +121,9 @@ async def look_up(work: Callable[..., Answer], *args: Any, within: float | None 
             return await asyncio.to_thread(work, *args, **kwargs)
     except TimeoutError:
         raise Unavailable(CANNOT_LOOK_UP) from None
+    except ClinicError as error:
+        metrics.count(metrics.REFUSALS, "web", str(error.kind))
+        raise
 
 
 async def ask(use_case: Callable[..., Answer], *args: Any, **kwargs: Any) -> Answer:

@@ -39,15 +39,19 @@ DOCUMENTS: dict[str, Document] = {
     routes.CONFIRM: Document("Confirm it is you", "gate"),
     routes.PORTAL: Document("My record", "portal"),
 }
-_PATTERNS = [
-    (re.compile(re.sub(r"\\\[\w+\\\]", "[^/]+", re.escape(route))), document) for route, document in DOCUMENTS.items()
-]
+_PATTERNS = [(re.compile(re.sub(r"\\\[\w+\\\]", "[^/]+", re.escape(route))), route) for route in DOCUMENTS]
+
+
+def template(path: str) -> str:
+    """The route of the page at an address; empty where there is none."""
+    if path in DOCUMENTS:
+        return path
+    return next((route for pattern, route in _PATTERNS if pattern.fullmatch(path)), "")
 
 
 def find(path: str) -> Document | None:
     """The page at an address; None where there is none."""
-    exact = DOCUMENTS.get(path)
-    return exact or next((document for pattern, document in _PATTERNS if pattern.fullmatch(path)), None)
+    return DOCUMENTS.get(template(path))
 
 
 @functools.lru_cache(maxsize=64)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 import time_machine
+from sqlalchemy.exc import OperationalError
 
 from clinic_app.core import db
-from clinic_app.core.errors import Unavailable
+from clinic_app.core.errors import DatabaseAway, Unavailable
 from clinic_app.models.api import IDEMPOTENCY_KEYS, IdempotencyKey
 from clinic_app.services import idempotency
 from clinic_app.services.portal import provisioning
@@ -174,6 +177,67 @@ async def test_killed_before_the_work(api, desk, monkeypatch):
         idempotency.once(factories.access.ANONYMOUS, P, "k-1", body, lambda: (200, {}))
     started(dt.timedelta(minutes=5))
     assert idempotency.once(factories.access.ANONYMOUS, P, "k-1", body, lambda: (200, {"a": 1})) == (200, {"a": 1})
+
+
+async def test_done_though_its_commit_failed_the_next_try_is_told_at_once(api, desk, monkeypatch):
+    """The COMMIT was kept and nobody said so: nobody works under the key any more who could bring an answer."""
+    body, real = {"first_name": "Once", "last_name": "Only"}, idempotency._working_on
+
+    @contextlib.contextmanager
+    def unsaid(mine):
+        with real(mine):
+            yield
+        raise OperationalError("", {}, psycopg.OperationalError())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency, "_working_on", unsaid)
+        assert (await api.post(P, json=body, headers=keyed(desk))).status_code == 503
+    monkeypatch.setattr(idempotency.time, "sleep", pytest.fail)
+    answer = await api.post(P, json=body, headers=keyed(desk))
+    assert (answer.status_code, answer.json()["error"], patients()) == (409, "Already done", 1)
+
+
+async def test_a_key_is_free_again_once_the_database_is_back(api, desk, monkeypatch):
+    """The work failed because the database went away, and so could not be said to have failed."""
+    release, away = idempotency._release, iter((True, True, False))
+
+    def sometimes(mine):
+        if next(away):
+            raise OperationalError("", {}, psycopg.OperationalError())
+        release(mine)
+
+    def lost():
+        raise DatabaseAway
+
+    monkeypatch.setattr(idempotency, "_release", sometimes)
+    monkeypatch.setattr(idempotency, "AGAIN", 0.01)
+    monkeypatch.setattr(idempotency.threading, "Thread", Now)
+    with pytest.raises(DatabaseAway):
+        idempotency.once(factories.access.ANONYMOUS, P, "k-1", {}, lost)
+    assert not idempotency._unreleased
+    assert idempotency.once(factories.access.ANONYMOUS, P, "k-1", {}, lambda: (200, {"a": 1})) == (200, {"a": 1})
+
+
+async def test_a_reservation_that_was_kept_without_an_answer_is_given_back(api, desk, monkeypatch):
+    """Its COMMIT arrived and the connection broke: nobody would work under the key for minutes."""
+    reserved = idempotency._reserved
+
+    def lost(*given):
+        reserved(*given)
+        raise OperationalError("", {}, psycopg.OperationalError())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(idempotency, "_reserved", lost)
+        with pytest.raises(OperationalError):
+            idempotency.once(factories.access.ANONYMOUS, P, "k-1", {}, lambda: (200, {}))
+    assert idempotency.once(factories.access.ANONYMOUS, P, "k-1", {}, lambda: (200, {"a": 1})) == (200, {"a": 1})
+
+
+class Now:
+    """A thread that runs at once, in the one transaction of the test."""
+
+    def __init__(self, target, **_: object) -> None:
+        self.start = target
 
 
 async def test_a_late_first_try_cannot_add_to_a_second(api, people, monkeypatch):

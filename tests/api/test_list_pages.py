@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from clinic_app.core.settings import get_settings
+from clinic_app.services import rates
 from clinic_app.services.patients.forms import PatientQuery
 from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import list_pending
@@ -136,3 +137,60 @@ def test_of_sixteen_pages_asked_for_at_once_four_are_shown_whichever_worker_is_a
             worker.spend(somebody, LISTS)
         assert 1 <= told.value.retry_after <= 3600
         worker.spend(dataclasses.replace(somebody, account_id=secrets.randbelow(2**40)), LISTS)
+
+
+def test_every_request_is_counted_in_redis_some_at_a_time_and_never_fewer_than_there_were(people, monkeypatch):
+    stores.redis_or_skip()
+    workers = [Rates(stores.REDIS), Rates(stores.REDIS)]
+    somebody = dataclasses.replace(people.receptionist, account_id=secrets.randbelow(2**40))
+    asked, real = list[int](), Rates._ask
+
+    def ask(limiter, item, key, count=1):
+        asked.append(count)
+        return real(limiter, item, key, count)
+
+    monkeypatch.setattr(Rates, "_ask", staticmethod(ask))
+    passed, told = 0, None
+    while told is None and passed < 3100:
+        try:
+            workers[passed % 2].spend(somebody, "any")
+            passed += 1
+        except TooManyRequests as refused:
+            told = refused
+    assert 3000 - 2 * 20 <= passed <= 3000
+    assert len(asked) < 3000 / 5
+    assert max(asked) == 20
+    assert told is not None
+    assert 1 <= told.retry_after <= 60
+
+
+def test_of_two_limits_redis_is_asked_at_once_and_what_the_first_refuses_the_second_does_not_count(people, monkeypatch):
+    stores.redis_or_skip()
+    monkeypatch.setitem(rates.FIGURES, "register", "3/minute;5/hour")
+    rates._items.cache_clear()
+    workers = [Rates(stores.REDIS), Rates(stores.REDIS)]
+    somebody = dataclasses.replace(people.receptionist, account_id=secrets.randbelow(2**40))
+    asked = list[str]()
+    for worker in workers:
+        worker.spend(somebody, "typing")  # it is connected now
+        redis = worker._redis.storage.storage
+        real = redis.execute_command
+        monkeypatch.setattr(redis, "execute_command", lambda *a, _real=real, **k: asked.append(a[0]) or _real(*a, **k))
+    for number in range(3):
+        workers[number % 2].spend(somebody, "register")
+    assert len(asked) <= 3 + 2  # and the script itself, once for a Redis that does not have it
+    for worker in workers * 2:
+        with pytest.raises(TooManyRequests) as told:
+            worker.spend(somebody, "register")
+        assert 1 <= told.value.retry_after <= 60
+    minute, hour = rates._items(1, AN_HOUR)["register"]
+    key = f"register:{somebody.account_id}"
+    assert workers[0]._redis.get_window_stats(hour, key).remaining == 2
+    workers[0]._redis.clear(minute, key)
+    for _ in range(2):
+        workers[1].spend(somebody, "register")
+    workers[0]._redis.clear(minute, key)
+    with pytest.raises(TooManyRequests) as told:
+        workers[0].spend(somebody, "register")
+    assert 60 < told.value.retry_after <= 3600
+    rates._items.cache_clear()

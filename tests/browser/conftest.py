@@ -401,7 +401,8 @@ def open_page(profiles: Profiles, server: Server, watch: Watch) -> Iterator[Open
             tokens.append((at, token))
             # nothing half typed by an earlier test
             at.sql("DELETE FROM drafts WHERE account_id IN (SELECT id FROM accounts WHERE username = ?)", who)
-            cookie = {"name": "clinic_session", "value": token, "url": at.url, "httpOnly": True, "sameSite": "Strict"}
+            name = "__Host-clinic_session" if at.url.startswith("https://") else "clinic_session"
+            cookie = {"name": name, "value": token, "url": at.url, "httpOnly": True, "sameSite": "Strict"}
             context.add_cookies([cookie])  # type: ignore[list-item]
         page = context.new_page()
         if (width, height) != SIZE:

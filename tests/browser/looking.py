@@ -112,4 +112,4 @@ class Looks:
                     wrong += [f"{width} {scheme}: {one}" for one in self._found(page, rules)]
             wrong += [f"{width}: wider than the screen: {one}" for one in _sideways(page)]
             wrong += [f"{width}: over a popup: {one}" for one in _showing_through(page)]
-        assert wrong == []
+        assert wrong == [], "\n".join(wrong)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import datetime as dt
+import functools
+import itertools
+import json
 import os
 import signal
 import socket
@@ -14,7 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
 from sqlalchemy import select
@@ -24,13 +29,20 @@ from clinic_app.core import context, crypto, db
 from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.services.accounts import sessions
 
+if TYPE_CHECKING:
+    from tests.faults.instances import Postgres, Redis
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO_PASSWORD = "demo-clinic-passphrase"
 _BUILT: set[frozenset[tuple[str, str]]] = set()
-_READY: dict[bool, bytes] = {}  # databases as the commands make them, without people and with
+#: Databases as the commands make them, without people and with: SQLite's files, or the names of PostgreSQL's.
+_READY: dict[bool, bytes | str] = {}
+#: ``CLINIC_TEST_WORKERS=2``: servers for which a test names no database have two workers on PostgreSQL and Redis.
+WORKERS = int(os.environ.get("CLINIC_TEST_WORKERS", "1"))
 WORKED_OUT = (
     *("name_parts", "name_part_changes", "patient_counts", "patient_count_changes"),
     *("waiting_comparisons", "duplicate_pairs"),
+    *("audit_checkpoints", "audit_tree_nodes"),
 )
 #: The tables of the index over ``name_parts``.
 INDEX_OF_PARTS = "patients_search_parts"
@@ -57,6 +69,41 @@ def _worked(leader: int, since: float) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+@functools.cache
+def _stores() -> tuple[Postgres, Redis, Iterator[int]]:
+    """A PostgreSQL and a Redis for all servers of this process, and numbers for what each server has in them."""
+    from tests.faults.instances import Postgres, Redis
+
+    database, state = Postgres(), Redis()
+    atexit.register(database.remove)
+    atexit.register(state.kill)
+    database.start("-c", "max_connections=400", "-c", "fsync=off")
+    state.start("--databases", "64")
+    return database, state, itertools.count(1)
+
+
+def _stores_of_its_own() -> dict[str, str]:
+    """The settings of one more server with several workers."""
+    database, state, numbers = _stores()
+    number = next(numbers)
+    return {
+        "CLINIC_DATABASE_URL": f"{database.url.rpartition('/')[0]}/served_{number}",
+        "CLINIC_REDIS_URL": f"{state.url.rpartition('/')[0]}/{number}",
+        "CLINIC_WORKERS": str(WORKERS),
+    }
+
+
+def _as_sqlite_keeps_it(value: Any) -> Any:
+    """What SQLite gives for the same column: tests read rows of either."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, dt.datetime):
+        return f"{value.astimezone(dt.UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S.%f}"
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
 class Server:
     """One clinic in demo mode, served as in production: granian, no node, one worker unless told otherwise."""
 
@@ -67,10 +114,12 @@ class Server:
         self.folder, self.port, self._factory = folder, free_port(), factory
         self.url = f"http://localhost:{self.port}"
         self.log = folder / "server.log"
+        self._settings = frozenset(settings.items())
+        if WORKERS > 1 and "CLINIC_DATABASE_URL" not in settings:
+            settings = _stores_of_its_own() | settings
         self.database_url = settings.get("CLINIC_DATABASE_URL", f"sqlite:///{folder / 'data' / 'clinic.sqlite3'}")
         self.database = Path(self.database_url.removeprefix("sqlite:///"))  # SQLite's
         self.ready_seconds = 0.0
-        self._settings = frozenset(settings.items())
         self._process: subprocess.Popen[bytes] | None = None
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CLINIC_")}
         keys = {name: os.environ[name] for name in ("CLINIC_PEPPER", "CLINIC_AUDIT_KEY", "CLINIC_TOKEN_KEY")}
@@ -107,13 +156,28 @@ class Server:
         if self._settings not in _BUILT:
             self.run("build")
             _BUILT.add(self._settings)
+        if not self.database_url.startswith("sqlite"):
+            self._prepare_postgres(people)
+            return
         if people not in _READY:
             self.run("migrate")
             if people:
                 self.run("demo")
             _READY[people] = self.database.read_bytes()
         self.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.database.write_bytes(_READY[people])
+        self.database.write_bytes(_READY[people])  # type: ignore[arg-type]
+
+    def _prepare_postgres(self, people: bool) -> None:
+        name = self.database_url.rpartition("/")[2]
+        copied = _READY.get(people, "template1")
+        _stores()[0].sql(f"CREATE DATABASE {name} TEMPLATE {copied}")
+        if people in _READY:
+            return
+        self.run("migrate")
+        if people:
+            self.run("demo")
+        _READY[people] = f"ready_{int(people)}"
+        _stores()[0].sql(f"CREATE DATABASE {_READY[people]} TEMPLATE {name}")
 
     def start(self) -> None:
         """Serve; returns once the first page is answered."""
@@ -177,21 +241,64 @@ class Server:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """One statement on the server's database, committed; ``?`` stands for each of the ``values``."""
+        """One statement on the server's database, committed; ``?`` stands for each of the ``values``.
+
+        Rows are as SQLite keeps them: truth as 0 and 1, times as text in UTC.
+        """
         if not self.database_url.startswith("sqlite"):
             url = self.database_url.replace("+psycopg", "")
             with psycopg.connect(url) as other:
-                cursor = other.execute(statement.replace("?", "%s"), values)  # type: ignore[arg-type]
-                return cursor.fetchall() if cursor.description else []
+                text = statement.replace("%", "%%").replace("?", "%s")
+                cursor = other.execute(text, values)  # type: ignore[arg-type]
+                rows = cursor.fetchall() if cursor.description else []
+            return [tuple(_as_sqlite_keeps_it(value) for value in row) for row in rows]
         with sqlite3.connect(self.database, timeout=10) as connection:
             rows = connection.execute(statement, values).fetchall()
         connection.close()
         return rows
 
+    @contextlib.contextmanager
+    def refusing(self, table: str, *, rule: bool = True) -> Iterator[None]:
+        """Whatever is added to ``table`` fails inside the database, by a rule of its own or by a figure too large."""
+        if self.database_url.startswith("sqlite"):
+            does = (
+                "SELECT RAISE(ABORT, 'CHECK constraint failed: secret')"
+                if rule
+                else "SELECT abs(-9223372036854775807 - 1)"
+            )
+            self.sql(f"CREATE TRIGGER refusing BEFORE INSERT ON {table} BEGIN {does}; END")
+        else:
+            kind = "check_violation" if rule else "numeric_value_out_of_range"
+            does = f"BEGIN RAISE EXCEPTION 'secret' USING ERRCODE = '{kind}'; END"
+            self.sql(f"CREATE OR REPLACE FUNCTION refusing() RETURNS trigger LANGUAGE plpgsql AS $$ {does} $$")
+            self.sql(f"CREATE TRIGGER refusing BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refusing()")
+        try:
+            yield
+        finally:
+            on = "" if self.database_url.startswith("sqlite") else f" ON {table}"
+            self.sql(f"DROP TRIGGER refusing{on}")
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Whoever wants to change something waits until the block ends."""
+        if self.database_url.startswith("sqlite"):
+            with contextlib.closing(sqlite3.connect(self.database, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                yield
+                other.execute("ROLLBACK")
+            return
+        with psycopg.connect(self.database_url.replace("+psycopg", "")) as other:
+            other.execute("LOCK TABLE audit_head, patients, accounts IN EXCLUSIVE MODE")
+            yield
+            other.rollback()
+
     def dump(self, but: Sequence[str] = ()) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table but those named, and what the server works out of other rows by and by."""
         but = (*but, *WORKED_OUT)
-        names = [name for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        if self.database_url.startswith("sqlite"):
+            names = [name for (name,) in self.sql("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        else:
+            names = [name for (name,) in self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
         tables = [name for name in names if name not in but and not name.startswith(("sqlite_", INDEX_OF_PARTS))]
         return {name: sorted(self.sql(f'SELECT * FROM "{name}"'), key=repr) for name in sorted(tables)}
 

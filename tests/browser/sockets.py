@@ -29,7 +29,11 @@ class Tab:
         self._headers = {"Origin": url if origin == "same" else origin} if origin is not None else {}
         if cookie:
             self._headers["Cookie"] = cookie
-        self._client = socketio.AsyncClient(reconnection=False, json=json)  # not what an app in this process has set
+        self._client = socketio.AsyncClient(
+            reconnection=False,
+            json=json,  # not what an app in this process has set
+            ssl_verify=not url.startswith("https://127.0.0.1:"),  # where a test made the certificate
+        )
         self.connected: Callable[[], bool] = lambda: self._client.connected
         self._client.on("event", self._event, namespace="/_event")
         self._client.on("new_token", self._renamed, namespace="/_event")

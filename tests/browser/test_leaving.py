@@ -142,6 +142,7 @@ def test_without_a_line_the_page_says_so_and_goes_on_by_itself(open_page, watch)
     expect(page.get_by_label("First name")).to_have_value("Kept")
 
 
+@pytest.mark.slow
 def test_a_press_that_is_not_answered_is_said_after_ten_seconds(open_page):
     page = open_page("receptionist")
     silent, lines, late = [], [], []

@@ -334,6 +334,16 @@ def not_found(open_page, clinic, watch):
 def reception(open_page, clinic):
     page = open_page("receptionist", "/")
     expect(page.get_by_text("Portal uptake")).to_be_visible()
+    expect(page.locator(".bone")).to_have_count(0)
+    return page
+
+
+@scene
+def reception_loading(open_page, clinic):
+    page = open_page("receptionist", "/patients")
+    _hold(page, lambda message: "reception" in message and "registered_today" in message)
+    page.goto("/")
+    expect(page.get_by_text("Portal uptake")).to_be_visible()
     return page
 
 
@@ -821,8 +831,8 @@ def _of_state(clinic, state: str) -> str:
     wanted = {
         "none": "a.id IS NULL",
         "active": "a.is_active AND NOT password_temporary",
-        "temporary": "a.is_active AND password_temporary AND password_expires_at > datetime('now')",
-        "expired": "a.is_active AND password_temporary AND password_expires_at < datetime('now')",
+        "temporary": "a.is_active AND password_temporary AND password_expires_at > CURRENT_TIMESTAMP",
+        "expired": "a.is_active AND password_temporary AND password_expires_at < CURRENT_TIMESTAMP",
         "off": "NOT a.is_active",
     }[state]
     rows = clinic.sql(
@@ -1323,8 +1333,8 @@ def _with_passkeys(clinic, username: str) -> None:
     for name, used in (("Amina's phone", "2026-06-08 06:40:00.000000"), ("Schreibtischrechner" * 3, None)):
         clinic.sql(
             "INSERT INTO passkeys (account_id, credential_id, public_key, sign_count, name, created_at, used_at) "
-            "SELECT id, ?, x'00', 0, ?, '2026-06-02 08:00:00.000000', ? FROM accounts WHERE username = ?",
-            crypto.new_token(), name, used, username,
+            "SELECT id, ?, ?, 0, ?, '2026-06-02 08:00:00.000000', ? FROM accounts WHERE username = ?",
+            crypto.new_token(), b"\0", name, used, username,
         )  # fmt: skip
 
 

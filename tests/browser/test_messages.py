@@ -93,6 +93,7 @@ def test_the_username_may_stay(open_page, posting):
     until(lambda: len(posting.post.to(right)) == 1)
 
 
+@pytest.mark.slow
 def test_on_a_slow_line_each_press_about_access_is_answered_at_once_and_counts_once(open_page, posting):
     """The question before it, too: its button is busy until the form has come."""
     done = posting.patient(portal_email=_email())

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from clinic_app.services.patients.profile import view_patient
+from tests.browser.slow_line import on_a_slow_line, set_line
 from tests.browser.test_right_patient import SLOW
 
 
@@ -66,6 +67,25 @@ def test_they_go_with_the_first_letter_and_come_back_with_the_last_one(open_page
     expect(page.get_by_role("listbox", name="Opened last")).to_be_visible()
     page.keyboard.press("ArrowUp")
     expect(page.get_by_role("option").last).to_have_attribute("aria-selected", "true")
+
+
+def test_what_is_reached_stays_reached_while_an_older_term_is_answered(open_page, clinic, three):
+    page = on_a_slow_line(open_page("receptionist"))
+    page.goto("/")
+    _box(page).focus()
+    expect(page.get_by_role("option").first).to_be_visible()
+    set_line(page, delay=1_000)
+    page.keyboard.type("q")
+    page.wait_for_timeout(500)  # long enough that it is asked for, too short for its answer
+    page.keyboard.press("Backspace")
+    expect(page.get_by_role("listbox", name="Opened last")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("option").first).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("listbox", name="Opened last")).to_be_hidden()  # the answer to the older term is there
+    expect(page.get_by_role("listbox", name="Opened last")).to_be_visible()
+    expect(page.get_by_role("option").first).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Third Lately", level=1)).to_be_visible()
 
 
 def test_a_scanner_that_is_faster_than_the_server_opens_the_one_record(open_page, clinic, three):

@@ -96,6 +96,7 @@ def test_my_record_shows_the_patients_own_details_and_who_looked(open_page, clin
     patient_sign_in(page, "OWN.record@example.org", factories.OWN_PASSWORD)
     expect(page.get_by_role("heading", name="My record", level=1)).to_be_visible()
     expect(page).to_have_title("My record · Lakeside Medical Centre")
+    expect(page.get_by_role("main")).to_contain_text("Owna Record")
     own = page.locator("main").inner_text()
     for part in ("Owna Record", done.patient.patient_id, "14 Mar 1988", "5 My Own Road", "own.record@example.org"):
         assert part in own

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -115,12 +114,10 @@ def test_a_field_that_is_switched_off_while_it_works_keeps_what_the_work_said(op
     page = _open(open_page, clinic.patient())
     email = page.get_by_role("dialog").get_by_label("Email")
     email.fill("kept.sentence@example.org")
-    with sqlite3.connect(clinic.server.database, isolation_level=None) as busy:
-        busy.execute("BEGIN IMMEDIATE")
+    with clinic.server.busy():
         email.press("Enter")
         expect(email).to_be_disabled()
         page.wait_for_timeout(300)  # in which its check would be sent
-        busy.execute("ROLLBACK")
     error = page.locator("#portal-email-error")
     expect(error).to_contain_text("Email already in use.")
     page.wait_for_timeout(500)  # in which its check would be answered
@@ -370,7 +367,7 @@ def test_while_it_works_the_form_is_off_and_a_second_click_does_nothing(open_pag
     assert new_clinic.sql("SELECT count(*) FROM accounts WHERE username = 'slow.hash@example.org'") == [(1,)]
     assert len(new_clinic.audit("PORTAL_ACCOUNT_CREATED")) == 1
     assert new_clinic.audit("PORTAL_ACCOUNT_CREATE_FAILED") == []
-    new_clinic.sql("UPDATE patients SET is_active = 0, portal_enabled = 0")
+    new_clinic.sql("UPDATE patients SET is_active = false, portal_enabled = false")
 
 
 def test_the_dialog_holds_the_keyboard_and_is_done_with_it_alone(open_page, clinic):

@@ -363,16 +363,10 @@ def test_another_unique_value_and_any_other_constraint_have_their_words(open_pag
         ).to_contain_text("This patient ID has already been assigned.")
     finally:
         clinic.sql("UPDATE counters SET value = ? WHERE name = 'patient_id'", highest)
-    clinic.sql(
-        "CREATE TRIGGER refuse BEFORE INSERT ON patients"
-        " BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: secret'); END"
-    )
-    try:
+    with clinic.server.refusing("patients"):
         _submit(page)
         expect(page.get_by_role("alert").filter(has_text="Database constraint violation.")).to_be_visible()
         assert "secret" not in page.content()
-    finally:
-        clinic.sql("DROP TRIGGER refuse")
     expect(_field(page, "First name")).to_have_value("Number")
 
 
@@ -419,7 +413,7 @@ def test_two_clicks_and_two_enters_make_one_patient(open_page, new_clinic, porta
     made = new_clinic.sql("SELECT count(*) FROM patients WHERE first_name = 'Twice' AND is_active")
     assert made == [(1,)]
     assert len(new_clinic.audit("PATIENT_CREATE_FAILED")) == failed
-    new_clinic.sql("UPDATE patients SET is_active = 0, portal_enabled = 0")  # a clinic without patients again
+    new_clinic.sql("UPDATE patients SET is_active = false, portal_enabled = false")  # a clinic without patients again
 
 
 def _settle(page: Page) -> None:

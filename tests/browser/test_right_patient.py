@@ -272,7 +272,7 @@ def _run(desk: Desk, clinic: Any, kind: str, cases: list[tuple[Any, str]]) -> No
         desk.fast()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS[:2], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[2:])])
 def test_a_press_and_the_next_patient_on_a_slow_line(slow_desk, clinic, kind):
     _run(slow_desk(300), clinic, kind, _some(kind))
 

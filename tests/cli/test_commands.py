@@ -48,7 +48,7 @@ def test_only_what_exists_is_offered():
         "export patients",
     }
     staff = {f"staff {name}" for name in ("create", "list", "role", "disable", "enable", "reset", "unlock")}
-    audit = {"audit verify", "audit anchor", "audit export"}
+    audit = {f"audit {name}" for name in ("verify", "anchor", "export", "checkpoint", "key", "prove", "check")}
     outbox = {"outbox send", "outbox status"}
     duplicates = {"duplicates find", "duplicates status"}
     export = {"export patients", "export patient"}
@@ -215,6 +215,14 @@ def test_the_doctor_says_what_is_missing_and_what_to_do(clinic):
     assert found["database"]["text"].endswith("python -m clinic_app migrate")
     assert found["redis"]["state"] == "skipped"
     assert not clinic.folder.exists(), "looking changes nothing"
+
+
+def test_the_doctor_says_that_the_disk_of_the_anchors_is_away(clinic, monkeypatch):
+    clinic("migrate")
+    assert _findings(clinic("doctor", "--json"))["anchors"]["state"] == "ok"
+    monkeypatch.setenv("CLINIC_AUDIT_ANCHOR_FILE", str(clinic.folder / "away" / "anchors.jsonl"))
+    found = _findings(clinic("doctor", "--json"))["anchors"]
+    assert (found["state"], "is its disk there?" in found["text"]) == ("missing", True)
 
 
 def test_the_doctor_finds_an_open_data_directory(clinic):

@@ -73,8 +73,8 @@ def hashing(monkeypatch: pytest.MonkeyPatch) -> Hashing:
         import contextlib
 
         @contextlib.contextmanager
-        def manager():
-            with real() as session:
+        def manager(**how):
+            with real(**how) as session:
                 open_["count"] += 1
                 try:
                     yield session

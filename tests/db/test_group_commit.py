@@ -40,7 +40,6 @@ def test_each_is_undone_alone_and_the_others_are_kept(own_database):
     assert len(_names()) == 3
 
 
-@pytest.mark.parametrize("own_database", ["sqlite"], indirect=True)  # on PostgreSQL they stay apart
 def test_nothing_is_kept_before_the_end_nor_when_the_block_or_the_commit_fails(own_database):
     def interrupted() -> None:
         with db.grouped():
@@ -79,10 +78,7 @@ def test_open_lists_are_told_once_and_after_the_commit(own_database, monkeypatch
     with db.grouped():
         change("part 1")
         change("part 2")
-    if own_database.dialect.name == "sqlite":
-        assert told == [["part 1", "part 2"]]
-    else:
-        assert told == [["part 1"], ["part 1", "part 2"]]
+    assert told == [["part 1", "part 2"]]
 
 
 def test_whoever_asks_is_told_of_changes_while_its_block_lasts(own_database):

@@ -218,6 +218,23 @@ def test_the_lease_of_a_process_that_was_killed_is_free(monkeypatch):
     assert not leases.dead(f"{secret} {child} elsewhere")
 
 
+def test_one_that_stalled_while_another_took_over_changes_nothing_any_more(admin, file, monkeypatch):
+    pauses = iter([True])
+
+    def stall(*_: object) -> None:
+        if next(pauses, False):
+            tools.write("UPDATE patient_imports SET leased_until = started_at")
+            assert work.work_on()
+
+    monkeypatch.setattr(work, "BATCH", 1)
+    monkeypatch.setattr(work, "_breath", stall)
+    run = _checked(admin, file(AMINA, MOSES, BAD))
+    seen = runs.view_import(admin, run)
+    assert (seen.state, seen.rows) == ("CHECKED", 3)
+    (token,) = tools.raw("SELECT token FROM patient_imports")[0]
+    assert [row for _, row, _ in stored.rows_noted(token, 0, 9)] == [2, 3, 4]
+
+
 def test_an_upload_is_checked_decided_and_taken_in(admin, file):
     kept = factories.make_patient(admin, first_name="Amina", last_name="Odhiambo", date_of_birth="14/3/1988")
     also = factories.make_patient(

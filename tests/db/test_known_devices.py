@@ -369,3 +369,15 @@ def test_setting_up_a_second_factor_is_counted_in_its_session(clock, grace, brow
             own_factor.confirm_two_factor(done.actor, "000000")
     with pytest.raises(TooManyAttempts):
         own_factor.confirm_two_factor(done.actor, "000000")
+
+
+def test_while_strangers_hashes_have_no_room_a_stranger_writes_nothing_and_a_known_browser_gets_in(grace, monkeypatch):
+    device = _in().device
+    before = tools.dump()
+    monkeypatch.setattr(crypto, "strangers_wait", lambda: True)
+    with pytest.raises(Unavailable):
+        _in(address="198.51.100.9")
+    with pytest.raises(Unavailable):
+        _in(device="x" * 43, address="198.51.100.9", name="nobody")
+    assert tools.dump() == before
+    assert _in(device).token

@@ -153,3 +153,13 @@ def test_open_lists_are_woken_by_what_is_found_and_the_trail_stays_as_it_was(des
     assert tools.number("SELECT changes FROM audit_head") == before + 1
     assert tools.last_seq() == seq
     assert pair_finding.compare_waiting() == 0
+
+
+def test_two_processes_that_come_to_the_same_pair_both_note_it(own_database):
+    desk = factories.make_staff()
+    for number in range(6):
+        first, second = twice(desk, last_name=f"Okemwa {chr(ord('a') + number) * 4}", phone=f"0712 700 {number:03d}")
+        assert first.id < second.id
+        found = tools.at_once(*[pair_finding.compare_waiting] * 4)
+        assert [one for one in found if isinstance(one, Exception)] == []
+    assert len(listed(desk)) >= 6

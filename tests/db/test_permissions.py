@@ -28,6 +28,7 @@ from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.accounts.staff import create_staff
 from clinic_app.services.audit.browsing import AuditQuery, browse_audit
 from clinic_app.services.audit.exporting import export_audit
+from clinic_app.services.audit.proving import prove_audit
 from clinic_app.services.patients import merging, pair_finding, pairs
 from clinic_app.services.patients.activity import all_activity
 from clinic_app.services.patients.card import patient_card
@@ -391,6 +392,12 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     ),
     "export_audit": (
         lambda a, w: export_audit(a, AuditQuery()),
+        {"ADMIN"},
+        "Only administrators can read the audit trail.",
+        "audit:see",
+    ),
+    "prove_audit": (
+        lambda a, w: prove_audit(a, AuditQuery()),
         {"ADMIN"},
         "Only administrators can read the audit trail.",
         "audit:see",

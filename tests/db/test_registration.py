@@ -294,8 +294,8 @@ def test_a_commit_that_fails_leaves_nothing(desk, monkeypatch):
     transaction = db.transaction
 
     @contextlib.contextmanager
-    def failing():
-        with transaction() as session:
+    def failing(**how):
+        with transaction(**how) as session:
             yield session
             refuse(session)
 

@@ -119,6 +119,16 @@ def test_a_name_with_a_slip_is_found(large):
         assert [(one.id, one.found_by.label) for one in found if one.found_by] == [(row.id, "Similar")], term
 
 
+@pytest.mark.parametrize("term", ["wa nj", "an ot", "1990 an"])
+def test_postgresql_asks_its_index_however_many_words_a_term_stands_for(large, database, term):
+    if database.dialect.name != "postgresql":
+        pytest.skip("SQLite has no other way")
+    read = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'patients'"
+    before = tools.raw(read)
+    list_patients(large, PatientQuery(term=term))
+    assert tools.raw(read) == before
+
+
 def test_very_many_are_ordered_as_asked_and_paged_up_to_the_limit(large):
     wanted = _by_reading("a")
     assert len(wanted) > 2 * LIMIT

@@ -25,6 +25,8 @@ STAY = {
     "recovery_codes": "ten an account at most: new ones replace the old",
     "audit_events": "append-only: the trail is kept",
     "audit_head": "one row",
+    "audit_checkpoints": "one a day, and one for each proof that somebody writes by a command",
+    "audit_tree_nodes": "one for every 32 events of the trail",
     "refusal_counts": "when its minute is over a row becomes an event: see test_refusal_counts.py",
     "counters": "one row for each counter",
     "alembic_version": "one row",

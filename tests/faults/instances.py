@@ -73,9 +73,9 @@ class Redis(Instance):
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url, socket_timeout=2)
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         """Serve, with nothing in it."""
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options = [*more, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
             ["redis-server", *options],
             cwd=tempfile.gettempdir(),
@@ -107,6 +107,9 @@ class Postgres(Instance):
             owner = pwd.getpwnam(self._user)
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
         self.url = f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+        self._make()
+
+    def _make(self) -> None:
         subprocess.run(
             [self._bin / "initdb", "-D", self.folder / "data", "-U", "postgres", "-A", "trust", "--no-sync"],
             check=True,
@@ -182,6 +185,24 @@ class Postgres(Instance):
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.parent.joinpath(f"{self.folder.name}.log").unlink(missing_ok=True)
+
+
+class Standby(Postgres):
+    """A copy of ``first``, which it follows."""
+
+    def __init__(self, first: Postgres) -> None:
+        self._first = first
+        super().__init__()
+
+    def _make(self) -> None:
+        where = ["-h", "127.0.0.1", "-p", str(self._first.port), "-U", "postgres"]
+        subprocess.run(
+            [self._bin / "pg_basebackup", *where, "-D", self.folder / "data", "-R", "-c", "fast", "--no-sync"],
+            check=True,
+            capture_output=True,
+            user=self._user,
+            cwd="/",
+        )
 
 
 @contextlib.contextmanager

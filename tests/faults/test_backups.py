@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
 import sqlite3
 import stat
@@ -15,11 +16,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from clinic_app.core import database_copies, db, keys, migrations
+from clinic_app.core import data_lock, database_copies, db, keys, migrations
 from clinic_app.services.audit import chain
 from clinic_app.services.backups import making, restoring
 from clinic_app.services.backups.errors import BackupFailed, NotABackup, RestoreRefused
@@ -221,6 +223,19 @@ def _text(file: Path) -> Path:
     return other
 
 
+def _pipe(file: Path) -> Path:
+    other = file.with_name("pipe.tar")
+    os.mkfifo(other)
+    return other
+
+
+def _deep() -> Any:
+    found: list[Any] = []
+    for _ in range(900):
+        found = [found]
+    return found
+
+
 DAMAGES = {
     "a byte of the database": lambda file: _flipped(file, 0.5),
     "cut off": _cut,
@@ -230,6 +245,9 @@ DAMAGES = {
     "no backup": _text,
     "not there": lambda file: file.with_name("nowhere.tar"),
     "a folder": lambda file: file.parent,
+    "a pipe": _pipe,
+    "a mark of other letters": lambda file: _rewritten(file, mark="\u00e9" * 64),
+    "a manifest without an end": lambda file: _rewritten(file, rows=_deep()),
     "a manifest of another kind": lambda file: _rewritten(file, keys="x"),
 }
 
@@ -303,6 +321,26 @@ def test_without_the_programs_of_postgresql_it_says_what_to_install(own_database
     assert "`pg_dump` is not installed" in refused.value.detail
 
 
+def test_what_a_killed_backup_left_goes_with_the_next_one(own_database, tmp_path):
+    folder = tmp_path / "backups"
+    left, under_way = folder / ".clinic-backup-left", folder / ".clinic-backup-way"
+    for one in (left, under_way):
+        one.mkdir(parents=True)
+        (one / "database.sqlite3").write_text("records")
+    with data_lock.alone(under_way):
+        _make(own_database, folder)
+    assert (left.exists(), under_way.exists()) == (False, True)
+
+
+def test_what_a_killed_restore_left_goes_with_the_next_one(own_database, own_settings, backed_up):
+    left = own_settings.data_dir / ".restoring-left"
+    left.mkdir(parents=True)
+    (left / "database.sqlite3").write_text("records")
+    with pytest.raises(NotABackup):
+        restoring.restore_backup(own_settings, backed_up.file.with_name("nowhere.tar"), _nothing)
+    assert not left.exists()
+
+
 def test_only_so_many_of_this_clinic_stay(own_database, tmp_path):
     folder = tmp_path / "backups"
     folder.mkdir()
@@ -327,6 +365,7 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_what_the_log_of_a_killed_server_holds_is_not_replayed_over_a_backup(command, tmp_path):
     """Stopped hard, its database replaced by an older one: once the way to a database that nobody can read."""
     assert command("migrate").returncode == 0
@@ -369,6 +408,7 @@ def test_the_log_of_a_damaged_database_stays_with_it(tmp_path):
     assert database_copies.sqlite_is_whole(place, thorough=True)
 
 
+@pytest.mark.slow
 def test_while_a_program_of_the_clinic_runs_nothing_is_restored(command, tmp_path):
     command("migrate")
     command("backup", str(tmp_path / "b.tar"))

@@ -1,10 +1,11 @@
-"""The database is away, locked, full or changes its leader: every page, form and route says so in words, with 503.
+"""The database is away, locked, full, changes its leader or takes nothing into the audit trail: 503, in words.
 
 And everything comes back by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import sqlite3
@@ -15,20 +16,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi.routing import APIRoute
 
 from clinic_app.core import routes
+from clinic_app.services.audit import chain
 from clinic_app.web import shell
 from tests import factories
 from tests.architecture.test_web_routes import ROUTES
 from tests.browser.serving import Server, bound
-from tests.browser.sockets import session
+from tests.browser.sockets import HYDRATE, Tab, session
 from tests.faults.conftest import serving
 from tests.faults.instances import Postgres, until
+from tests.security.attack import LIST, PROFILE, REGISTER
 
 CALLERS = 12
 #: Everybody waits for as long as one waits.
@@ -146,8 +151,10 @@ def everything(clinic: Clinic, mark: str) -> list[Request]:
     return found + [Request(method, path, program, json=body) for method, path, body in calls]
 
 
-def wrong_with(request: Request, answer: httpx.Response) -> str:
-    """What an answer has that it must not have."""
+def wrong_with(request: Request, answer: httpx.Response, hidden: str = "") -> str:
+    """What an answer has that it must not have: ``hidden`` is a name that nobody may be shown."""
+    if hidden and hidden in answer.text:
+        return "shows what was not recorded"
     if answer.status_code >= 500 and answer.status_code != 503:
         return f"{answer.status_code}"
     if answer.status_code != 503:
@@ -163,7 +170,7 @@ def wrong_with(request: Request, answer: httpx.Response) -> str:
     return "" if SCRIPTS.search(request.path) else f"{kind} for people"
 
 
-def walk(clinic: Clinic, mark: str, counters: dict[str, Any]) -> list[str]:
+def walk(clinic: Clinic, mark: str, counters: dict[str, Any], hidden: str = "") -> list[str]:
     """Ask for everything, a few at a time; what was wrong with the answers."""
     wrong, slowest, statuses = list[str](), 0.0, Counter[str]()
     lock = threading.Lock()
@@ -173,7 +180,7 @@ def walk(clinic: Clinic, mark: str, counters: dict[str, Any]) -> list[str]:
         begun = time.monotonic()
         try:
             answer = request.send(clinic.server)
-            said, status = wrong_with(request, answer), str(answer.status_code)
+            said, status = wrong_with(request, answer, hidden), str(answer.status_code)
         except httpx.HTTPError as error:
             said = status = type(error).__name__
         with lock:
@@ -314,3 +321,85 @@ def test_sqlite_away(on_sqlite: Clinic, counters: dict[str, Any], fault: str) ->
     assert found == ("ok",)
     counts = {name: on_sqlite.server.sql(f"SELECT count(*) FROM {name}")[0][0] for name in ("patients",)}
     assert counts["patients"] > 0
+
+
+# --- nothing can be added to the audit trail --------------------------------------------------------
+
+#: The rights of the server's role on PostgreSQL, as docs/security.md has them.
+RIGHTS = """
+CREATE ROLE clinic_app LOGIN;
+GRANT USAGE ON SCHEMA public TO clinic_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO clinic_app;
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO clinic_app;
+REVOKE UPDATE, DELETE, TRUNCATE ON audit_events FROM clinic_app;
+REVOKE INSERT, DELETE, TRUNCATE ON audit_head FROM clinic_app;
+REVOKE UPDATE, DELETE, TRUNCATE ON audit_checkpoints FROM clinic_app;
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON alembic_version FROM clinic_app
+"""
+CLOSED = {
+    "sqlite": "CREATE TRIGGER closed BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'closed'); END",
+    "postgres": "REVOKE INSERT ON audit_events FROM clinic_app",
+}
+OPEN = {"sqlite": "DROP TRIGGER closed", "postgres": "GRANT INSERT ON audit_events TO clinic_app"}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def trailed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Clinic, Callable[[str], object], str]]:
+    """A clinic, and how its owner speaks to the database: on PostgreSQL the server's own role may add events only."""
+    if request.param == "sqlite":
+        found: Clinic = request.getfixturevalue("on_sqlite")
+        yield clinic_of(found.server), found.server.sql, "sqlite"  # the walks before may have signed out
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    for statement in RIGHTS.strip().split(";"):
+        postgres.sql(statement)
+    url = sa.make_url(postgres.url).set(username="clinic_app")
+    server = serving(tmp_path, CLINIC_DATABASE_URL=url.render_as_string(hide_password=False))
+    server.start()
+    yield clinic_of(server), postgres.sql, "postgres"
+    server.stop()
+    postgres.sql("DROP OWNED BY clinic_app")
+    postgres.sql("DROP ROLE clinic_app")
+
+
+KEPT = ("patients", "accounts", "login_sessions", "outbox_messages", "one_time_links", "audit_events")
+
+
+@pytest.mark.timeout(400)
+async def test_what_cannot_be_recorded_is_neither_shown_nor_done(
+    trailed: tuple[Clinic, Callable[[str], object], str], counters: dict[str, Any]
+) -> None:
+    clinic, owner, kind = trailed
+    server, desk = clinic.server, clinic.staff["Cookie"]
+
+    def kept() -> dict[str, Any]:
+        return {name: server.sql(f"SELECT count(*) FROM {name}") for name in KEPT} | {
+            "phone": server.sql("SELECT phone, version FROM patients WHERE id = ?", clinic.patient)
+        }
+
+    owner(CLOSED[kind])
+    before = kept()
+    try:
+        wrong = await asyncio.to_thread(walk, clinic, f"closed{kind}", counters, "Zqxowner")
+        async with Tab(server.url, "", desk) as tab:
+            await tab.send(HYDRATE, path="/patients")
+            await tab.send(f"{LIST}.load", path="/patients")
+            await tab.send(f"{PROFILE}.load", path=f"/patients/{clinic.patient}", patient_id=str(clinic.patient))
+            form = {"first_name": "Unrecorded", "last_name": "Fault", "intent": f"{INTENT}-1"}
+            await tab.send(f"{REGISTER}.submit", {"form": form}, path="/patients/new")
+            await tab.settled()
+            shown = tab.text()
+        after = kept()
+    finally:
+        owner(OPEN[kind])
+    counters["seconds until it registers again"] = round(recovered(clinic), 2)
+    counters["kept meanwhile"] = {name: value for name, value in after.items() if value != before[name]}
+    assert wrong == []
+    assert counters["kept meanwhile"] == {}
+    assert counters["503"] >= 20
+    assert "Zqxowner" not in shown
+    assert f"{INTENT}-1 refused" in shown
+    assert "cannot be reached just now" in shown
+    assert server.sql("SELECT count(*) FROM patients WHERE first_name = 'Unrecorded'") == [(0,)]
+    with bound(server):
+        assert chain.verify().ok

@@ -69,6 +69,7 @@ def test_two_that_start_at_once_note_the_same(own_database):
     assert tools.number("SELECT count(*) FROM clinic_keys") == 3
 
 
+@pytest.mark.slow
 def test_an_operator_with_the_wrong_file_is_told_and_nothing_is_written(command):
     assert command("migrate").returncode == 0
     make = ("staff", "create", "--username", "ana", "--name", "Ana Njeri", "--role", "ADMIN")

@@ -108,6 +108,44 @@ def test_commands_on_a_database_of_a_newer_program(command):
     assert "made by a newer version" in command("doctor").stdout
 
 
+#: Commands that work on the database there is.
+ON_IT = (
+    ("serve",),
+    ("demo",),
+    ("audit", "verify"),
+    ("outbox", "status"),
+    ("outbox", "send"),
+    ("staff", "list"),
+    ("rebuild-search",),
+    ("duplicates", "status"),
+    ("portal", "report"),
+    ("keys", "rotate", "token_key"),
+    ("export", "patients", "--out", "out.csv"),
+)
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        ("0999_to_come", "made by a newer version"),
+        pytest.param("0001_front_desk", "run `", marks=pytest.mark.slow),
+    ],
+)
+def test_every_command_on_another_version_refuses_in_words_and_touches_nothing(
+    own_database, command, there, words, counters
+):
+    tools.write(f"UPDATE alembic_version SET version_num = '{there}'")
+    before, url = tools.dump(), own_database.url.render_as_string(hide_password=False)
+    for arguments in ON_IT:
+        done = command(*arguments, CLINIC_DATABASE_URL=url)
+        assert done.returncode in (1, 2), (arguments, done)
+        assert words in done.stderr, (arguments, done.stderr)
+        for noise in ("CommandError", "Traceback", "sqlalchemy", "alembic"):
+            assert noise not in done.stderr + done.stdout, (arguments, done.stderr)
+    assert tools.dump() == before
+    counters.update(commands=len(ON_IT), refused=len(ON_IT))
+
+
 # --- settings -----------------------------------------------------------------------------------
 
 
@@ -127,6 +165,20 @@ def test_a_mistyped_setting_is_refused_with_the_one_that_was_meant(monkeypatch, 
     with pytest.raises(SettingsError) as refused:
         load_settings()
     assert str(refused.value) == f"{typed}: there is no such setting; did you mean {meant}?"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CLINIC_DATA_DIR", "", "must be a folder of its own"),
+        ("CLINIC_DATA_DIR", "/", "must be a folder of its own"),
+        ("CLINIC_TIMEZONE", "Africa", "must be an IANA time zone"),
+    ],
+)
+def test_a_setting_that_would_do_harm_is_refused(monkeypatch, name, value, words):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name}: {words}"):
+        load_settings()
 
 
 def test_a_setting_like_none_is_refused_too_and_those_there_are_stand(monkeypatch):

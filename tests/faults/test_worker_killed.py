@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from clinic_app.cli import respawn, supervisor
 from clinic_app.cli import server as serve_command
-from clinic_app.cli import supervisor
 from tests.browser.serving import ROOT, Server
 from tests.cli.test_served import command, environment, free_port
 from tests.faults.conftest import serving
@@ -143,10 +143,10 @@ def test_workers_that_say_why_they_cannot_start_end_the_start(tmp_path: Path) ->
 
 
 def test_waits_grow_and_begin_anew_after_a_good_while() -> None:
-    deaths = supervisor.Deaths()
+    deaths = respawn.Deaths()
     assert [deaths.wait_after(0, 1.0) for _ in range(9)] == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
     assert deaths.wait_after(1, 1.0) == 0.0
-    assert [deaths.wait_after(0, supervisor.WELL) for _ in range(2)] == [0.0, 0.0]
+    assert [deaths.wait_after(0, respawn.WELL) for _ in range(2)] == [0.0, 0.0]
     assert deaths.wait_after(0, 1.0) == 1.0
 
 

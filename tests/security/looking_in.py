@@ -9,6 +9,8 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from clinic_app.core.settings import get_settings
+
 
 def create() -> Any:
     """As ``clinic_app.asgi.create``; below ``/looking-in/`` are answers to what is in ``WINDOWS``, pickled."""
@@ -31,7 +33,7 @@ def with_a_window(served: Any) -> Any:
             return
         told = WINDOWS[what]()
         body = pickle.dumps(await told if inspect.isawaitable(told) else told)
-        headers = [(b"content-length", str(len(body)).encode())]
+        headers = [(b"content-length", str(len(body)).encode()), (b"x-worker", str(os.getpid()).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -42,16 +44,17 @@ def _tasks() -> int:
     return sum(task.get_name().startswith("reflex_event|") for task in asyncio.all_tasks())
 
 
-def _states() -> int:
+async def _kept() -> dict[str, bytes]:
     from clinic_app.clinic_app import app
 
-    return len(app.state_manager.states)
-
-
-def _kept() -> dict[str, bytes]:
-    from clinic_app.clinic_app import app
-
-    return {token: _bytes_of(state) for token, state in app.state_manager.states.items()}
+    if not get_settings().redis_url:
+        return {token: _bytes_of(state) for token, state in app.state_manager.states.items()}
+    client, found = app.state_manager.redis, dict[str, bytes]()
+    async for key in client.scan_iter(match=b"*_reflex___*"):
+        token = key.decode().partition("_reflex___")[0]
+        if await client.type(key) == b"string":  # a state; locks and what is queued are not
+            found[token] = found.get(token, b"") + (await client.get(key) or b"")
+    return found
 
 
 def _bytes_of(state: Any) -> bytes:
@@ -78,12 +81,11 @@ async def _refusals() -> int:
     return await asyncio.to_thread(refusals.record_counts, everything=True)
 
 
-#: How many tasks events have, and how many are not over; how many tabs' states there are, and what is in them; the
-#: tabs of this process; and how many events of counted refusals there are now, which otherwise come with the minute.
+#: How many tasks events have, and how many are not over; what is in the states of all tabs; the tabs of this process;
+#: and how many events of counted refusals there are now, which otherwise come with the minute.
 WINDOWS: dict[str, Callable[[], Any]] = {
     "tasks": _tasks,
     "futures": _futures,
-    "states": _states,
     "kept": _kept,
     "tabs": _tabs,
     "refusals": _refusals,

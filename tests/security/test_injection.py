@@ -671,6 +671,7 @@ def test_the_rows_that_were_there_are_as_they_were(struck):
     assert set(struck.before["patients"]) <= set(after["patients"])
     witness = [row for row in struck.before["accounts"] if "witness@example.org" in row]
     assert witness[0] in after["accounts"]
-    assert struck.server.sql("PRAGMA integrity_check") == [("ok",)]
+    if struck.server.database_url.startswith("sqlite"):
+        assert struck.server.sql("PRAGMA integrity_check") == [("ok",)]
     with bound(struck.server):
         assert chain.verify().ok

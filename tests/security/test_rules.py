@@ -138,6 +138,9 @@ def test_no_command_goes_through_a_shell_and_only_build_serve_and_backups_run_an
     assert {file for file, names in imported().items() if "subprocess" in names} <= {
         "clinic_app/cli/build.py",
         "clinic_app/cli/develop.py",
+        "clinic_app/cli/copying.py",  # litestream
+        "clinic_app/core/continuous_copy.py",  # the same
+        "clinic_app/core/starting.py",  # starts litestream for it
         "clinic_app/core/database_copies.py",  # pg_dump, pg_restore and psql, for backups
     }
 

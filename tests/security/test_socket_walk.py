@@ -156,7 +156,7 @@ async def test_a_session_that_is_over_opens_nothing_even_in_a_tab_full_of_data(a
     async with Tab(attacked.server.url, cookie=session(token)) as tab:
         await _fill(tab, patient_id)
         change = {
-            "disabled": "UPDATE accounts SET is_active = 0 WHERE username = 'disabled'",
+            "disabled": "UPDATE accounts SET is_active = false WHERE username = 'disabled'",
             "ended": f"UPDATE login_sessions SET ended_at = created_at WHERE token_hash = '{digest}'",
             "idle": f"UPDATE login_sessions SET last_seen_at = '2020-01-01 00:00:00' WHERE token_hash = '{digest}'",
             "absolute": f"UPDATE login_sessions SET expires_at = '2020-01-01 00:00:00' WHERE token_hash = '{digest}'",
@@ -166,7 +166,7 @@ async def test_a_session_that_is_over_opens_nothing_even_in_a_tab_full_of_data(a
         before = attacked.server.dump(APART)
         leaks = await _walk(tab, patient_id, _needs_somebody, EVERYBODY)
     if state == "disabled":
-        attacked.server.sql("UPDATE accounts SET is_active = 1 WHERE username = 'disabled'")
+        attacked.server.sql("UPDATE accounts SET is_active = true WHERE username = 'disabled'")
         before["accounts"] = attacked.server.dump(APART)["accounts"]
     assert leaks == []
     assert attacked.server.dump(APART) == before

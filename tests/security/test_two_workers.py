@@ -22,12 +22,13 @@ from tests import factories
 from tests.browser.serving import Server
 from tests.browser.sockets import HYDRATE, ROOT_STATE, Tab, session
 from tests.security import stores
-from tests.security.attack import BAR, DIALOG
+from tests.security.attack import BAR, DIALOG, LIST
 from tests.security.test_shown_passwords import password_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("own_database", ["postgres"], indirect=True)]
 RECEPTION = f"{ROOT_STATE}.clinic_app___ui___reception___state____reception_state"
 WITHIN = 1.5  # seconds: one, and what a busy machine adds
+BADGE = '"portal": "temporary"'  # as a row of a list holds it
 AN_HOUR = 20  # pages of the list to one person
 
 
@@ -109,6 +110,22 @@ async def test_what_changes_is_shown_by_both(server):
             await tab.settled(20)
         await asyncio.to_thread(factories.make_patient, factories.make_staff("RECEPTIONIST"), first_name="Zqxlive")
         await until(lambda: all("Zqxlive" in tab.text() for tab in tabs), 10)
+
+
+async def test_the_badge_of_portal_access_reaches_open_lists_of_both(server):
+    """Given in a dialog on one worker; the lists, those on the other worker too, say so by themselves."""
+    done = factories.make_patient(factories.make_staff("RECEPTIONIST"), first_name="Zqxbadge")
+    async with on_both(server, session(server.open_session("reception"))) as tabs:
+        for tab in tabs:
+            await tab.send(f"{LIST}.load", path="/patients")
+            await tab.send(f"{LIST}.watch", path="/patients")
+            await tab.settled(20)
+            assert "Zqxbadge" in tab.text()
+            assert BADGE not in tab.text()
+        form = {"email": "badge@example.org"}
+        await tabs[0].send(f"{DIALOG}.ask_for", {"patient_id": done.patient.patient_id})
+        await tabs[0].send(f"{DIALOG}.submit", {"patient_id": done.patient.patient_id, "form": form})
+        await until(lambda: all(BADGE in tab.text() for tab in tabs), 10)
 
 
 async def test_wrong_passwords_are_counted_together(server):

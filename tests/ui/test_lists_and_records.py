@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import math
 import shutil
 
 import pytest
+from psycopg import OperationalError as Away
+from sqlalchemy.exc import OperationalError
 
+from clinic_app.core.errors import DatabaseAway
 from clinic_app.services.patients.forms import PatientUpdate
 from clinic_app.services.patients.profile import update_patient, view_patient
+from clinic_app.services.patients.search import list_patients
 from clinic_app.ui.frame.state import SearchState, ShellState
 from clinic_app.ui.patients.state import PAGE_SIZE, PatientListState
 from clinic_app.ui.portal_dialog import state as portal_dialog
@@ -40,6 +46,19 @@ async def test_reception_tells_an_administrator_that_the_disk_is_nearly_full(tab
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage._replace(free=free * 2**20))
         await tab.fire(ReceptionState.load)
         assert tab.state(ReceptionState).little_room == words
+
+
+async def test_reception_tells_an_administrator_that_the_copy_stands_still(tab, people, monkeypatch):
+    tab.sign_in(people.admin)
+    for late, words in (
+        (90.0, "The continuous copy of the database has stood still for 1 minute."),
+        (7300.0, "The continuous copy of the database has stood still for 2 hours."),
+        (math.inf, "There is no continuous copy of the database yet."),
+        (None, ""),
+    ):
+        monkeypatch.setattr("clinic_app.services.patients.overview._copy_late", lambda late=late: late)
+        await tab.fire(ReceptionState.load)
+        assert tab.state(ReceptionState).copy_late == words
 
 
 async def test_the_list_stays_within_its_pages(tab, two_pages):
@@ -412,3 +431,52 @@ async def test_news_of_the_desk_are_not_for_patients(desk, people, monkeypatch):
     monkeypatch.setattr(live_updates.changes, "beyond", beyond)
     desk.sign_in(people.patient)
     assert [number async for number in live_updates.news(desk.state(PatientListState), 0)] == []
+
+
+async def test_a_list_that_could_not_be_read_says_so_and_comes_back_by_itself(tab, people, news, monkeypatch):
+    """The database is away for a moment, as when another server takes over: nobody presses anything."""
+    await tab.fire(PatientListState.load)
+    state, tries, said = tab.state(PatientListState), iter((DatabaseAway(), OperationalError("", {}, Away()), None)), []
+    factories.make_patient(people.receptionist, first_name="Meanwhile", last_name="Aaa")
+
+    def sometimes(*args: object, **kwargs: object):
+        if (error := next(tries)) is not None:
+            raise error
+        return list_patients(*args, **kwargs)
+
+    async def answered() -> None:
+        said.append(state.failure)
+
+    monkeypatch.setattr("clinic_app.ui.patients.state.list_patients", sometimes)
+    monkeypatch.setattr(live_updates.changes, "answered", answered)
+    await tab.fire(PatientListState.watch)
+    assert said == [DatabaseAway.detail] * 2
+    assert state.failure == ""
+    assert "Meanwhile" in str([row.name for row in state.rows])
+
+
+async def test_a_loop_that_begins_again_shows_what_there_is_at_once(tab, monkeypatch):
+    async def answered() -> None:
+        """It does."""
+
+    monkeypatch.setattr(live_updates.changes, "answered", answered)
+    monkeypatch.setattr(live_updates.changes, "number", 7)
+    state = tab.state(PatientListState)
+    await live_updates.back(state)
+    async with asyncio.timeout(5), contextlib.aclosing(live_updates.news(state, 7)) as news:
+        assert await anext(news) == 7
+    assert not live_updates._at_once
+
+
+async def test_a_loop_that_fails_for_another_reason_ends(tab, news, monkeypatch):
+    await tab.fire(PatientListState.load)
+    tries = []
+
+    def wrong(*_: object, **__: object):
+        tries.append(1)
+        raise ValueError
+
+    monkeypatch.setattr("clinic_app.ui.patients.state.list_patients", wrong)
+    await tab.fire(PatientListState.watch)
+    assert len(tries) == 1
+    assert tab.state(PatientListState).failure not in ("", DatabaseAway.detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from clinic_app.core import sealing
 from clinic_app.services import intents
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.patients.profile import reread_patient, view_patient
@@ -111,6 +112,22 @@ async def test_asked_about_a_press_whose_answer_has_come_meanwhile_nothing_is_is
     password = new.state(PortalDialogState).password
     await new.fire(ResumeState.resume, {"intent": FIRST, "what": "registration"})
     assert new.state(PortalDialogState).password == password
+
+
+async def test_credentials_nobody_can_be_sent_leave_the_press_without_an_answer_and_come_fresh_later(new, monkeypatch):
+    """The line went between the press and its answer, and no other tab of the session is open."""
+    await new.fire(RegistrationState.load)
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing, "_held", {})
+        await new.fire(RegistrationState.submit, with_portal(FIRST))
+    dialog, told = new.state(PortalDialogState), new.state(PressState)
+    assert (told.answered, dialog.step, dialog.shown) == ("", CLOSED, "")
+    assert new.state(RegistrationState).failure == ""
+    before = patients()
+    await new.fire(ResumeState.resume, {"intent": FIRST, "what": "registration"})
+    assert told.answered == f"{FIRST} done"
+    assert (patients(), dialog.step, dialog.shown) == (before, DONE, INTENT)
+    assert sign_in(PATIENT_DOOR, "once@example.org", dialog.password)
 
 
 @pytest.mark.parametrize("junk", [None, "x", {}, {"intent": None}, {"intent": "x"}, {"intent": [], "left": "yes"}])

@@ -12,7 +12,7 @@ import logging
 import pytest
 import structlog
 
-from clinic_app.core import context, cookies, crypto, logs
+from clinic_app.core import context, cookies, crypto, logs, metrics
 from clinic_app.core.settings import get_settings
 from clinic_app.web import event_socket, middleware, refusals, security_headers
 
@@ -442,3 +442,13 @@ async def test_messages_up_to_the_limit_pass(built):
 async def test_a_longer_message_ends_the_connection(built, message):
     sent, _ = await connect([OWN], [message, text("more")])
     assert sent == [{"type": "websocket.accept"}, {"type": "websocket.close", "code": 1009}]
+
+
+async def test_requests_are_counted_by_what_answers_and_never_by_their_address(built):
+    metrics.begin_anew()
+    for path in ("/assets/look-LMC000123.css", "/patients/LMC000123"):
+        await ask(answering(content_type="text/css"), path)
+    text = metrics.page({}).decode()
+    for route in ("file", "none"):
+        assert f'clinic_requests_total{{method="GET",route="{route}",status="200"}} 1.0' in text
+    assert "LMC" not in text

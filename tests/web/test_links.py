@@ -192,6 +192,7 @@ async def test_without_emails_an_ended_link_leads_to_the_reception(browser, invi
     assert not [one for one in page.all("a") if one.get("href") == routes.FORGOT]
 
 
+@pytest.mark.slow
 async def test_too_many_wrong_codes_are_told_with_when_to_come_back(browser, code):
     for _ in range(50):
         assert (await browser.post(routes.ACTIVATE, data=_form(NOBODYS))).status_code == 400
@@ -274,6 +275,7 @@ async def test_everybody_is_answered_in_the_same_words(browser, invited, no_pace
     assert tools.number("SELECT count(*) FROM outbox_messages WHERE kind = 'FORGOT_PASSWORD'") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.asvs("6.3.8")
 async def test_everybody_is_answered_after_the_same_time(browser, invited, monkeypatch, settings):
     """Thirty known and thirty unknown ones by turns: which is slower is a matter of chance, and too little to tell."""

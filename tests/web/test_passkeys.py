@@ -321,6 +321,7 @@ async def test_the_session_before_ends_and_the_way_back_is_kept(browser, side):
     assert now.proved_at == clinic_clock.now()
 
 
+@pytest.mark.slow
 async def test_too_many_tries_are_told_on_the_page(browser, clock):
     await browser.get(routes.STAFF_SIGN_IN)
     for _ in range(sign_in_throttle.PER_ADDRESS):

@@ -6,23 +6,27 @@ Figures and rules: docs/security.md (ASVS 5.0 V9; RFC 9068 for the access token,
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import functools
 import hashlib
 import hmac
 import math
 import secrets
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Text, bindparam, delete, insert, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, crypto, db, keys
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
+from clinic_app.core.sql_text import among, numbers
 from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS, REFRESH_TOKENS, Role
 from clinic_app.services.access import ANONYMOUS, Actor
 from clinic_app.services.accounts import sessions
@@ -44,7 +48,7 @@ _checked: dict[tuple[str, bytes, str], dict[str, Any]] = {}
 _CHECKED_AT_MOST = 1000
 
 #: A session and its account, by the session's id: what every request asks for.
-_BEHIND = Prepared(
+_BEHIND_ANY = (
     select(
         LOGIN_SESSIONS.c.id.label("session_id"),
         LOGIN_SESSIONS.c.ended_at,
@@ -60,9 +64,25 @@ _BEHIND = Prepared(
         ACCOUNTS.c.totp_enabled_at,
         ACCOUNTS.c.is_active,
     )
+    .select_from(LOGIN_SESSIONS)
     .join(ACCOUNTS, ACCOUNTS.c.id == LOGIN_SESSIONS.c.account_id)
-    .where(LOGIN_SESSIONS.c.id == bindparam("wanted"), LOGIN_SESSIONS.c.kind == KIND)
 )
+_BEHIND = Prepared(_BEHIND_ANY.where(LOGIN_SESSIONS.c.id == bindparam("wanted"), LOGIN_SESSIONS.c.kind == KIND))
+
+
+#: The same for several.
+_BEHIND_ALL = Prepared(
+    _BEHIND_ANY.where(among(LOGIN_SESSIONS.c.id, bindparam("wanted", type_=Text)), LOGIN_SESSIONS.c.kind == KIND)
+)
+
+
+class _Together(threading.local):
+    """Claims and sessions of the tokens that this thread resolves together: see ``resolving``."""
+
+    found: dict[str, tuple[dict[str, Any], Any]] | None = None
+
+
+_together = _Together()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +190,40 @@ def _actor(row: Any) -> Actor:
     )
 
 
+@contextlib.contextmanager
+def resolving(tokens: Sequence[str]) -> Iterator[None]:
+    """Look up the sessions behind all these tokens at once: ``resolve_access`` of them asks no more in the block.
+
+    For requests that are answered together. The block is short and in one thread; what they record is checked once
+    more before the commit (``actor_check``).
+    """
+    if len(tokens) < 2:
+        yield
+        return
+    now, claims = clock.now(), dict[str, dict[str, Any]]()
+    for token in set(tokens):
+        with contextlib.suppress(TokenRefused):
+            claims[token] = _claims(token, now)
+    rows = {}
+    if claims:
+        wanted = numbers({int(one["sid"]) for one in claims.values()})
+        with db.glance() as connection:
+            rows = {row.session_id: row for row in _BEHIND_ALL.all(connection, wanted=wanted)}
+    _together.found = {token: (one, rows.get(int(one["sid"]))) for token, one in claims.items()}
+    try:
+        yield
+    finally:
+        _together.found = None
+
+
+def _behind(token: str, now: dt.datetime) -> tuple[dict[str, Any], Any]:
+    if _together.found and token in _together.found:
+        return _together.found[token]
+    claims = _claims(token, now)
+    with db.glance() as connection:
+        return claims, _BEHIND.one_or_none(connection, wanted=int(claims["sid"]))
+
+
 def resolve_access(token: str) -> Actor:
     """Who is behind an access token now. Its session is looked up each time and counts as active.
 
@@ -177,14 +231,13 @@ def resolve_access(token: str) -> Actor:
     kind, and when its session has ended, its account is turned off or its role has changed.
     """
     now = clock.now()
-    claims = _claims(token, now)
-    with db.glance() as connection:
-        row = _BEHIND.one_or_none(connection, wanted=int(claims["sid"]))
+    claims, row = _behind(token, now)
     if row is None or not _alive(row, claims["role"], now) or str(row.account_id) != claims["sub"]:
         raise TokenRefused
     if row.last_seen_at < now - sessions.TOUCH_EVERY:
         with db.transaction() as session:
             _touch(session, row.session_id, now)
+        _together.found = None  # of others of the same session it is known now
     return _actor(row)
 
 

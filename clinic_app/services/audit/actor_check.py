@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, bindparam, select
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Text, and_, bindparam, select
 from sqlmodel import Session
 
-from clinic_app.core import clock
+from clinic_app.core import clock, db
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.core.prepared import Prepared
+from clinic_app.core.sql_text import among, numbers
 from clinic_app.models.accounts import ACCOUNTS, LOGIN_SESSIONS
 from clinic_app.services.access import Actor
 
@@ -20,6 +24,28 @@ _NOW = Prepared(
         isouter=True,
     )
     .where(ACCOUNTS.c.id == bindparam("account"))
+)
+
+
+#: The same for several accounts and sessions.
+_NOW_ALL = Prepared(
+    select(
+        ACCOUNTS.c.id.label("account_id"),
+        LOGIN_SESSIONS.c.id.label("session_id"),
+        ACCOUNTS.c.role,
+        ACCOUNTS.c.is_active,
+        LOGIN_SESSIONS.c.ended_at,
+        LOGIN_SESSIONS.c.expires_at,
+    )
+    .join(
+        LOGIN_SESSIONS,
+        and_(
+            LOGIN_SESSIONS.c.account_id == ACCOUNTS.c.id,
+            among(LOGIN_SESSIONS.c.id, bindparam("sessions", type_=Text)),
+        ),
+        isouter=True,
+    )
+    .where(among(ACCOUNTS.c.id, bindparam("accounts", type_=Text)))
 )
 
 
@@ -61,8 +87,30 @@ def check(session: Session) -> None:
     actor = actor_of(session)
     if actor is None or not is_due(session):
         return
+    leave(session)
+    _stands(actor, _NOW.one_or_none(session, account=actor.account_id, session=actor.session_id or 0))
+
+
+def leave(session: Session) -> None:
+    """Building block: the expected actor is checked, or somebody else will see to it (``check_all``)."""
     session.info[_UNCHECKED] = False
-    now = _NOW.one_or_none(session, account=actor.account_id, session=actor.session_id or 0)
+
+
+def check_all(session: Session, actors: Collection[Actor]) -> None:
+    """Building block: raise ``db.Apart`` unless all of these, each with an account, still stand. One statement."""
+    accounts = numbers({actor.account_id for actor in actors if actor.account_id is not None})
+    sessions = numbers({actor.session_id for actor in actors if actor.session_id is not None})
+    found = _NOW_ALL.all(session, accounts=accounts, sessions=sessions) if actors else ()
+    try:
+        for actor in actors:
+            mine = [row for row in found if row.account_id == actor.account_id]
+            of_session = [row for row in mine if row.session_id == actor.session_id]
+            _stands(actor, (of_session or [None])[0] if actor.session_id is not None else (mine or [None])[0])
+    except (SessionOver, RoleChanged) as gone:
+        raise db.Apart from gone
+
+
+def _stands(actor: Actor, now: Any) -> None:
     if now is None or not now.is_active:
         raise SessionOver
     if actor.session_id is not None and (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import inspect, select
+from sqlalchemy import Connection, inspect, select
 from sqlmodel import Session
 
 from clinic_app.core import clock, db, keys
@@ -65,12 +65,18 @@ def fingerprints() -> dict[str, str]:
     return _known()[0]
 
 
+def noted_in(connection: Connection) -> dict[str, str]:
+    """The fingerprint of each key in use that is noted in any database of a clinic."""
+    rows = connection.execute(select(CLINIC_KEYS).order_by(CLINIC_KEYS.c.version))
+    return {row.name: row.fingerprint for row in rows}
+
+
 def _known() -> tuple[dict[str, str], bool]:
     """The fingerprint of each key in use, and whether the trail has begun."""
     with db.reading() as session:
-        rows = session.execute(select(CLINIC_KEYS).order_by(CLINIC_KEYS.c.version)).all()
+        noted = noted_in(session.connection())
         seq = session.execute(select(AUDIT_HEAD.c.seq).where(AUDIT_HEAD.c.id == 1)).scalar_one_or_none()
-    return {row.name: row.fingerprint for row in rows}, bool(seq)
+    return noted, bool(seq)
 
 
 def _note(session: Session) -> None:

@@ -87,7 +87,12 @@ class RecordedEvent:
 def change_number() -> int:
     """Grows with every committed change that lists show. One row, by primary key."""
     with db.reading() as session:
-        return session.execute(select(AUDIT_HEAD.c.changes).where(AUDIT_HEAD.c.id == 1)).scalar_one()
+        return changes_in(session)
+
+
+def changes_in(session: Session) -> int:
+    """Building block: that number, as ``session`` sees it."""
+    return session.execute(select(AUDIT_HEAD.c.changes).where(AUDIT_HEAD.c.id == 1)).scalar_one()
 
 
 def events_of(

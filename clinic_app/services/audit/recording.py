@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hmac
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from clinic_app.core import clock, context, db, keys
-from clinic_app.core.prepared import Prepared
+from clinic_app.core import clock, context, db, keys, metrics, outage
+from clinic_app.core.prepared import Prepared, rows_given
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
 from clinic_app.services import idempotency, intents
 from clinic_app.services.access import Actor
@@ -26,6 +29,14 @@ _ADVANCE = Prepared(
     update(AUDIT_HEAD)
     .where(AUDIT_HEAD.c.id == 1)
     .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), changes=bindparam("new_changes"))
+)
+_EVENT = [one.name for one in AUDIT_EVENTS.columns]
+#: Events and the new end of the trail at once: it is kept locked for some round trips less. PostgreSQL's.
+_ADD_AND_ADVANCE = Prepared(
+    update(AUDIT_HEAD)
+    .where(AUDIT_HEAD.c.id == 1)
+    .values(seq=bindparam("new_seq"), hash=bindparam("new_hash"), changes=bindparam("new_changes"))
+    .add_cte(insert(AUDIT_EVENTS).from_select(_EVENT, rows_given(AUDIT_EVENTS, _EVENT)).cte("added"))
 )
 _OWED = "looks owed"
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -46,6 +57,16 @@ _COLUMNS = [
 ]
 
 
+#: What somebody is woken for the first time it happens, so its series are told from the start.
+WATCHED = (
+    *(Action.SIGNED_IN, Action.SIGN_IN_FAILED, Action.SIGN_IN_BLOCKED, Action.ACCESS_DENIED),
+    *(Action.TOKEN_REUSED, Action.MESSAGE_NOT_SENT),
+)
+for _action in WATCHED:
+    for _outcome in Outcome:
+        metrics.begin_at_zero(metrics.AUDIT_EVENTS, str(_action), str(_outcome))
+
+
 def canonical(row: Mapping[str, Any]) -> bytes:
     """One event as bytes, the same on every machine: what the chain is computed over."""
     plain = {name: row[name] for name in _COLUMNS}
@@ -56,7 +77,12 @@ def canonical(row: Mapping[str, Any]) -> bytes:
 
 def link(previous: str, row: Mapping[str, Any], key: bytes | None = None) -> str:
     """The hash of ``row`` after ``previous``: HMAC-SHA-256, hex, with the audit key in use, or ``key``."""
-    return hmac.digest(key or keys.key("audit_key"), previous.encode() + canonical(row), "sha256").hex()
+    return link_content(previous, canonical(row), key or keys.key("audit_key"))
+
+
+def link_content(previous: str, content: bytes, key: bytes) -> str:
+    """The same of an event that is written as bytes already."""
+    return hmac.digest(key, previous.encode() + content, "sha256").hex()
 
 
 def _printable(text: str, length: int) -> str:
@@ -75,7 +101,8 @@ def record(
     changes_lists: bool = False,
     issues: bool = False,
 ) -> int:
-    """Add one event to the trail, in ``session``'s transaction: both are kept or neither. Returns its number.
+    """Add one event to the trail, in ``session``'s transaction: both are kept or neither. Returns its number; 0 in a
+    group (``db.grouped``), whose events take their places at its end.
 
     ``details`` holds ids, names of fields, counts and a portal username; never values of a record,
     passwords, tokens or search terms. ``changes_lists`` wakes open lists after the commit. A success marks the
@@ -83,12 +110,8 @@ def record(
     last: from here to the commit nobody else can add an event. In a transaction on behalf of somebody it looks
     whether they still may, and raises ``SessionOver`` or ``RoleChanged``.
     """
-    head = _READ_HEAD.one_or_none(session)
-    actor_check.check(session)  # after the lock: whoever ends a session records that, and so comes before or after
     here = context.current()
-    row = {
-        "seq": head.seq + 1,
-        "at": clock.now(),
+    row: dict[str, Any] = {
         "actor": actor.kind,
         "actor_id": actor.account_id,
         "role": actor.role,
@@ -101,12 +124,16 @@ def record(
         "request_id": _printable(here.request_id, 40),
         "metadata": dict(details or {}),
     }
-    mark = link(head.hash, row)
-    _ADD.run(session, **row, hash=mark)
-    changes = head.changes + (1 if changes_lists else 0)
-    _ADVANCE.run(session, new_seq=row["seq"], new_hash=mark, new_changes=changes)
+    due = _Due(row, changes_lists, actor_check.actor_of(session) if actor_check.is_due(session) else None)
+    seq = 0
+    if not idempotency.is_working() and db.at_the_end(session, _add_due, due, after_others=True):
+        actor_check.leave(session)
+    else:
+        head = _READ_HEAD.one_or_none(session)
+        actor_check.check(session)  # after the lock: whoever ends a session records that, and so is before or after
+        seq = _add(session, head, [due])
     if outcome == Outcome.SUCCESS:
-        idempotency.mark_done(session, row["seq"])
+        idempotency.mark_done(session, seq)
         intents.mark_done(
             session, actor, action=str(action), resource_type=resource_type, resource_id=resource_id, issues=issues
         )
@@ -114,7 +141,55 @@ def record(
             session.info.get(_OWED, {}).pop(resource_id, None)
     if changes_lists:
         db.changed(session)
-    return head.seq + 1
+    db.afterwards(session, functools.partial(metrics.count, metrics.AUDIT_EVENTS, str(action), str(outcome)))
+    return seq
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """An event without its place in the chain, or only ``who`` is to be checked before the commit."""
+
+    row: dict[str, Any] | None
+    changes_lists: bool = False
+    who: Actor | None = None
+
+
+def _add_due(session: Session, dues: Sequence[_Due]) -> None:
+    """The events of a group, one after the other in the chain: the end of the trail is locked once for all of them.
+
+    Raises ``db.Apart`` where somebody no longer may: each is then told by itself.
+    """
+    events = [due for due in dues if due.row is not None]
+    head = _READ_HEAD.one_or_none(session) if events else _HOLD_HEAD.one_or_none(session)
+    actor_check.check_all(session, {due.who for due in dues if due.who is not None})
+    if events:
+        _add(session, head, events)
+
+
+def _add(session: Session, head: Any, dues: Sequence[_Due]) -> int:
+    """Put events at the end of the chain, which ``head`` is, locked. Returns the number of the last."""
+    now, seq, mark, rows = clock.now(), head.seq, head.hash, []
+    for due in dues:
+        seq += 1
+        row = {**(due.row or {}), "seq": seq, "at": now}
+        mark = link(mark, row)
+        rows.append({**row, "hash": mark})
+    changes = head.changes + sum(due.changes_lists for due in dues)
+    _put(session, rows, new_seq=seq, new_hash=mark, new_changes=changes)
+    return seq
+
+
+def _put(session: Session, rows: list[dict[str, Any]], **end: Any) -> None:
+    try:
+        if db.connection(session).dialect.name == "postgresql":
+            _ADD_AND_ADVANCE.run(session, rows=json.dumps(rows, default=dt.datetime.isoformat), **end)
+        else:
+            _ADD.many(session, rows)
+            _ADVANCE.run(session, **end)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        raise outage.CannotRecord(None, None, error.orig or error, hide_parameters=True) from error
 
 
 def record_many(
@@ -151,9 +226,10 @@ def record_many(
         mark = link(mark, row)
         rows.append({**row, "hash": mark})
     if rows:
-        _ADD.many(session, rows)
         changes = head.changes + (1 if changes_lists else 0)
-        _ADVANCE.run(session, new_seq=seq, new_hash=mark, new_changes=changes)
+        _put(session, rows, new_seq=seq, new_hash=mark, new_changes=changes)
+        counted = metrics.AUDIT_EVENTS, str(action), str(Outcome.SUCCESS)
+        db.afterwards(session, functools.partial(metrics.count, *counted, by=len(rows)))
     if changes_lists:
         db.changed(session)
 
@@ -194,6 +270,10 @@ def check_actor(session: Session) -> None:
 
     From here to the commit nobody can add an event, and so nobody ends a session; others that record nothing may pass.
     """
-    if actor_check.is_due(session):
+    if not actor_check.is_due(session):
+        return
+    if db.at_the_end(session, _add_due, _Due(None, who=actor_check.actor_of(session)), after_others=True):
+        actor_check.leave(session)
+    else:
         _HOLD_HEAD.one_or_none(session)
         actor_check.check(session)

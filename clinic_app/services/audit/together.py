@@ -13,14 +13,13 @@ from typing import Any
 
 from sqlmodel import Session
 
-from clinic_app.core import db
-from clinic_app.core.errors import ClinicError
+from clinic_app.core import context, db
 from clinic_app.services.access import Actor
 from clinic_app.services.audit import actor_check
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.actor_check import RoleChanged, SessionOver
 from clinic_app.services.audit.authorization import note_refusal
-from clinic_app.services.audit.recording import record
+from clinic_app.services.audit.recording import check_actor, record
 
 AT_MOST = 32  # in one transaction
 
@@ -69,15 +68,31 @@ class _Queue:
 
 def _commit(batch: list[_Waiting]) -> None:
     try:
-        with db.transaction() as session:
-            for one in batch:
-                try:
-                    one.context.run(one.write, session)
-                except ClinicError as error:
-                    one.error = error
+        with db.grouped():
+            _try(batch)
+    except db.Apart:  # somebody no longer may: each is told by itself
+        for one in batch:
+            one.error = None
+        _try(batch)
     except Exception as error:  # noqa: BLE001  it is raised where they wait
         for one in batch:
             one.error = one.error or error
+
+
+def _try(batch: list[_Waiting]) -> None:
+    for one in batch:
+        try:
+            one.context.run(_one, one.write)
+        except db.Apart:
+            raise
+        except Exception as error:  # noqa: BLE001  it is raised where it waits
+            one.error = error
+
+
+def _one(write: Callable[[Session], None]) -> None:
+    with db.transaction(writes=bool(context.current().intent)) as session:  # the press has a row of its own
+        write(session)
+        check_actor(session)
 
 
 _queue = _Queue()

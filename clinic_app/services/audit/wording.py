@@ -65,6 +65,7 @@ _BETTER = {
     "PATIENT_EXPORTED": "Patient record exported",
     "AUDIT_READ": "Audit trail read",
     "AUDIT_EXPORTED": "Audit trail exported",
+    "AUDIT_PROVED": "Proof of the audit trail written",
     "KEY_CHANGED": "Key of the clinic changed",
     "BACKUP_MADE": "Backup created",
     "CLINIC_MOVED": "Clinic moved to another database",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from clinic_app.core import clock, database_copies, keys, migrations
+from clinic_app.core import clock, data_lock, database_copies, keys, migrations
 from clinic_app.core.database_copies import CopyFailed, Moved
 from clinic_app.services.access import SYSTEM, Actor
 from clinic_app.services.audit import chain
@@ -30,6 +30,7 @@ from clinic_app.services.backups.manifest import FORMAT, KEYS, MANIFEST, PARTS, 
 _NAME = re.compile(r"clinic-\d{8}T\d{6}Z\.tar")
 #: A copy and the file made of it lie beside each other for a moment.
 _ROOM = 2.1
+_WORK = ".clinic-backup-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,7 @@ def make_backup(engine: Engine, target: Path, *, with_keys: bool, keep: int | No
     if not folder.is_dir():
         raise BackupFailed(f"{folder} is no folder.")
     try:
-        with tempfile.TemporaryDirectory(prefix=".clinic-backup-", dir=folder) as made:
-            work = Path(made)
+        with _work_in(folder) as work:
             manifest, database = _copy(engine, work, with_keys=with_keys, moved=moved)
             draft = work / "backup.tar"
             _write(draft, manifest, database)
@@ -72,6 +72,18 @@ def make_backup(engine: Engine, target: Path, *, with_keys: bool, keep: int | No
         raise BackupFailed(f"{folder} cannot be written ({error.strerror}).") from None
     removed = _remove_older(folder, file, manifest, keep) if keep is not None and target.is_dir() else 0
     return Backup(file, manifest, file.stat().st_size, removed)
+
+
+@contextlib.contextmanager
+def _work_in(folder: Path) -> Iterator[Path]:
+    """A folder of this process in ``folder``. What one that was killed left there holds health records, and goes."""
+    for left in folder.glob(f"{_WORK}*"):
+        with contextlib.suppress(OSError, data_lock.InUse), data_lock.alone(left):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_WORK, dir=folder) as made, contextlib.ExitStack() as stack:
+        with contextlib.suppress(data_lock.InUse):  # a disk without locks: then nobody removes anything
+            stack.enter_context(data_lock.alone(Path(made)))
+        yield Path(made)
 
 
 def _copy(engine: Engine, work: Path, *, with_keys: bool, moved: Moved) -> tuple[Manifest, Path]:

@@ -64,15 +64,15 @@ def parse(text: bytes) -> tuple[Manifest, str]:
     """A manifest, and the mark it carries: to be compared once the keys are known. Raises ``NotABackup``."""
     try:
         found: dict[str, Any] = json.loads(text)
+        if type(found["format"]) is int and found["format"] > FORMAT:  # whose manifest may hold other things
+            raise NotABackup("This backup was made by a newer version of the program: install that version first.")
         made = Manifest(**{one.name: found[one.name] for one in fields(Manifest)})
         good = made.kind in PARTS and isinstance(made.revision, str) and isinstance(made.rows, dict)
         good = good and set(made.keys) == set(keys.NAMES) and made.at().tzinfo is not None
         mark = str(found["mark"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise NotABackup(_DAMAGED) from None
-    if made.format != FORMAT:
-        raise NotABackup("This backup was made by a newer version of the program: install that version first.")
-    if not good:
+    if not good or made.format != FORMAT or not mark.isascii():
         raise NotABackup(_DAMAGED)
     return made, mark
 
@@ -80,19 +80,37 @@ def parse(text: bytes) -> tuple[Manifest, str]:
 @contextmanager
 def opened(file: Path) -> Iterator[tuple[tarfile.TarFile, Manifest, str]]:
     """The backup in ``file``: its parts, its manifest and the mark of that. Raises ``NotABackup``."""
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise NotABackup(_DAMAGED)
     try:
-        with tarfile.open(file, "r:") as tar:
+        with _archive(file) as tar:
             first = tar.next()
             text = tar.extractfile(first) if first is not None and first.isreg() else None
             if first is None or text is None or first.name != MANIFEST or first.size > _LARGEST:
                 raise NotABackup(_DAMAGED)
-            yield tar, *parse(text.read())
+            with unreadable(file):
+                said = text.read()
+            yield tar, *parse(said)
+    except (tarfile.TarError, EOFError):
+        raise NotABackup(_DAMAGED) from None
+
+
+def _archive(file: Path) -> tarfile.TarFile:
+    with unreadable(file):
+        return tarfile.open(file, "r:")  # whoever asks closes it
+
+
+@contextmanager
+def unreadable(file: Path) -> Iterator[None]:
+    """Say that ``file`` cannot be read, and why, where the disk says so. Nothing is written in the block."""
+    try:
+        yield
     except FileNotFoundError:
         raise NotABackup(f"{file} does not exist.") from None
     except PermissionError:
         raise NotABackup(f"{file} may not be read by this user.") from None
-    except (tarfile.TarError, IsADirectoryError, EOFError):
-        raise NotABackup(_DAMAGED) from None
+    except OSError as error:
+        raise NotABackup(f"{file} cannot be read ({error.strerror}): take another backup, or another disk.") from None
 
 
 def part(tar: tarfile.TarFile, name: str) -> tarfile.TarInfo:

@@ -22,7 +22,6 @@ from sqlalchemy import (
     func,
     insert,
     inspect,
-    make_url,
     select,
     text,
     tuple_,
@@ -31,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
-from clinic_app.core import data_lock, database_copies, db, keys, migrations
+from clinic_app.core import data_lock, database_copies, database_url, db, keys, migrations
 from clinic_app.core.database_copies import Moved
 from clinic_app.core.settings import Settings
 from clinic_app.services.access import SYSTEM
@@ -108,7 +107,7 @@ def _begin(source: Connection, new: Engine) -> None:
     """Make the tables of the new database, or see that it is the same move that goes on. Notes where the trail ends."""
     if words := migrations.mismatch(source.engine):
         raise MoveRefused(words)
-    if not all(_keys_fit(source)):
+    if any(keys.fingerprint(name) != noted for name, noted in known_keys.noted_in(source).items()):
         raise MoveRefused("The keys at hand are not those of this clinic: run `python -m clinic_app doctor`.")
     found, mark = chain.verify_end(source)
     if not found.ok:
@@ -129,15 +128,6 @@ def _begin(source: Connection, new: Engine) -> None:
         migrations.upgrade(new)
         with _writing(new) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = :moving"), {"moving": migrations.MOVING})
-
-
-def _keys_fit(source: Connection) -> Iterator[bool]:
-    table = SQLModel.metadata.tables["clinic_keys"]
-    newest: dict[str, str] = {}
-    for row in source.execute(select(table).order_by(table.c.version)):
-        newest[row.name] = row.fingerprint
-    for name, fingerprint in newest.items():
-        yield keys.fingerprint(name) == fingerprint
 
 
 def _tables() -> list[Table]:
@@ -181,7 +171,7 @@ def _finish(new: Engine, rows: int, patients: int) -> None:
     with _writing(new) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": migrations.wanted()})
         _NOTES.drop(connection)
-        db.learn_sizes(connection)
+    db.tidy_up(new)
     db.bind(new)
     try:
         known_keys.check()
@@ -310,4 +300,4 @@ def _digest(connection: Connection, table: Table) -> tuple[int, int]:
 def place_of(url: str) -> str:
     """Where a database is, without its password."""
     file = database_copies.sqlite_file(url)
-    return str(file) if file else make_url(url).render_as_string(hide_password=True)
+    return str(file) if file else database_url.parsed(url).render_as_string(hide_password=True)

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from clinic_app.core import db, periodic
-from clinic_app.core.prepared import Prepared
+from clinic_app.core.prepared import Adding, Prepared
 from clinic_app.core.sql_text import holds, like
 from clinic_app.models import search_index
 from clinic_app.models.name_parts import LONGEST_PART, NAME_PART_CHANGES, NAME_PARTS
@@ -42,10 +42,13 @@ _BOTH = union_all(
 _FREQUENCIES = select(_BOTH.c.part, func.sum(_BOTH.c.patients)).group_by(_BOTH.c.part)
 #: One person has so many parts of a name at most: those of first and last name that are compared.
 _OF_ONE = 10
+#: Statements for one person, for twice as many parts and so on are kept, up to so many.
+_KEPT_AT_MOST = 80
 
 
-def _of_one() -> Prepared:
-    wanted = [bindparam(f"p{place}", type_=Text) for place in range(_OF_ONE)]
+@lru_cache(maxsize=8)
+def _of_some(count: int) -> Prepared:
+    wanted = [bindparam(f"p{place}", type_=Text) for place in range(count)]
     both = union_all(
         select(NAME_PARTS.c.part, NAME_PARTS.c.patients).where(NAME_PARTS.c.part.in_(wanted)),
         select(NAME_PART_CHANGES.c.part, NAME_PART_CHANGES.c.change).where(NAME_PART_CHANGES.c.part.in_(wanted)),
@@ -53,8 +56,7 @@ def _of_one() -> Prepared:
     return Prepared(select(both.c.part, func.sum(both.c.patients).label("patients")).group_by(both.c.part))
 
 
-_FREQUENCIES_OF_ONE = _of_one()
-_CHANGE = Prepared(insert(NAME_PART_CHANGES).values(part=bindparam("part"), change=bindparam("change")))
+_CHANGE = Adding(NAME_PART_CHANGES, ("part", "change"))
 
 _TEXT, _AFTER, _REST, _AFTER_REST, _TURNED = map(bindparam, ("text", "after", "rest", "after_rest", "turned"))
 _SHORTEST, _LONGEST = map(bindparam, ("shortest", "longest"))
@@ -121,9 +123,12 @@ def frequencies(session: Session, parts: Iterable[str]) -> dict[str, int]:
     if not wanted:
         return {}
     asked = sorted(set(wanted.values()))
-    if len(asked) <= _OF_ONE:
-        padded = [*asked, *[None] * (_OF_ONE - len(asked))]
-        rows = _FREQUENCIES_OF_ONE.all(session, **{f"p{place}": part for place, part in enumerate(padded)})
+    if len(asked) <= _KEPT_AT_MOST:
+        count = _OF_ONE
+        while count < len(asked):
+            count *= 2
+        padded = [*asked, *[None] * (count - len(asked))]
+        rows = _of_some(count).all(session, **{f"p{place}": part for place, part in enumerate(padded)})
     else:
         rows = db.connection(session).execute(_FREQUENCIES, {"parts": asked})
     found = {part: int(count) for part, count in rows}
@@ -174,7 +179,12 @@ def change(session: Session, before: Iterable[str], after: Iterable[str]) -> Non
     old, new = set(before), set(after)
     rows = [{"part": part, "change": -1} for part in sorted(old - new)]
     rows += [{"part": part, "change": 1} for part in sorted(new - old)]
-    _CHANGE.many(session, rows)
+    if not db.at_the_end(session, _change_all, rows):
+        _CHANGE.many(session, rows)
+
+
+def _change_all(session: Session, changes: Iterable[list[dict[str, Any]]]) -> None:
+    _CHANGE.many(session, [row for rows in changes for row in rows])
 
 
 def add_many(session: Session, people: Iterable[Iterable[str]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
-from clinic_app.core import clock, db, storage
+from clinic_app.core import clock, continuous_copy, db, storage
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Role
@@ -70,6 +70,7 @@ def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
             latest=repository.summaries_of(session, latest),
             days=tuple(counts.items()),
             room_left=_room_left() if actor.role == Role.ADMIN else None,
+            copy_late=_copy_late() if actor.role == Role.ADMIN else None,
         )
     if found.latest and looks.anybody_new(found.latest, again):
         details = {"kind": "reception", "page": 1, "count": len(found.latest)}
@@ -82,6 +83,12 @@ def _room_left() -> int | None:
         settings = get_settings()
         return storage.least_free(settings)[1] if storage.is_low(settings) else None
     return None
+
+
+def _copy_late() -> float | None:
+    settings = get_settings()
+    known = continuous_copy.known(settings)
+    return known.late(settings.copy_every_ms) if known else None
 
 
 def uncounted_national_ids() -> Uncounted:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Text, bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session
 
 from clinic_app.core import clock, db, periodic
 from clinic_app.core.prepared import Prepared
+from clinic_app.core.sql_text import among, numbers
 from clinic_app.models.duplicates import DUPLICATE_PAIRS, WAITING_COMPARISONS
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
@@ -104,7 +105,8 @@ def _write(session: Session, one: _Compared, versions: dict[int, int], now: Any)
             continue  # said to be two, and nothing is new
         values = {"rank": pairs.rank_of(match.grade), "score": match.score, "reasons": list(match.reasons), **stamps}
         if old is None:
-            session.execute(insert(DUPLICATE_PAIRS).values(low_id=low, high_id=high, found_at=now, **values))
+            # Another process may have come to the same pair at this moment, and found the same.
+            db.upsert(session, DUPLICATE_PAIRS, {"low_id": low, "high_id": high, "found_at": now, **values})
         else:
             session.execute(
                 update(DUPLICATE_PAIRS)
@@ -138,7 +140,7 @@ def compare_waiting(*, most: int = BATCH, last: bool = False) -> int:
 
 
 _WAITS_NO_MORE = Prepared(
-    delete(WAITING_COMPARISONS).where(_WAITING.patient_id == bindparam("patient"), _WAITING.version == 1)
+    delete(WAITING_COMPARISONS).where(among(_WAITING.patient_id, bindparam("ids", type_=Text)), _WAITING.version == 1)
 )
 
 
@@ -146,8 +148,14 @@ def was_compared(session: Session, patient_id: int, found: Collection[Candidate]
     """Building block: this record is new, and ``found`` are all who are like it: it was compared in the transaction
     that adds it. Where nobody of them is worth a look, there is nothing left to do in the background.
     """
-    if not any(pairs.worth_a_look(match) for match in found):
-        _WAITS_NO_MORE.run(session, patient=patient_id)
+    worth_a_look = any(pairs.worth_a_look(match) for match in found)
+    if not worth_a_look and not db.at_the_end(session, _wait_no_more, patient_id):
+        _wait_no_more(session, [patient_id])
+
+
+def _wait_no_more(session: Session, ids: Collection[int]) -> None:
+    if ids:
+        _WAITS_NO_MORE.run(session, ids=numbers(ids))
 
 
 def how_many_wait() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,6 +100,23 @@ def count_pairs(actor: Actor) -> PairNumbers:
 # --- which ----------------------------------------------------------------------------------------
 
 
+def _some(session: Session, where: list[ColumnElement[bool]], by: Any, size: int, skip: int) -> list[Any]:
+    """Some of these pairs by their index, backwards: highest first, and of equal ones the newest."""
+    order = by.desc(), _PAIRS.low_id.desc(), _PAIRS.high_id.desc()
+    return list(session.execute(select(DUPLICATE_PAIRS).where(*where).order_by(*order).limit(size).offset(skip)).all())
+
+
+def _open_pairs(session: Session, numbers: PairNumbers, grades: Iterable[str], size: int, skip: int) -> list[Any]:
+    """Some of the pairs of these grades, the surest first: one grade after the other, so that none has to be sorted."""
+    found: list[Any] = []
+    for grade in grades:
+        if skip < numbers.grades[grade] and len(found) < size:
+            where = [_PAIRS.set_aside_at.is_(None), _PAIRS.rank == rank_of(grade)]
+            found += _some(session, where, _PAIRS.score, size - len(found), skip)
+        skip = max(0, skip - numbers.grades[grade])
+    return found
+
+
 def list_pairs(
     actor: Actor, grade: str = "", page: int = 1, *, again: Collection[int] | None = None
 ) -> tuple[Page[Pair], PairNumbers]:
@@ -113,21 +130,14 @@ def list_pairs(
     if again is None:
         rates().spend(actor, LISTS)
     aside = grade == SET_ASIDE
-    where: list[ColumnElement[bool]] = [_PAIRS.set_aside_at.is_not(None) if aside else _PAIRS.set_aside_at.is_(None)]
-    if grade in GRADES:
-        where.append(_PAIRS.rank == rank_of(grade))
     with db.reading() as session:
         numbers = _count(session)
         total = numbers.set_aside if aside else numbers.grades[grade] if grade in GRADES else numbers.total
         rows = window(page, PAGE_SIZE, total)
-        order = [_PAIRS.set_aside_at.desc()] if aside else [_PAIRS.rank, _PAIRS.score.desc()]
-        found = session.execute(
-            select(DUPLICATE_PAIRS)
-            .where(*where)
-            .order_by(*order, _PAIRS.low_id, _PAIRS.high_id)
-            .limit(rows.size)
-            .offset(rows.skip)
-        ).all()
+        if aside:
+            found = _some(session, [_PAIRS.set_aside_at.is_not(None)], _PAIRS.set_aside_at, rows.size, rows.skip)
+        else:
+            found = _open_pairs(session, numbers, [grade] if grade in GRADES else GRADES, rows.size, rows.skip)
         people = _people(session, [ident for row in found for ident in (row.low_id, row.high_id)])
     shown = rows.page(Pair(*_in_order(people[row.low_id], people[row.high_id]), _likeness(row)) for row in found)
     everybody = [one for pair in shown.items for one in (pair.first, pair.second)]

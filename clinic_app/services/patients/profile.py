@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import update
@@ -39,15 +39,26 @@ ACTIVITY = 30
 FAILED = "Failed to save the changes"
 
 
-def view_patient(actor: Actor, key: int | str, *, activity: int = ACTIVITY, merged: bool = False) -> PatientProfile:
+def read_together(keys: Sequence[int | str]) -> list[Any]:
+    """Within ``db.grouped`` and for doors that answer several looks at once: the rows of all these records, for
+    ``view_patient``, which records each look; None where it is to read the row itself.
+    """
+    with db.transaction(writes=False) as session:
+        return repository.whole_by_ids(session, keys)
+
+
+def view_patient(
+    actor: Actor, key: int | str, *, activity: int = ACTIVITY, merged: bool = False, found: Any = None
+) -> PatientProfile:
     """The record of one patient, with its latest ``activity`` events and changes. The look itself is recorded first.
 
     For staff. ``key`` is the id or the patient ID. Raises ``PatientNotFound``, ``PermissionDenied``, and
     ``PatientMerged``, which says where one that was merged leads to, unless ``merged`` asks for it as it stands.
+    ``found`` is what ``read_together`` has read of it.
     """
     demand(actor, Permission.PATIENT_SEE, resource_type="patient")
-    with transaction(actor) as session:
-        found = repository.find_whole(session, key, Seen.RECORD, merged=merged)
+    with transaction(actor, looks=True) as session:
+        found = repository.find_whole(session, key, Seen.RECORD, merged=merged, found=found)
         return repository.profile_from(session, found, activity=activity, messages=bool(activity) and _told(actor))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy import Select, Text, bindparam, select
 from sqlalchemy.orm import aliased
@@ -49,6 +49,7 @@ _WHOLE = (
     .join(_DESK, _DESK.c.id == PATIENTS.c.registered_by_id, isouter=True)
 )
 _WHOLE_BY_ID = Prepared(_WHOLE.where(PATIENTS.c.id == bindparam("key")))
+_WHOLE_BY_IDS = Prepared(_WHOLE.where(among(PATIENTS.c.id, bindparam("ids", type_=Text))))
 _WHOLE_BY_PATIENT_ID = Prepared(_WHOLE.where(PATIENTS.c.patient_id == bindparam("key")))
 _LOCKED = {False: (_BY_ID, _BY_PATIENT_ID), True: (_BY_ID.with_for_update(), _BY_PATIENT_ID.with_for_update())}
 #: Of the views, what is a column: read and handed on as it stands.
@@ -152,9 +153,13 @@ def summaries_by_ids(session: Session, ids: Sequence[int]) -> tuple[PatientSumma
     return summaries_of(session, [rows[one] for one in ids if one in rows])
 
 
+def _is_id(key: object) -> TypeGuard[int]:
+    return isinstance(key, int) and not isinstance(key, bool) and 0 < key < 2**31
+
+
 def _wanted(key: object) -> tuple[int, int | str]:
     """Which of two statements, by id or by patient ID, and what for. Raises ``PatientNotFound`` for neither."""
-    if isinstance(key, int) and not isinstance(key, bool) and 0 < key < 2**31:
+    if _is_id(key):
         return 0, key
     if isinstance(key, str) and key.isascii() and key.isalnum() and len(key) <= 20:
         return 1, key.upper()
@@ -176,11 +181,26 @@ def find(session: Session, key: int | str, seen: Seen, *, lock: bool = False, me
     return found
 
 
-def find_whole(session: Session, key: int | str, seen: Seen, *, merged: bool = False) -> Any:
-    """The same patient with its access, in one statement, for ``profile_from``. Raises as ``find``."""
+def whole_by_ids(session: Session, keys: Sequence[int | str]) -> list[Any]:
+    """For each of ``keys`` that is an id what ``find_whole`` would read, by one statement; None where it has to.
+
+    Nothing of it is shown before ``find_whole`` was given it, which leaves the event.
+    """
+    ids = {key for key in keys if _is_id(key)}
+    if len(ids) < 2:
+        return [None] * len(keys)
+    found = {row.id: row for row in _WHOLE_BY_IDS.all(session, ids=numbers(sorted(ids)))}
+    return [found.get(key) for key in keys]
+
+
+def find_whole(session: Session, key: int | str, seen: Seen, *, merged: bool = False, found: Any = None) -> Any:
+    """The same patient with its access, in one statement, for ``profile_from``. Raises as ``find``.
+
+    ``found`` is its row, where it was read in this transaction already (``whole_by_ids``).
+    """
     which, wanted = _wanted(key)
-    statement = (_WHOLE_BY_ID, _WHOLE_BY_PATIENT_ID)[which]
-    found = statement.one_or_none(session, key=wanted)
+    if found is None:
+        found = (_WHOLE_BY_ID, _WHOLE_BY_PATIENT_ID)[which].one_or_none(session, key=wanted)
     if found is None:
         raise PatientNotFound
     _refuse_merged(session, found, merged)

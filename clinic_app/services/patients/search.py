@@ -13,8 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Text, bindparam, select, text
+from sqlmodel import Session
 
-from clinic_app.core import crypto, db
+from clinic_app.core import crypto, replica
 from clinic_app.core.paging import Page, window
 from clinic_app.core.prepared import Prepared
 from clinic_app.core.settings import get_settings
@@ -23,6 +24,7 @@ from clinic_app.models.patients import PATIENTS
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import demand
+from clinic_app.services.audit.reading import changes_in
 from clinic_app.services.audit.together import record_alone
 from clinic_app.services.patients import (
     listing,
@@ -136,8 +138,11 @@ def _slipped(pieces: list[Piece], row: Any) -> bool:
 
 def _page(query: PatientQuery, term: Term) -> Page[PatientSummary]:
     order = query.order if query.order.removeprefix("-") in ORDERS else BEST
-    with db.reading() as session:
+
+    def work(session: Session) -> Page[PatientSummary]:
         return listing.page_of(session, query, order) if term.empty else _matches(session, query, order, term)
+
+    return replica.read(changes_in, work)
 
 
 def _matches(session: Any, query: PatientQuery, order: str, term: Term) -> Page[PatientSummary]:

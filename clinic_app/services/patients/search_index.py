@@ -2,14 +2,15 @@
 
 SQLite's index finds one after the other, newest first, where it is asked for whole words; what words begin with it puts
 together before it tells the first. So parts of names are asked for by the words that there are (``name_parts``).
-PostgreSQL's finds all at once. Where very many match, as the parts of names, the index or a look at some of the
+PostgreSQL's finds all at once, and guesses before how many: of many words too many, and would rather read the whole
+register, so it is kept from that. Where very many match, as the parts of names, the index or a look at some of the
 register tell, the best are looked for level by level, and only as many as a page needs. ``search_match`` decides in
 every case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -61,6 +62,8 @@ _PARTS, _PARTS_EACH, _TOGETHER = 1000, 150, 15_000
 _UNLIKELY = 4
 #: Where so few have one of several names, they are read, and the index is not asked for the others.
 _RARE = 1000
+#: Of more words at once PostgreSQL's guess is not to be trusted: it takes each it has not counted for half a percent.
+_GUESSED_WELL = 8
 _COLUMN = {NAMES: PATIENTS.c.search_names, KEYS: PATIENTS.c.search_keys}
 _NEWEST = PATIENTS.c.id.desc()
 _MOST: Any = bindparam("most")
@@ -91,11 +94,16 @@ def _holds(clause: tuple[str, ...], place: int) -> ColumnElement[bool]:
 
 
 _INDEX = table(search_index.WORDS, column("rowid"), column(search_index.WORDS))
-_WANTED = bindparam("wanted", type_=Text)
-_IN_SQLITE: Any = _INDEX.c[search_index.WORDS].op("MATCH")(_WANTED)
-_IN_POSTGRES: Any = literal_column(search_index.VECTOR).bool_op("@@")(_WANTED.op("::")(literal_column("tsquery")))
+_IN_SQLITE: Any = _INDEX.c[search_index.WORDS].op("MATCH")(bindparam("wanted0", type_=Text))
 _IDS = select(_INDEX.c.rowid).where(_IN_SQLITE)
 _TOLD = (PATIENTS.c.search_names, PATIENTS.c.search_keys)
+
+
+def _in_postgres(groups: int) -> list[Any]:
+    """A condition for each group: PostgreSQL weighs all words of one with each other, which takes their square."""
+    vector, kind = literal_column(search_index.VECTOR), literal_column("tsquery")
+    wanted = [bindparam(f"wanted{n}", type_=Text) for n in range(groups)]
+    return [vector.bool_op("@@")(one.op("::")(kind)) for one in wanted]
 
 
 @lru_cache(maxsize=512)
@@ -107,12 +115,16 @@ def _by_sqlite(shape: Shape, rank: Shape | None) -> Prepared:
 
 
 @lru_cache(maxsize=512)
-def _by_postgres(shape: Shape, rank: Shape | None) -> Prepared:
-    """Those whom the index finds are all taken first: else the planner may walk the register in order instead."""
+def _by_postgres(shape: Shape, rank: Shape | None, groups: int) -> Prepared:
+    """Those whom the index finds are all taken first: else the planner may walk the register in order instead.
+
+    So the best come first, where they have a rank.
+    """
     told = _TOLD if rank is None else (rank_of(rank).label("rank"),)
-    rows = select(PATIENTS.c.id, *told).where(_IN_POSTGRES, PATIENTS.c.is_active, *matching(shape))
+    rows = select(PATIENTS.c.id, *told).where(*_in_postgres(groups), PATIENTS.c.is_active, *matching(shape))
     found = rows.cte("found").prefix_with("MATERIALIZED")
-    return Prepared(select(found).order_by(found.c.id.desc()).limit(_MOST))
+    best_first = () if rank is None else (found.c.rank,)
+    return Prepared(select(found).order_by(*best_first, found.c.id.desc()).limit(_MOST))
 
 
 @lru_cache(maxsize=512)
@@ -140,10 +152,11 @@ def _by_birth(mark: str) -> Prepared:
 
 
 @lru_cache(maxsize=64)
-def _by_birth_and_words(mark: str, postgres: bool) -> Prepared:
+def _by_birth_and_words(mark: str, groups: int, postgres: bool) -> Prepared:
     """The newest of very many born then whom the index finds."""
     if postgres:
-        found = union_all(*[one.where(_IN_POSTGRES) for one in _born(mark)]).cte("found").prefix_with("MATERIALIZED")
+        asked = _in_postgres(groups)
+        found = union_all(*[one.where(*asked) for one in _born(mark)]).cte("found").prefix_with("MATERIALIZED")
         return Prepared(select(found.c.id).order_by(found.c.id.desc()).limit(_MOST))
     found = union_all(*_born(mark)).cte("found").prefix_with("MATERIALIZED")
     return Prepared(select(found.c.id).where(found.c.id.in_(_IDS)).order_by(found.c.id.desc()).limit(_MOST))
@@ -165,6 +178,13 @@ def _told_by_ids(shape: Shape) -> Prepared:
 
 _HOW_MANY = Prepared(select(func.count().label("count")).select_from(_IDS.limit(_MOST).subquery()))
 _LAST = Prepared(select(func.max(PATIENTS.c.id).label("id")))
+#: To the end of the transaction. Workers beside it would be started for the same wrong guess.
+_BY_INDEX_ALONE = Prepared(
+    select(
+        func.set_config("enable_seqscan", "off", True).label("reading"),
+        func.set_config("max_parallel_workers_per_gather", "0", True).label("workers"),
+    )
+)
 _BY_NUMBER = Prepared(
     select(PATIENTS.c.id).where(
         PATIENTS.c.is_active,
@@ -186,20 +206,25 @@ def _texts(way: Way) -> Iterable[tuple[str, str]]:
             yield f"{place}_{n}", needle.text
 
 
-def _in_sqlite(token: Token) -> str:
+def _for_sqlite(token: Token) -> str:
     text = '"' + token.text.replace('"', '""') + '"'
     return f"{text} *" if token.begins else text
 
 
-def _in_postgres(token: Token) -> str:
+def _for_postgres(token: Token) -> str:
     text = "'" + token.text.replace("\\", "\\\\").replace("'", "''") + "'"
     return f"{text}:*" if token.begins else text
 
 
-def _wanted(groups: Iterable[_Group], *, postgres: bool) -> str:
-    """What the index is asked for somebody who has one word of each group."""
-    one, either, both = (_in_postgres, " | ", " & ") if postgres else (_in_sqlite, " OR ", " AND ")
-    return both.join(f"({either.join(dict.fromkeys(map(one, group.tokens)))})" for group in groups)
+def _wanted(session: Session, groups: Sequence[_Group], *, postgres: bool) -> dict[str, str]:
+    """What the index is asked for somebody who has one word of each group. PostgreSQL is told to ask it, if need be."""
+    if postgres and sum(len(group.tokens) for group in groups) > _GUESSED_WELL:
+        _BY_INDEX_ALONE.one_or_none(session)
+    one, either = (_for_postgres, " | ") if postgres else (_for_sqlite, " OR ")
+    asked = [either.join(dict.fromkeys(map(one, group.tokens))) for group in groups]
+    if not postgres:
+        asked = [" AND ".join(f"({words})" for words in asked)]
+    return {f"wanted{n}": words for n, words in enumerate(asked)}
 
 
 def _group_of(session: Session, clause: Clause) -> _Group | None:
@@ -266,11 +291,13 @@ class _Look:
         ranks: Ranks = {}
         for way in every:
             ranks |= self._way(way, self.limit + 1)
-        for mark in search_tiers.births(self.term):
+        births = search_tiers.births(self.term)
+        for mark in births:
             ranks |= self._births(mark, self.limit + 1)
-        if len(ranks) > self.limit:
+        more = len(ranks) > self.limit
+        if more and (births or not self._by_rank(every)):
             return self._best()
-        return Found(sorted(ranks, key=lambda one: (ranks[one], -one)), ordered=True)
+        return Found(sorted(ranks, key=lambda one: (ranks[one], -one))[: self.limit], more=more, ordered=True)
 
     # --- whether very many match
 
@@ -295,8 +322,8 @@ class _Look:
             return False  # as far as names go together at random: if more do, finding them tells
         if len(groups) < len(way) or self.postgres:
             return self._sampled()
-        asked = _wanted(groups, postgres=False)
-        return _HOW_MANY.one_or_none(self.session, wanted=asked, most=enough).count >= enough
+        asked = _wanted(self.session, groups, postgres=False)
+        return _HOW_MANY.one_or_none(self.session, **asked, most=enough).count >= enough
 
     def _sampled(self) -> bool:
         """Whether many more than the limit match, by the newest of the register and as many from its middle."""
@@ -306,6 +333,10 @@ class _Look:
         return min(counts) >= enough
 
     # --- of very many the best
+
+    def _by_rank(self, every: list[Way]) -> bool:
+        """Whether those found are the best already: PostgreSQL has all whom its index finds before the first."""
+        return self.postgres and all(any(map(self._group, way)) for way in every)
 
     def _best(self) -> Found:
         """Of very many, those whom the page needs: level by level."""
@@ -377,9 +408,11 @@ class _Look:
         return [rare] if rare is not None and 0 < found[rare].patients <= _RARE else list(found)
 
     def _indexed(self, way: Way, most: int) -> Ranks:
-        asked = _wanted(self._to_ask(way), postgres=self.postgres)
-        statement = (_by_postgres if self.postgres else _by_sqlite)(self.shape, self.shape)
-        return _ranks(statement.all(self.session, **self.values, wanted=asked, most=most))
+        asked = _wanted(self.session, self._to_ask(way), postgres=self.postgres)
+        statement = (
+            _by_postgres(self.shape, self.shape, len(asked)) if self.postgres else _by_sqlite(self.shape, self.shape)
+        )
+        return _ranks(statement.all(self.session, **self.values, **asked, most=most))
 
     def _read(self, way: Way, low: int, high: int, most: int) -> Ranks:
         has = {f"has{place}": text for place, text in _texts(way)}
@@ -394,9 +427,9 @@ class _Look:
         asked_for = most if alone else enough
         ids = [row.id for row in _by_birth(mark).all(self.session, **self.values, most=asked_for)]
         if len(ids) >= enough and not alone and (groups := self._to_ask(tuple(others))):
-            asked = _wanted(groups, postgres=self.postgres)
-            statement = _by_birth_and_words(mark, self.postgres)
-            given = {**self.values, "wanted": asked, "most": 2 * self.limit}
+            asked = _wanted(self.session, groups, postgres=self.postgres)
+            statement = _by_birth_and_words(mark, len(asked), self.postgres)
+            given = {**self.values, **asked, "most": 2 * self.limit}
             ids = [row.id for row in statement.all(self.session, **given)]
         given = {**self.values, "found": numbers(ids), "most": most}
         return _ranks(_by_ids(self.shape).all(self.session, **given)) if ids else {}
@@ -418,17 +451,18 @@ def rows_of(
     """
     postgres = db.connection(session).dialect.name == "postgresql"
     groups = [group for clause in way if (group := _group_of(session, clause)) is not None]
-    wanted = _wanted(_beside(groups), postgres=postgres)
+    wanted = _wanted(session, _beside(groups), postgres=postgres)
     if not born:
-        return (_by_postgres if postgres else _by_sqlite)(shape, None).all(session, **values, wanted=wanted, most=most)
-    ids = _by_birth_and_words(born, postgres).all(session, **values, wanted=wanted, most=most)
+        statement = _by_postgres(shape, None, len(wanted)) if postgres else _by_sqlite(shape, None)
+        return statement.all(session, **values, **wanted, most=most)
+    ids = _by_birth_and_words(born, len(wanted), postgres).all(session, **values, **wanted, most=most)
     given = {**values, "found": numbers(row.id for row in ids), "most": most}
     return _told_by_ids(shape).all(session, **given) if ids else []
 
 
 def asked_for(names: Iterable[str]) -> str:
     """Building block: what SQLite's index is asked for somebody whose names have all these words."""
-    return " AND ".join(_in_sqlite(search_tiers.token_of_name(name)) for name in names)
+    return " AND ".join(_for_sqlite(search_tiers.token_of_name(name)) for name in names)
 
 
 def _short_number(way: Way) -> bool:

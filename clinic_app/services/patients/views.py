@@ -235,7 +235,8 @@ class Uncounted:
 class Overview:
     """What Reception shows. ``days`` are the last fourteen at the clinic, oldest first, with their counts.
 
-    ``room_left``: megabytes on the server's disk, where they are few and administrators look.
+    ``room_left``: megabytes on the server's disk, where they are few and administrators look. ``copy_late``: seconds
+    for which the continuous copy has stood still (infinite: there is none yet), where it does and administrators look.
     """
 
     registered_today: int
@@ -247,6 +248,7 @@ class Overview:
     latest: tuple[PatientSummary, ...]
     days: tuple[tuple[dt.date, int], ...]
     room_left: int | None = None
+    copy_late: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

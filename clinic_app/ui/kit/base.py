@@ -12,7 +12,6 @@ from reflex_components_core.react_router import link as router_link
 # A value is known when the page is built, or is a Var that the browser follows. What a list is drawn from is typed
 # as its items: inside, each item is a Var with the same fields.
 Text = str | rx.Var[str]
-Number = int | rx.Var[int]
 Flag = bool | rx.Var[bool]
 Child = rx.Component | rx.Var | str
 Event = EventType[()]  # what a press or a submit fires

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import Child, Number, Text, apart, cx, icon, link, pick, when
+from clinic_app.ui.kit.base import Child, Text, apart, cx, icon, link, pick, when
 from clinic_app.ui.kit.feedback import badge, portal_status
 from clinic_app.ui.view_models import DayBar, Fact, Happening, PatientRow, Person
 
@@ -144,7 +144,7 @@ def bar_chart(days: list[DayBar], label: Text) -> rx.Component:
     return rx.el.ol(rx.foreach(days, _bar), class_name="bars", aria_label=label)
 
 
-def stat(label: str, value: Text | Number, note: Child, extra: rx.Component | None = None) -> rx.Component:
+def stat(label: str, value: Child, note: Child, extra: rx.Component | None = None) -> rx.Component:
     """One figure of Reception: what it counts, the number, one line about it."""
     return rx.el.div(
         rx.el.dt(label),

@@ -9,6 +9,12 @@ import reflex as rx
 from clinic_app.ui.kit.base import Event, Text, apart, icon
 
 
+def _counted(number: rx.Var[int]) -> rx.Var[str]:
+    """A number as people read it: 40,003."""
+    expression = f"({number!s}).toLocaleString('en-GB')"
+    return rx.Var(_js_expr=expression, _var_type=str, _var_data=number._get_all_var_data()).to(str)
+
+
 def pager(summary: Text, page: rx.Var[int], pages: rx.Var[int], turn: Callable[[int], Event]) -> rx.Component:
     """How many there are, which page this is, one back (``turn(-1)``), one on (``turn(1)``)."""
     back = rx.button(
@@ -24,7 +30,7 @@ def pager(summary: Text, page: rx.Var[int], pages: rx.Var[int], turn: Callable[[
         rx.el.p(apart(summary), class_name="muted num", role="status"),
         rx.el.nav(
             back,
-            apart("Page ", page, " of ", pages, class_name="num"),
+            apart("Page ", _counted(page), " of ", _counted(pages), class_name="num"),
             on,
             class_name="pager",
             aria_label="Pages",

@@ -182,13 +182,14 @@ class PortalDialogState(FormState, rx.State):
         ``deliveries`` were written with them, ``stamp`` is that of the access they open. ``press`` issued them;
         ``late``: it did long ago, and these are fresh ones in place of those.
         """
+        sealed = sealing.seal(credentials.temporary_password, identity.session_hash(self))  # or nothing is shown
         self._wipe()
         self.shown = presses.intent_of(press) if late is None else late.intent
         self.late = f"{presses.happened_words(late)} The password below is a fresh one." if late is not None else ""
         self.page, self.staff_id = path_of(self), for_staff
         self.for_patient, self.name, self.title = patient_id, name, title
         self.username = credentials.username
-        self._sealed = sealing.seal(credentials.temporary_password, identity.session_hash(self))
+        self._sealed = sealed
         self._shown_until = clock.now().timestamp() + SHOWN_MINUTES * 60
         self.stamp, self.sent = stamp, message_words.sent(deliveries)
         self._say_until(credentials.expires_at)

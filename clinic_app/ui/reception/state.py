@@ -36,6 +36,7 @@ class ReceptionState(Asking, rx.State):
     loaded: bool = False
     failure: str = ""
     little_room: str = ""
+    copy_late: str = ""
     _seen: int = 0
     _again_at: dt.datetime | None = None
     _ids: tuple[int, ...] = ()  # who is on the screen
@@ -62,6 +63,7 @@ class ReceptionState(Asking, rx.State):
         self.days_label = f"Registrations per day, {self.days_range}"
         left = view.room_left
         self.little_room = "" if left is None else f"The server's disk has {left:,} MB left."
+        self.copy_late = presenters.copy_words(view.copy_late)
         self.loaded = True
 
     @handler(Permission.PATIENT_SEE)

@@ -7,18 +7,19 @@ import contextlib
 import dataclasses
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal, TypeVar
 
 import reflex as rx
 from reflex.istate.proxy import StateProxy
 
-from clinic_app.core import context, logs, outage
-from clinic_app.core.errors import ClinicError, ErrorKind, ReauthenticationRequired
+from clinic_app.core import context, logs, metrics, outage, sealing
+from clinic_app.core.errors import ClinicError, DatabaseAway, ErrorKind, ReauthenticationRequired
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import sessions
-from clinic_app.ui.session import drawn, guard, identity, presses, tabs
+from clinic_app.ui.session import drawn, guard, identity, live_updates, presses, tabs
 from clinic_app.ui.session.guard import PUBLIC
 
 Answer = TypeVar("Answer")
@@ -91,6 +92,10 @@ def _known(error: Exception, handler: str) -> ClinicError:
 
 async def _tell(state: Any, error: Exception, handler: str) -> Any:
     request = identity.request_of(state)
+    if isinstance(error, sealing.NoSocket):  # the line has gone in between
+        await presses.leave_unanswered(state)
+        state._rest()
+        return None
     with context.use(request):
         told = _known(error, handler)
     if isinstance(told, intents.AlreadyDone) and not isinstance(state, StateProxy):
@@ -115,7 +120,29 @@ async def _tell(state: Any, error: Exception, handler: str) -> Any:
     return answer
 
 
-def safe(handler: Any) -> Any:
+@contextlib.contextmanager
+def _counted(name: str, *, timed: bool) -> Iterator[None]:
+    """Count an event of a page under its handler's name, how it ended, and how long it took."""
+    began, outcome = time.perf_counter(), "done"
+    try:
+        yield
+    except ClinicError as error:
+        outcome = "refused"
+        metrics.count(metrics.REFUSALS, "desk", str(error.kind))
+        raise
+    except Exception:
+        outcome = "failed"
+        raise
+    except BaseException:  # superseded, or the tab is closed
+        outcome = "ended"
+        raise
+    finally:
+        metrics.count(metrics.DESK_EVENTS, name, outcome)
+        if timed:
+            metrics.observe(metrics.DESK_EVENT_SECONDS, time.perf_counter() - began, name)
+
+
+def safe(handler: Any, *, timed: bool = True) -> Any:
     """A handler never raises: browser and server would disagree about the state from then on.
 
     Errors of ours are shown by ``_fail``; of others the page gets a reference and the log what failed where,
@@ -127,9 +154,10 @@ def safe(handler: Any) -> Any:
         @functools.wraps(handler)
         async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
             try:
-                async with contextlib.aclosing(handler(self, *args, **kwargs)) as events:
-                    async for event in events:
-                        yield event
+                with _counted(name, timed=timed):
+                    async with contextlib.aclosing(handler(self, *args, **kwargs)) as events:
+                        async for event in events:
+                            yield event
             except Exception as error:  # noqa: BLE001
                 if (answer := await _tell(self, error, name)) is not None:
                     yield answer
@@ -139,9 +167,41 @@ def safe(handler: Any) -> Any:
         @functools.wraps(handler)
         async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
             try:
-                return await handler(self, *args, **kwargs)
+                with _counted(name, timed=timed):
+                    return await handler(self, *args, **kwargs)
             except Exception as error:  # noqa: BLE001
                 return await _tell(self, error, name)
+
+    return wrapped
+
+
+def _outlasting(method: Any) -> Any:
+    """Let a loop go on after the database was away: its page says so meanwhile, and not any more once it is back."""
+    if not inspect.isasyncgenfunction(method):
+        return method
+    name = method.__qualname__
+
+    @functools.wraps(method)
+    async def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        said = ""
+        while True:
+            try:
+                async with contextlib.aclosing(method(self, *args, **kwargs)) as events:
+                    async for event in events:
+                        yield event
+                return
+            except Exception as error:
+                if not (isinstance(error, DatabaseAway) or outage.database_is_away(error)):
+                    raise
+                with context.use(identity.request_of(self)):
+                    said = _known(error, name).detail
+            async with self:
+                if not getattr(self, "failure", said):
+                    self.failure = said
+            await live_updates.back(self)
+            async with self:
+                if getattr(self, "failure", "") == said:
+                    self.failure = ""
 
     return wrapped
 
@@ -203,8 +263,9 @@ def handler(
         if about:
             method = drawn.drawn_for(method, about)
         if background:
-            method = tabs.while_connected(method)
-        told = _pressed(safe(method)) if changes else safe(method)
+            method = tabs.while_connected(_outlasting(method))
+        told = safe(method, timed=not background)
+        told = _pressed(told) if changes else told
         guarded = guard.public(told) if who == PUBLIC else guard.require(Permission(who))(told)
         return rx.event(guarded, background=background or None, supersedes=supersedes or background)
 

@@ -19,6 +19,15 @@ changes = ChangeWatch(change_number)
 _asleep: dict[tuple[str, str], asyncio.Timeout] = {}  # by tab and state: loops of this process that sleep just now
 
 
+_at_once: set[tuple[str, str]] = set()  # loops that show what there is before they sleep
+
+
+async def back(state: Any) -> None:
+    """Sleep until the database answers again. The loop that ``state`` begins then shows what there is at once."""
+    await changes.answered()
+    _at_once.add(_place(state))
+
+
 def again_at(state: Any, instant: dt.datetime | None) -> None:
     """Let the loop of ``state`` wake at ``instant`` too, and at no other that was set before.
 
@@ -59,6 +68,9 @@ async def news(state: Any, seen: int, *, patient_side: bool = False) -> AsyncIte
     Being shown news is not activity: the session is not touched.
     """
     woken_for: dt.datetime | None = None
+    if (place := _place(state)) in _at_once:
+        _at_once.discard(place)
+        seen = -1
     while True:
         at = getattr(state, "_again_at", None)
         try:

@@ -70,6 +70,7 @@ class PressState(rx.State):
     _path: str = ""
     _again: bool = False
     _found: str = ""  # the intent whose outcome was shown instead of doing it again
+    _unread: str = ""  # the press whose credentials could not be shown: its line had gone
 
     def _tell(self, words: str, more: str = "", *, bad: bool = False) -> None:
         self.told, self.told_more, self.bad = words, more, bad
@@ -94,8 +95,17 @@ def fields_of(given: Any) -> str:
 async def answer(state: Any, press: str, how: str) -> None:
     """Tell the browser that ``press`` has its answer. The first one stands."""
     presses = await state.get_state(PressState)
-    if press and presses.answered.partition(" ")[0] != press:
+    if press and press not in (presses.answered.partition(" ")[0], presses._unread):
         presses.answered = f"{press} {'done' if presses._found == intent_of(press) else how}"
+
+
+async def leave_unanswered(state: Any) -> None:
+    """Take the answer to the last press back: it is done, and nobody is there to read the credentials it issued.
+
+    The browser asks after its next connection, and is shown fresh ones.
+    """
+    presses = await state.get_state(PressState)
+    presses._unread, presses.answered = presses.answered.partition(" ")[0], ""
 
 
 def socket_of(state: Any) -> str:

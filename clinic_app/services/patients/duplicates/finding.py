@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Integer, String, bindparam, cast, func, literal_column, or_, select, union_all
+from sqlalchemy import Integer, String, bindparam, cast, func, literal_column, or_, select, true, union_all
 from sqlmodel import Session
 
-from clinic_app.core.prepared import Prepared
+from clinic_app.core import db
+from clinic_app.core.prepared import Prepared, json_rows
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.patients import name_parts
@@ -18,7 +21,7 @@ from clinic_app.services.patients.duplicates.index import COLUMNS
 from clinic_app.services.patients.duplicates.keys import keys_to_ask
 from clinic_app.services.patients.duplicates.scoring import LEAST, Candidate, Register, best_of
 
-__all__ = ["LEAST", "compared", "find", "likely_matches", "register_of"]
+__all__ = ["LEAST", "find", "find_all", "having", "likely_matches", "register_of"]
 
 #: Under one key so many are looked at: more have a name so common, or a date so usual, that it says nothing alone.
 _OF_ONE_KEY = 100
@@ -37,7 +40,7 @@ _GIVEN = Prepared(select(COUNTERS.c.value).where(COUNTERS.c.name == "patient_id"
 
 
 def _asking(count: int) -> Prepared:
-    """The statement that looks under ``count`` keys, at so many of each, and reads those who share most."""
+    """SQLite's statement that looks under ``count`` keys, at so many of each, and reads those who share most."""
     under = [
         select(
             select(MATCH_KEYS.c.patient_id, cast(bindparam(f"w{i}"), Integer).label("worth"))
@@ -61,10 +64,20 @@ _STEP = 8  # statements for 8, 16, 24 … keys are kept
 _ASKING: dict[int, Prepared] = {}
 
 
-def _candidates(session: Session, person: Comparable, register: Register) -> list[Any]:
-    """The rows of those who share most with ``person``."""
-    common = [part for part, count in (register.parts or {}).items() if count > _OF_ONE_KEY]
-    asked = list(keys_to_ask(person, common).items())
+def _asked(person: Comparable, register: Register) -> dict[int, int]:
+    known = register.parts or {}
+    return keys_to_ask(person, [part for part in person.parts if known.get(part, 0) > _OF_ONE_KEY])
+
+
+def _candidates(session: Session, people: Sequence[Comparable], register: Register) -> list[list[Any]]:
+    """For each of ``people`` the rows of those who share most with them."""
+    if db.connection(session).dialect.name == "postgresql":
+        return _candidates_of_all(session, people, register)
+    return [_candidates_of_one(session, person, register) for person in people]
+
+
+def _candidates_of_one(session: Session, person: Comparable, register: Register) -> list[Any]:
+    asked = list(_asked(person, register).items())
     count = -(-max(1, len(asked)) // _STEP) * _STEP
     statement = _ASKING.get(count)
     if statement is None:
@@ -75,30 +88,117 @@ def _candidates(session: Session, person: Comparable, register: Register) -> lis
     return statement.all(session, **values)
 
 
+def _asking_for_all() -> Prepared:
+    """The same for any number of people, each by their place. PostgreSQL's: each step goes by an index, since it is
+    asked for some rows of each, and one plan does for all.
+    """
+    wanted = json_rows("keys", person=Integer, key=Integer, worth=Integer)
+    under = (
+        select(MATCH_KEYS.c.patient_id)
+        .where(MATCH_KEYS.c.key == wanted.c.key)
+        .order_by(MATCH_KEYS.c.patient_id.desc())
+        .limit(literal_column(str(_OF_ONE_KEY)))
+        .lateral()
+    )
+    having = json_rows("numbers", person=Integer, national_id=String)
+    number = (
+        select(PATIENTS.c.id)
+        .where(PATIENTS.c.national_id_key == having.c.national_id)
+        .limit(literal_column("1"))
+        .lateral()
+    )
+    found = union_all(
+        select(wanted.c.person, under.c.patient_id, wanted.c.worth).select_from(wanted.join(under, true())),
+        select(having.c.person, number.c.id, literal_column(str(_SAME_NUMBER))).select_from(
+            having.join(number, true())
+        ),
+    ).subquery()
+    place = func.row_number().over(partition_by=found.c.person, order_by=func.sum(found.c.worth).desc())
+    most = (
+        select(found.c.person, found.c.patient_id, place.label("place"))
+        .group_by(found.c.person, found.c.patient_id)
+        .subquery()
+    )
+    whom = select(*_FIELDS).where(PATIENTS.c.id == most.c.patient_id, STANDS).limit(literal_column("1")).lateral()
+    return Prepared(
+        select(most.c.person, whom)
+        .select_from(most.join(whom, true()))
+        .where(most.c.place <= literal_column(str(_COMPARED)))
+    )
+
+
+_ASKING_FOR_ALL = _asking_for_all()
+
+
+def _candidates_of_all(session: Session, people: Sequence[Comparable], register: Register) -> list[list[Any]]:
+    keys = [
+        {"person": place, "key": key, "worth": worth}
+        for place, person in enumerate(people)
+        for key, worth in _asked(person, register).items()
+    ]
+    numbers = [
+        {"person": place, "national_id": person.national_id_key}
+        for place, person in enumerate(people)
+        if person.national_id_key
+    ]
+    found: list[list[Any]] = [[] for _ in people]
+    for row in _ASKING_FOR_ALL.all(session, keys=json.dumps(keys), numbers=json.dumps(numbers)):
+        found[row.person].append(row)
+    return found
+
+
 #: The keys that are asked for nothing: nobody stands under this one but by chance.
 _NOBODY = 0
 
 
-def register_of(session: Session, person: Comparable) -> Register:
-    """Building block: how many patients there are, and how common the names of ``person`` are among them.
+def register_of(session: Session, *people: Comparable) -> Register:
+    """Building block: how many patients there are, and how common the names of ``people`` are among them.
 
     Read before candidates are: whoever has a higher number than that has not been looked at.
     """
     given = _GIVEN.one_or_none(session)
-    return Register(given.value if given else 0, name_parts.frequencies(session, person.parts))
+    parts = dict.fromkeys(part for person in people for part in person.parts)
+    return Register(given.value if given else 0, name_parts.frequencies(session, parts))
 
 
-def compared(session: Session, person: Comparable, register: Register, which: Any) -> list[Candidate]:
-    """Building block: the active patients for whom the condition ``which`` is true, best first, nobody unlikely."""
-    rows = session.connection().execute(PEOPLE.where(which)).all()
-    return best_of(((row.id, Comparable.of(row)) for row in rows), person, register)
+@lru_cache(maxsize=4)
+def _having(count: int) -> Prepared:
+    wanted = [bindparam(f"n{place}", type_=String) for place in range(count)]
+    return Prepared(PEOPLE.where(PATIENTS.c.patient_id.in_(wanted)))
+
+
+def having(session: Session, numbers: Sequence[str]) -> list[tuple[int, Comparable]]:
+    """Building block: the active patients with these patient IDs, by their id. One statement, the same for few."""
+    if not numbers:
+        return []
+    count = -(-len(numbers) // _STEP) * _STEP
+    padded = [*numbers, *[None] * (count - len(numbers))]
+    rows = _having(count).all(session, **{f"n{place}": number for place, number in enumerate(padded)})
+    return [(row.id, Comparable.of(row)) for row in rows]
 
 
 def find(
     session: Session, person: Comparable, register: Register, *, leave_out: Collection[int] = (), limit: int = 5
 ) -> list[Candidate]:
     """Building block: ``likely_matches``, with what is known of the register."""
-    rows = _candidates(session, person, register)
+    (rows,) = _candidates(session, [person], register)
+    return _best(session, person, register, rows, leave_out, limit)
+
+
+def find_all(session: Session, people: Sequence[Comparable], register: Register) -> list[list[Candidate]]:
+    """Building block: ``find`` for each of ``people``, whose names ``register`` knows: PostgreSQL is asked once."""
+    found = zip(people, _candidates(session, people, register), strict=True)
+    return [_best(session, person, register, rows, (), 5) for person, rows in found]
+
+
+def _best(
+    session: Session,
+    person: Comparable,
+    register: Register,
+    rows: Sequence[Any],
+    leave_out: Collection[int],
+    limit: int,
+) -> list[Candidate]:
     leads = survivors(session, rows)
     people = ((row.id, Comparable.of(row)) for row in rows if leads.get(row.id, 0) not in (0, *leave_out))
     if not any(row.merged_into_id for row in rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients.duplicates import finding
 from clinic_app.services.patients.duplicates.comparable import Comparable
-from clinic_app.services.patients.duplicates.scoring import Candidate, Register
+from clinic_app.services.patients.duplicates.scoring import Candidate, Register, best_of
 
 #: What the trail calls the list of those who hold a registration.
 KIND = "possible_duplicates"
@@ -62,9 +62,20 @@ def held(candidates: Collection[Candidate], despite: Despite) -> list[Candidate]
 
 def look(session: Session, details: Any) -> Looked:
     """Building block: who may be the same as ``details``."""
-    person = Comparable.of(details)
-    register = finding.register_of(session, person)
-    return Looked(tuple(finding.find(session, person, register)), register)
+    return look_all(session, [Comparable.of(details)])[0]
+
+
+def look_all(session: Session, people: Sequence[Comparable]) -> list[Looked]:
+    """Building block: ``look`` for each of ``people``, with fewer statements. All know the same of the register."""
+    register = finding.register_of(session, *people)
+    return [Looked(tuple(found), register) for found in finding.find_all(session, people, register)]
+
+
+def newcomers(session: Session, looked: Looked, last: int) -> list[tuple[int, Comparable]]:
+    """Building block: the patients with the numbers given out since the look, up to ``last``, by their id."""
+    prefix = get_settings().patient_id_prefix
+    since = range(looked.register.patients + 1, last + 1)
+    return finding.having(session, [f"{prefix}{one:06d}" for one in since])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +92,21 @@ def decided(session: Session, details: Any, looked: Looked, patient_id: str, des
     Numbers are given out one after the other, so whoever was registered since the look is known by theirs and is
     compared here. Raises ``SomebodyNew`` where one of all those holds the registration.
     """
-    prefix = get_settings().patient_id_prefix
-    number = int(patient_id.removeprefix(prefix))
-    since = range(looked.register.patients + 1, number)
+    last = int(patient_id.removeprefix(get_settings().patient_id_prefix)) - 1
     found = list(looked.candidates)
-    if len(since) > NEWCOMERS_AT_MOST:
+    if last - looked.register.patients > NEWCOMERS_AT_MOST:
         found = list(look(session, details).candidates)
-    elif since:
-        numbers = [f"{prefix}{one:06d}" for one in since]
-        found += finding.compared(session, Comparable.of(details), looked.register, PATIENTS.c.patient_id.in_(numbers))
+    else:
+        found += best_of(newcomers(session, looked, last), Comparable.of(details), looked.register)
     if held(found, despite):
         raise SomebodyNew
-    overruled = [one.id for one in found if one.grade.strong]
-    if not overruled:
-        return Decided(found, [])
-    asked = select(PATIENTS.c.patient_id).where(PATIENTS.c.id.in_(overruled)).order_by(PATIENTS.c.id)
-    return Decided(found, list(session.execute(asked).scalars()))
+    return Decided(found, overruled(session, found))
+
+
+def overruled(session: Session, found: Iterable[Candidate]) -> list[str]:
+    """Building block: the patient IDs of those who are likely the same, in the order they were registered in."""
+    ids = [one.id for one in found if one.grade.strong]
+    if not ids:
+        return []
+    asked = select(PATIENTS.c.patient_id).where(PATIENTS.c.id.in_(ids)).order_by(PATIENTS.c.id)
+    return list(session.execute(asked).scalars())

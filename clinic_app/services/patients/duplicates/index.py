@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text
 from sqlmodel import Session
 
 from clinic_app.core import db
-from clinic_app.core.prepared import Prepared
+from clinic_app.core.prepared import Adding
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients.duplicates.comparable import Comparable
 from clinic_app.services.patients.duplicates.keys import keys_of
 
 _AT_ONCE = 5000
-_ADD = Prepared(insert(MATCH_KEYS).values(key=bindparam("key"), patient_id=bindparam("patient_id")))
+_ADD = Adding(MATCH_KEYS, ("key", "patient_id"))
 #: What is read of a patient to make keys of, and to compare.
 COLUMNS = (
     "id",
@@ -32,8 +32,21 @@ COLUMNS = (
 
 
 def add(session: Session, patient: Any) -> None:
-    """Building block: the keys of a patient who is new. One statement."""
-    _ADD.many(session, rows_of(patient))
+    """Building block: the keys of a patient who is new. One statement, of a group one at its end: who is like somebody
+    is looked up before anybody of it is added.
+    """
+    add_under(session, patient.id, keys_of(Comparable.of(patient)))
+
+
+def add_under(session: Session, patient_id: int, keys: Iterable[int]) -> None:
+    """Building block: ``add`` of somebody whose ``keys`` are known."""
+    rows = [{"key": key, "patient_id": patient_id} for key in sorted(keys)]
+    if not db.at_the_end(session, _add_all, rows):
+        _ADD.many(session, rows)
+
+
+def _add_all(session: Session, people: Iterable[list[dict[str, int]]]) -> None:
+    _ADD.many(session, [row for rows in people for row in rows])
 
 
 def add_many(session: Session, rows: Sequence[dict[str, int]]) -> None:

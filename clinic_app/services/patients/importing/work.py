@@ -174,15 +174,15 @@ class _Checking:
             raise FileRefused("The file has no rows below its first line.")
 
     def _begin(self) -> None:
-        stored.begin_rows(self.token)
         with db.transaction() as session:
             session.execute(delete(PATIENT_IMPORT_ROWS).where(_ROWS.import_id == self.held.run.id))
             zero = {"position": 0, "rows": 0, "new": 0, "duplicates": 0, "invalid": 0}
             left_out = list(self.found.left_out)
             _advance(session, self.held, digest=self.found.digest, left_out_columns=left_out, **zero)
+            stored.begin_rows(self.token)
 
     def _note(self, judged: list[Judged], end: int) -> None:
-        stored.add_rows(self.token, ((one.read.start, one.read.row, one.outcome) for one in judged), after=self.total)
+        before = self.total
         self.total += len(judged)
         for one in judged:
             self.counts[one.outcome] += 1
@@ -197,6 +197,8 @@ class _Checking:
                 duplicates=self.counts[RowOutcome.POSSIBLE_DUPLICATE],
                 invalid=self.counts[RowOutcome.INVALID],
             )
+            # Only now, and before anybody else may: whoever stalled for so long that another took over is out above.
+            stored.add_rows(self.token, ((one.read.start, one.read.row, one.outcome) for one in judged), after=before)
             self.woken = _wake(session, self.woken)
 
 

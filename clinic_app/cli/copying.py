@@ -1,0 +1,300 @@
+"""The continuous copy while the server runs: litestream as a child beside the workers, started again when it ends.
+
+Whatever happens to it, the clinic goes on. It ends after the workers, so that their last change is in the copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from clinic_app.cli.respawn import Deaths
+from clinic_app.core import continuous_copy, data_lock, keys, logs, starting
+from clinic_app.core.continuous_copy import Known, holds_one
+from clinic_app.core.settings import Settings
+
+#: Seconds between two times that litestream is asked whether all of the database is in the copy.
+LOOK = 2.0
+#: Seconds between two times that the copy is looked through for what a restore needs.
+LOOK_THROUGH = 60.0
+#: Seconds after which what stands still is told, and between two notes of a copy that is well.
+SOON = 10.0
+#: Seconds for which a copy may lack something before it is begun anew: litestream may be about to add the whole.
+PATIENCE = 60.0
+#: litestream, ended with the process that started it, whatever ends that. Linux has a signal for it.
+_BOUND = """
+import os, signal, sys
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+_log = logs.get("copy")
+
+
+@contextlib.contextmanager
+def beside(settings: Settings) -> Iterator[None]:
+    """Copy the database of ``settings`` while the block lasts, and what is left at its end. Nothing of it is raised."""
+    if not settings.copy_to:
+        yield
+        return
+    logs.configure("WARNING")
+    copier = Copier(settings)
+    copier.start()
+    try:
+        yield
+    finally:
+        copier.stop()
+
+
+class Copier(threading.Thread):
+    """Keeps litestream running. The thread that starts it lives longer than it: it would be ended with that, too."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(name="copier", daemon=True)
+        self._settings, self._over = settings, threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said = ""  # a word for what litestream said last
+        self._known = continuous_copy.known(settings) or Known(to=settings.copy_to)
+        self._noted = self._told = self._looked_through = 0.0
+        self._folder, self._patience = _identity(None), PATIENCE
+
+    def stop(self) -> None:
+        """Copy what is left, and end."""
+        self._over.set()
+        self.join(3 * continuous_copy.LAST_SYNC)
+
+    def run(self) -> None:
+        """Until told to stop: start litestream, see that it copies, and start it again when it has ended."""
+        deaths = Deaths()
+        while not self._over.is_set():
+            began, why, code = time.monotonic(), "", None
+            try:
+                why = self._start()
+                if not why:
+                    code = self._watch()
+            except Exception as error:  # noqa: BLE001  whatever it is, the clinic goes on, and so does the next try
+                logs.failure(error, "copy")
+                why = "other"
+            if self._over.is_set():
+                break
+            if not why and self._process is None:
+                continue  # ended on purpose
+            self._end()
+            wait = deaths.wait_after(0, time.monotonic() - began)
+            if logs.allows("copy_ended"):
+                _log.error("copy_ended", code=code, what=why or self._said or "other", seconds=wait)
+            self._stands_still(why or self._said or "other")
+            self._over.wait(wait)
+        with contextlib.suppress(Exception):
+            self._finish()
+
+    # --- litestream -----------------------------------------------------------------------------
+
+    def _start(self) -> str:
+        """Start it; a word for why it cannot be."""
+        executable = continuous_copy.program()
+        if executable is None:
+            return "no program"
+        folder = self._settings.copy_folder
+        if folder is not None and (not folder.is_dir() or (not holds_one(str(folder)) and self._is_gone())):
+            return "no folder"  # litestream would make it
+        self._folder = _identity(folder)
+        place = keys.prepare_data_dir(self._settings)
+        data_lock.hold(place)
+        (place / continuous_copy.SOCKET).unlink(missing_ok=True)
+        self._said, self._looked_through = "", 0.0
+        config = continuous_copy.configure(self._settings)
+        self._process = starting.start(
+            [
+                *(sys.executable, "-I", "-S", "-c", _BOUND, str(os.getpid())),
+                *(executable, "replicate", "-no-expand-env", "-config", str(config.absolute())),
+            ],
+            cwd=place,
+            env=continuous_copy.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            process_group=0,  # Ctrl+C is for the server, which tells it when the workers have ended
+            umask=0o077,
+            pass_fds=data_lock.handles(),  # nothing is restored under it
+        )
+        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        return ""
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        """Remember what went wrong last, as a word."""
+        if process.stderr is None:
+            return
+        with process.stderr as lines:
+            for line in lines:
+                self._said = continuous_copy.reason(line.decode(errors="replace"))
+
+    def _watch(self) -> int | None:
+        """Ask again and again whether all is copied, until it ends (its exit code) or the server does (None)."""
+        if self._process is None:
+            return None
+        well = time.monotonic()
+        incomplete, wait = 0.0, 0.2
+        while not self._over.wait(wait):
+            code = self._process.poll()
+            if code is not None:
+                return code
+            if _identity(self._settings.copy_folder) != self._folder:
+                self._end()  # another disk, or none
+                return None
+            at, now = self._ask(), time.monotonic()
+            if at is not None and self._complete():
+                self._well(at)
+                well, incomplete = now, 0.0
+            elif at is not None:
+                incomplete = incomplete or now
+                self._said = "no folder" if self._is_gone() else "nothing there"
+                if self._is_gone():
+                    return None
+                if now - incomplete > self._patience:
+                    self._begin_anew()
+                    return None
+            if now - well > SOON:
+                self._stands_still(self._said or "other")
+            wait = max(LOOK, self._settings.copy_every_ms / 1000) if now - well < SOON or incomplete else LOOK
+        return None
+
+    def _ask(self) -> float | None:
+        """Have everything copied that is there now: the time (Unix) up to which it was; None: it was not."""
+        at = time.time()
+        try:
+            file = str(continuous_copy.database(self._settings))
+            found = self._post("/sync", {"path": file, "wait": True, "timeout": 5})
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+        if error := str(found.get("error", "")):
+            self._said = continuous_copy.reason(error)
+        return at if found.get("txid") and found["txid"] == found.get("replicated_txid") else None
+
+    def _well(self, at: float) -> None:
+        """Everything up to ``at`` is in the copy."""
+        if self._told:
+            _log.warning("copy_goes_on", seconds=round(at - self._known.at, 1) if self._known.at else None)
+        changed = bool(self._known.trouble) or self._known.ended
+        self._known, self._told, self._said = Known(at=at, to=self._settings.copy_to), 0.0, ""
+        if changed or time.monotonic() - self._noted > SOON:
+            self._note()
+
+    def _post(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
+        connection = _UnixConnection(self._settings.data_dir, continuous_copy.SOCKET)
+        try:
+            connection.request("POST", path, json.dumps(content), {"Content-Type": "application/json"})
+            found = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        return found if isinstance(found, dict) else {}
+
+    def _complete(self) -> bool:
+        """Whether a restore would find everything: what somebody has removed from the copy litestream does not miss."""
+        if self._looked_through and time.monotonic() - self._looked_through < LOOK_THROUGH:
+            return True
+        executable = continuous_copy.program()
+        if executable and continuous_copy.can_be_restored(self._settings, executable) == "nothing there":
+            self._looked_through = 0.0
+            return False
+        self._looked_through = time.monotonic()
+        return True
+
+    def _begin_anew(self) -> None:
+        """Copy the whole database once more, and go on from there. A large one takes its time: have more patience."""
+        _log.error("copy_was_incomplete")
+        self._end()
+        continuous_copy.forget(continuous_copy.database(self._settings))
+        self._patience *= 2
+
+    def _is_gone(self) -> bool:
+        """Whether the copy was there once and its folder is now on the disk of the database: its own is not there.
+
+        A whole copy there would fill that disk and save nothing.
+        """
+        return bool(self._known.at) and continuous_copy.on_the_same_disk(self._settings)
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(continuous_copy.LAST_SYNC + 2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _finish(self) -> None:
+        """The workers have ended, and nothing is written any more: copy the rest."""
+        alive = self._process is not None and self._process.poll() is None
+        why = "" if alive else self._start()
+        at, ends = None, time.monotonic() + continuous_copy.LAST_SYNC
+        while at is None and time.monotonic() < ends and self._process is not None and self._process.poll() is None:
+            at = self._ask()
+            time.sleep(0 if at else 0.1)
+        whole = at is not None and self._complete()
+        if at is not None and whole:
+            self._well(at)
+        self._end()
+        self._known = replace(self._known, trouble="" if whole else why or self._said or "other", ended=whole)
+        if not whole:
+            _log.error("copy_stands_still", what=self._known.trouble)
+        self._note()
+
+    # --- what is told ---------------------------------------------------------------------------
+
+    def _stands_still(self, what: str) -> None:
+        if not self._told:
+            self._told = time.monotonic()
+            _log.error("copy_stands_still", what=what)
+        if what != self._known.trouble or self._known.ended:
+            self._known = replace(self._known, trouble=what, ended=False)
+            self._note()
+
+    def _note(self) -> None:
+        self._noted = time.monotonic()
+        try:
+            continuous_copy.note(self._settings, replace(self._known, noted=time.time()))
+        except OSError as error:
+            logs.failure(error, "copy")
+
+
+def _identity(folder: Path | None) -> tuple[int, int]:
+    """What tells a folder from another one under its name."""
+    with contextlib.suppress(OSError):
+        found = folder.stat() if folder is not None else None
+        return (found.st_dev, found.st_ino) if found is not None else (0, 0)
+    return (0, 0)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP to a socket in ``folder``, however long the path of that is."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__("localhost", timeout=10)
+        self._folder, self._name = folder, name
+
+    def connect(self) -> None:
+        """Connect by the folder's handle: a path of a socket has 107 bytes at most."""
+        handle = os.open(self._folder, os.O_RDONLY)
+        try:
+            by_handle = Path(f"/proc/self/fd/{handle}")
+            place = by_handle if by_handle.exists() else self._folder.absolute()
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(str(place / self._name))
+        finally:
+            os.close(handle)
