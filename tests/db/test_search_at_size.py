@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from clinic_app.cli import demo_crowd
 from clinic_app.core import clock, db
@@ -127,6 +127,47 @@ def test_postgresql_asks_its_index_however_many_words_a_term_stands_for(large, d
     before = tools.raw(read)
     list_patients(large, PatientQuery(term=term))
     assert tools.raw(read) == before
+
+
+@pytest.fixture
+def asked(database):
+    """The values bound to each statement from now on; PostgreSQL alone."""
+    if database.dialect.name != "postgresql":
+        pytest.skip("SQLite has no other way")
+    found: list[dict] = []
+
+    def listen(_connection, _cursor, _statement, values, _context, _many):
+        found.append(dict(values) if isinstance(values, dict) else {})
+
+    event.listen(database, "before_cursor_execute", listen)
+    yield found
+    event.remove(database, "before_cursor_execute", listen)
+
+
+@pytest.mark.parametrize("term", ["wa nj", "an ang", "ang 1990", "oti ang"])
+def test_postgresql_weighs_no_more_than_a_few_words_with_each_other(large, asked, monkeypatch, term):
+    monkeypatch.setattr(search_index, "_BORN_READ", 1)
+    list_patients(large, PatientQuery(term=term))
+    wanted = [{name: text for name, text in one.items() if name.startswith("wanted")} for one in asked]
+    each = [words for one in wanted for text in one.values() for words in text.strip("{}").split('","')]
+    assert max(words.count(" | ") for words in each) < search_index._GUESSED_WELL
+    assert any(text.startswith("{") and text.count('","') > 2 for one in wanted for text in one.values()), term
+
+
+@pytest.mark.parametrize("term", ["wa nj", "an ang", "oti ang"])
+def test_postgresql_is_told_once_to_ask_its_index(large, asked, term):
+    list_patients(large, PatientQuery(term=term))
+    assert sum(any("enable_seqscan" in str(text) for text in one.values()) for one in asked) <= 1
+
+
+@pytest.mark.parametrize("term", ["wa nj", "an ang", "o ng", "nj"])
+def test_of_very_many_postgresql_shows_exactly_the_best_newest_first_among_equals(large, database, term):
+    if database.dialect.name != "postgresql":
+        pytest.skip("SQLite shows the newest of a level")
+    wanted = sorted(_by_reading(term).items(), key=lambda one: (one[1], -one[0]))
+    for number in (1, 2):
+        page = list_patients(large, PatientQuery(term=term, page=number, page_size=10))
+        assert [row.id for row in page.items] == [one for one, _ in wanted[10 * number - 10 : 10 * number]], term
 
 
 def test_very_many_are_ordered_as_asked_and_paged_up_to_the_limit(large):

@@ -38,7 +38,7 @@ from clinic_app.models.patients import PATIENTS
 from clinic_app.services.patients import birth_search, name_parts, search_tiers
 from clinic_app.services.patients.search_match import Shape, matching, rank_of, shape_of
 from clinic_app.services.patients.search_terms import Kind, Term
-from clinic_app.services.patients.search_tiers import KEYS, LEVELS, NAMES, Clause, Token, Way
+from clinic_app.services.patients.search_tiers import KEYS, LEVELS, NAMES, Clause, Needle, Step, Token, Way
 
 #: A register of so many is read where the index does not help.
 SMALL = 5000
@@ -60,9 +60,14 @@ _SHORT_NUMBER = 5
 _PARTS, _PARTS_EACH, _TOGETHER = 1000, 150, 15_000
 #: Where a page of the longest count would be so many times what is likely, it is not counted first.
 _UNLIKELY = 4
+#: Where so many are likely to match, a page of them is among the newest of the register.
+_MANY = 5000
 #: Where so few have one of several names, they are read, and the index is not asked for the others.
 _RARE = 1000
+#: So many who were born then PostgreSQL reads; of more, the index of words is asked beside that of birth dates.
+_BORN_READ = 5000
 #: Of more words at once PostgreSQL's guess is not to be trusted: it takes each it has not counted for half a percent.
+#: They are many, and looked up one by one.
 _GUESSED_WELL = 8
 _COLUMN = {NAMES: PATIENTS.c.search_names, KEYS: PATIENTS.c.search_keys}
 _NEWEST = PATIENTS.c.id.desc()
@@ -76,6 +81,10 @@ class Found:
     ids: list[int]
     more: bool = False
     ordered: bool = False
+
+
+#: Of how many groups PostgreSQL is asked for words, and whether one of them has many.
+_Asked = tuple[int, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +108,22 @@ _IDS = select(_INDEX.c.rowid).where(_IN_SQLITE)
 _TOLD = (PATIENTS.c.search_names, PATIENTS.c.search_keys)
 
 
-def _in_postgres(groups: int) -> list[Any]:
-    """A condition for each group: PostgreSQL weighs all words of one with each other, which takes their square."""
-    vector, kind = literal_column(search_index.VECTOR), literal_column("tsquery")
-    wanted = [bindparam(f"wanted{n}", type_=Text) for n in range(groups)]
-    return [vector.bool_op("@@")(one.op("::")(kind)) for one in wanted]
+def _in_postgres(groups: int, many: bool) -> list[Any]:
+    """A condition for each group: PostgreSQL weighs all words of one with each other, which takes their square.
+
+    ``many``: of many words that is too much already. Each is looked up by itself, as one of an array; of two arrays,
+    since beside another array each would be looked up with each of the other, but what has an OR is put together first.
+    Who is in all groups is then known before anybody is read.
+    """
+    vector = literal_column(search_index.VECTOR)
+
+    def has(kind: str, name: str) -> Any:  # of no type yet: a text would be made into an array for each row
+        return bindparam(name).op("::")(literal_column(kind))
+
+    if not many:
+        return [vector.bool_op("@@")(has("tsquery", f"wanted{n}")) for n in range(groups)]
+    halves = [[func.any(has("tsquery[]", f"wanted{n}_{half}")) for half in (0, 1)] for n in range(groups)]
+    return [or_(*[vector.bool_op("@@")(half) for half in both]) for both in halves]
 
 
 @lru_cache(maxsize=512)
@@ -115,16 +135,20 @@ def _by_sqlite(shape: Shape, rank: Shape | None) -> Prepared:
 
 
 @lru_cache(maxsize=512)
-def _by_postgres(shape: Shape, rank: Shape | None, groups: int) -> Prepared:
+def _by_postgres(shape: Shape, rank: Shape | None, asked: _Asked, *, born: str = "", ordered: bool = True) -> Prepared:
     """Those whom the index finds are all taken first: else the planner may walk the register in order instead.
 
-    So the best come first, where they have a rank.
+    So the best come first, where they have a rank. Not ``ordered``, no more are read than are wanted. ``born`` is the
+    mark of a birth date that must be theirs; with OR, for which each index is read by itself.
     """
     told = _TOLD if rank is None else (rank_of(rank).label("rank"),)
-    rows = select(PATIENTS.c.id, *told).where(*_in_postgres(groups), PATIENTS.c.is_active, *matching(shape))
+    rows = select(PATIENTS.c.id, *told).where(*_in_postgres(*asked), PATIENTS.c.is_active, *matching(shape))
+    if born:
+        rows = rows.where(or_(*birth_search.born_then_by_index(born)))
     found = rows.cte("found").prefix_with("MATERIALIZED")
     best_first = () if rank is None else (found.c.rank,)
-    return Prepared(select(found).order_by(*best_first, found.c.id.desc()).limit(_MOST))
+    statement = select(found).order_by(*best_first, found.c.id.desc()) if ordered else select(found)
+    return Prepared(statement.limit(_MOST))
 
 
 @lru_cache(maxsize=512)
@@ -152,12 +176,8 @@ def _by_birth(mark: str) -> Prepared:
 
 
 @lru_cache(maxsize=64)
-def _by_birth_and_words(mark: str, groups: int, postgres: bool) -> Prepared:
-    """The newest of very many born then whom the index finds."""
-    if postgres:
-        asked = _in_postgres(groups)
-        found = union_all(*[one.where(*asked) for one in _born(mark)]).cte("found").prefix_with("MATERIALIZED")
-        return Prepared(select(found.c.id).order_by(found.c.id.desc()).limit(_MOST))
+def _by_birth_and_words(mark: str) -> Prepared:
+    """The newest of very many born then whom SQLite's index finds."""
     found = union_all(*_born(mark)).cte("found").prefix_with("MATERIALIZED")
     return Prepared(select(found.c.id).where(found.c.id.in_(_IDS)).order_by(found.c.id.desc()).limit(_MOST))
 
@@ -177,12 +197,15 @@ def _told_by_ids(shape: Shape) -> Prepared:
 
 
 _HOW_MANY = Prepared(select(func.count().label("count")).select_from(_IDS.limit(_MOST).subquery()))
+_ANYBODY = Prepared(select(PATIENTS.c.id).where(*_in_postgres(1, many=False)).limit(1))
 _LAST = Prepared(select(func.max(PATIENTS.c.id).label("id")))
-#: To the end of the transaction. Workers beside it would be started for the same wrong guess.
+#: To the end of the transaction. Workers beside it would be started for the same wrong guess. Comparing is told to be
+#: dear: it takes many words in a row that was read for as cheap as one, and would leave the index for it.
 _BY_INDEX_ALONE = Prepared(
     select(
         func.set_config("enable_seqscan", "off", True).label("reading"),
         func.set_config("max_parallel_workers_per_gather", "0", True).label("workers"),
+        func.set_config("cpu_operator_cost", "0.1", True).label("comparing"),
     )
 )
 _BY_NUMBER = Prepared(
@@ -216,19 +239,39 @@ def _for_postgres(token: Token) -> str:
     return f"{text}:*" if token.begins else text
 
 
-def _wanted(session: Session, groups: Sequence[_Group], *, postgres: bool) -> dict[str, str]:
-    """What the index is asked for somebody who has one word of each group. PostgreSQL is told to ask it, if need be."""
-    if postgres and sum(len(group.tokens) for group in groups) > _GUESSED_WELL:
+def _wanted_of_sqlite(groups: Sequence[_Group]) -> dict[str, str]:
+    """What the index is asked for somebody who has one word of each group."""
+    asked = [" OR ".join(dict.fromkeys(map(_for_sqlite, group.tokens))) for group in groups]
+    return {"wanted0": " AND ".join(f"({words})" for words in asked)}
+
+
+def _wanted_of_postgres(session: Session, groups: Sequence[_Group]) -> tuple[_Asked, dict[str, str]]:
+    """The same, and how it is asked. PostgreSQL is told to ask its index, if need be: once in a transaction."""
+    asked = [list(dict.fromkeys(map(_for_postgres, group.tokens))) for group in groups]
+    if sum(map(len, asked)) > _GUESSED_WELL and not session.info.get("by_index_alone"):
         _BY_INDEX_ALONE.one_or_none(session)
-    one, either = (_for_postgres, " | ") if postgres else (_for_sqlite, " OR ")
-    asked = [either.join(dict.fromkeys(map(one, group.tokens))) for group in groups]
-    if not postgres:
-        asked = [" AND ".join(f"({words})" for words in asked)]
-    return {f"wanted{n}": words for n, words in enumerate(asked)}
+        session.info["by_index_alone"] = True
+    many = max(map(len, asked), default=0) > _GUESSED_WELL
+    if not many:
+        return (len(asked), many), {f"wanted{n}": " | ".join(words) for n, words in enumerate(asked)}
+    wanted: dict[str, str] = {}
+    for n, words in enumerate(asked):
+        words.append(f"' {n}'")  # which nobody has: no array is empty, or the same as another
+        wanted |= {f"wanted{n}_{half}": _array_of(words[-1 - half :: -2]) for half in (0, 1)}
+    return (len(asked), many), wanted
 
 
-def _group_of(session: Session, clause: Clause) -> _Group | None:
-    """What the index is asked for a clause; None where too many words stand for it."""
+def _array_of(words: Iterable[str]) -> str:
+    """``words`` as PostgreSQL reads an array."""
+    quoted = (word.replace("\\", "\\\\").replace('"', '\\"') for word in words)
+    return "{" + ",".join(f'"{word}"' for word in quoted) + "}"
+
+
+def _group_of(session: Session, clause: Clause, *, beside: bool = False) -> _Group | None:
+    """What the index is asked for a clause; None where too many words stand for it.
+
+    ``beside``: PostgreSQL is asked for it beside another, so that it leaves few to be read, however many have it.
+    """
     tokens: list[Token] = []
     patients = 0
     for needle in clause:
@@ -242,11 +285,11 @@ def _group_of(session: Session, clause: Clause) -> _Group | None:
         if any(map(str.isdigit, needle.word)):
             continue
         short = len(needle.word) < name_parts.SHORTEST_TRIGRAM
-        if short and name_parts.beginning_with(session, needle.word) > _TOGETHER:
+        if short and not beside and name_parts.beginning_with(session, needle.word) > _TOGETHER:
             return None  # of very many parts the sum is told sooner
         parts = name_parts.with_text(session, needle.word, begins=needle.begins, most=_PARTS + 1)
         patients += int(sum(part.patients for part in parts))
-        if needle.begins and len(parts) > _PARTS_EACH and patients <= _TOGETHER:
+        if needle.begins and len(parts) > _PARTS_EACH and (beside or patients <= _TOGETHER):
             tokens.append(search_tiers.token_of_name(needle.word, begins=True))
         elif len(parts) > (_PARTS_EACH if needle.begins else _PARTS):
             return None
@@ -282,20 +325,25 @@ class _Look:
         self.dense = False  # whether one of fifty or more is known to match
         self.last = _LAST.one_or_none(session).id or 0
         self._groups: dict[Clause, _Group | None] = {}
+        self._words: dict[str, int] | None = None
+        self._without: dict[Clause, bool] = {}
 
     def find(self) -> Found:
         """Everybody, up to the limit; of more than that the best."""
         every = search_tiers.ways(self.term, LEVELS)
+        steps = search_tiers.steps(self.term) if self.postgres else []
         if self.last > SMALL and (self._very_many(every) or self._many_born()):
-            return self._best()
+            return self._by_steps(steps) if steps else self._best()
         ranks: Ranks = {}
         for way in every:
-            ranks |= self._way(way, self.limit + 1)
+            ranks |= self._way(way, self.limit + 1, ordered=not steps)
+        if steps and len(ranks) > self.limit:
+            return self._by_steps(steps)
         births = search_tiers.births(self.term)
         for mark in births:
             ranks |= self._births(mark, self.limit + 1)
         more = len(ranks) > self.limit
-        if more and (births or not self._by_rank(every)):
+        if more and ((births and not self.postgres) or not self._by_rank(every)):
             return self._best()
         return Found(sorted(ranks, key=lambda one: (ranks[one], -one))[: self.limit], more=more, ordered=True)
 
@@ -315,6 +363,8 @@ class _Look:
                 return True
             group = self._group(way[0])
             return self._sampled() if group is None else group.patients >= _TOLD_BY_PARTS * self.limit
+        if self.postgres and len(way) <= search_tiers.STEPPED:
+            return self._likely(way) >= enough // _UNLIKELY and self._sampled()
         begun = [self._group(clause) for clause in search_tiers.ways(self.term, 2)[0]]
         groups = [group for group in begun if group is not None]
         both = [group.patients for group in groups if group.patients]
@@ -322,7 +372,7 @@ class _Look:
             return False  # as far as names go together at random: if more do, finding them tells
         if len(groups) < len(way) or self.postgres:
             return self._sampled()
-        asked = _wanted(self.session, groups, postgres=False)
+        asked = _wanted_of_sqlite(groups)
         return _HOW_MANY.one_or_none(self.session, **asked, most=enough).count >= enough
 
     def _sampled(self) -> bool:
@@ -354,6 +404,53 @@ class _Look:
                 break
         return Found(list(ids)[: self.limit], more=True)
 
+    def _by_steps(self, steps: list[Step]) -> Found:
+        """The same on PostgreSQL: exactly the best, since all whom a step finds anew are equals."""
+        ranks: Ranks = {}
+        for step in steps:
+            for way in step.ways:
+                if not any(map(self._nobody, way)):
+                    ranks |= self._best_of(way, step.rank)
+            if self._as_good(ranks, step.rank) >= self.needed:
+                break
+        return Found(sorted(ranks, key=lambda one: (ranks[one], -one))[: self.needed], more=True, ordered=True)
+
+    def _best_of(self, way: Way, rank: int) -> Ranks:
+        """Of those who match ``way`` as many as the page needs. Whoever ranks better than ``rank`` is found already."""
+        if self._likely(way) >= _MANY:
+            found = self._read(way, self.last - _READ * SAMPLE, self.last, 2 * self.needed)
+            if self._as_good(found, rank) >= self.needed:
+                return found
+        return self._way(way, self.needed)
+
+    @staticmethod
+    def _as_good(ranks: Ranks, rank: int) -> int:
+        return sum(found <= rank for found in ranks.values())
+
+    def _likely(self, way: Way) -> float:
+        """How many match ``way``, as far as names go together at random."""
+        likely: float = self.last
+        for clause in way:
+            group = self._group(clause)
+            patients = self._with_word(clause[0]) if clause[0].whole else group.patients if group else self.last
+            likely *= min(1.0, patients / self.last)
+        return likely
+
+    def _with_word(self, needle: Needle) -> int:
+        """How many have a word as a part of their name."""
+        if self._words is None:
+            self._words = name_parts.frequencies(self.session, [piece.text for piece in self.term.pieces])
+        return self._words[needle.word]
+
+    def _nobody(self, clause: Clause) -> bool:
+        """Whether a whole word is asked for that nobody has, in their name or as a number without digits."""
+        if not clause[0].whole or self._with_word(clause[0]):
+            return False
+        if clause not in self._without:
+            wanted = _for_postgres(search_tiers.token_of_name(clause[0].word))
+            self._without[clause] = _ANYBODY.one_or_none(self.session, wanted0=wanted) is None
+        return self._without[clause]
+
     def _numbers(self) -> list[int]:
         """Whose own number the term is, by the indexes that make those unique."""
         whole = self.term.whole or (self.term.pieces[0] if len(self.term.pieces) == 1 else None)
@@ -384,14 +481,17 @@ class _Look:
 
     def _group(self, clause: Clause) -> _Group | None:
         if clause not in self._groups:
-            self._groups[clause] = _group_of(self.session, clause)
+            beside = self.postgres and len(self.term.pieces) > 1
+            self._groups[clause] = _group_of(self.session, clause, beside=beside)
         return self._groups[clause]
 
-    def _way(self, way: Way, most: int) -> Ranks:
-        """The newest of those who match ``way``."""
+    def _way(self, way: Way, most: int, *, ordered: bool = True) -> Ranks:
+        """The newest of those who match ``way``; any of them if not ``ordered``."""
         if self.last > SMALL and not any(map(self._group, way)):
             return self._read(way, 0, self.last, most)  # one or two letters of very many names: there is no better way
-        return self._indexed(way, most) if any(map(self._group, way)) else self._read((), 0, self.last, most)
+        if not any(map(self._group, way)):
+            return self._read((), 0, self.last, most)
+        return self._indexed(way, most, ordered=ordered)
 
     def _to_ask(self, way: Way) -> list[_Group]:
         """Of ``way`` what the index is asked: as much as leaves few to be read. A number alone does that."""
@@ -407,11 +507,13 @@ class _Look:
         rare = min(found, key=lambda one: found[one].patients, default=None)
         return [rare] if rare is not None and 0 < found[rare].patients <= _RARE else list(found)
 
-    def _indexed(self, way: Way, most: int) -> Ranks:
-        asked = _wanted(self.session, self._to_ask(way), postgres=self.postgres)
-        statement = (
-            _by_postgres(self.shape, self.shape, len(asked)) if self.postgres else _by_sqlite(self.shape, self.shape)
-        )
+    def _indexed(self, way: Way, most: int, *, born: str = "", ordered: bool = True) -> Ranks:
+        """Those whom the index finds: the best on PostgreSQL, or any if not ``ordered``; on SQLite the newest."""
+        if self.postgres:
+            how, asked = _wanted_of_postgres(self.session, self._to_ask(way))
+            statement = _by_postgres(self.shape, self.shape, how, born=born, ordered=ordered)
+        else:
+            statement, asked = _by_sqlite(self.shape, self.shape), _wanted_of_sqlite(self._to_ask(way))
         return _ranks(statement.all(self.session, **self.values, **asked, most=most))
 
     def _read(self, way: Way, low: int, high: int, most: int) -> Ranks:
@@ -420,17 +522,19 @@ class _Look:
         return _ranks(statement.all(self.session, **self.values, **has, low=max(low, 0), high=high, most=most))
 
     def _births(self, mark: str, most: int) -> Ranks:
-        """The newest of those born then who match."""
-        enough = int(_COUNTED * self.limit)
+        """The newest of those born then who match; on PostgreSQL the best, where something else is asked for, too."""
+        enough = _BORN_READ if self.postgres else int(_COUNTED * self.limit)
         others = [search_tiers.clause(piece, LEVELS) for n, piece in enumerate(self.term.pieces) if str(n) != mark]
         alone = mark == "w" or not others
         asked_for = most if alone else enough
         ids = [row.id for row in _by_birth(mark).all(self.session, **self.values, most=asked_for)]
-        if len(ids) >= enough and not alone and (groups := self._to_ask(tuple(others))):
-            asked = _wanted(self.session, groups, postgres=self.postgres)
-            statement = _by_birth_and_words(mark, len(asked), self.postgres)
-            given = {**self.values, **asked, "most": 2 * self.limit}
-            ids = [row.id for row in statement.all(self.session, **given)]
+        if self.postgres and not alone:  # all of them, or the best
+            if len(ids) >= enough:
+                return self._indexed(tuple(others), most, born=mark)
+            most = enough
+        elif len(ids) >= enough and not alone and (groups := self._to_ask(tuple(others))):
+            given = {**self.values, **_wanted_of_sqlite(groups), "most": 2 * self.limit}
+            ids = [row.id for row in _by_birth_and_words(mark).all(self.session, **given)]
         given = {**self.values, "found": numbers(ids), "most": most}
         return _ranks(_by_ids(self.shape).all(self.session, **given)) if ids else {}
 
@@ -451,11 +555,13 @@ def rows_of(
     """
     postgres = db.connection(session).dialect.name == "postgresql"
     groups = [group for clause in way if (group := _group_of(session, clause)) is not None]
-    wanted = _wanted(session, _beside(groups), postgres=postgres)
+    if postgres:
+        how, wanted = _wanted_of_postgres(session, _beside(groups))
+        return _by_postgres(shape, None, how, born=born).all(session, **values, **wanted, most=most)
+    wanted = _wanted_of_sqlite(_beside(groups))
     if not born:
-        statement = _by_postgres(shape, None, len(wanted)) if postgres else _by_sqlite(shape, None)
-        return statement.all(session, **values, **wanted, most=most)
-    ids = _by_birth_and_words(born, len(wanted), postgres).all(session, **values, **wanted, most=most)
+        return _by_sqlite(shape, None).all(session, **values, **wanted, most=most)
+    ids = _by_birth_and_words(born).all(session, **values, **wanted, most=most)
     given = {**values, "found": numbers(row.id for row in ids), "most": most}
     return _told_by_ids(shape).all(session, **given) if ids else []
 

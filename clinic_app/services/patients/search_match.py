@@ -13,7 +13,7 @@ from clinic_app.services.patients import birth_search
 from clinic_app.services.patients.search_terms import Kind, Piece, Term
 
 #: What a piece counts by where it was found; the worst decides, since each is more than eight of the one before.
-_EXACT, _BEGINNING, _INSIDE, _ELSEWHERE, _SIMILAR = 1, 10, 100, 1_000, 10_000
+EXACT, BEGINNING, INSIDE, _ELSEWHERE, _SIMILAR = 1, 10, 100, 1_000, 10_000
 _NAMES, _KEYS = PATIENTS.c.search_names, PATIENTS.c.search_keys
 
 
@@ -44,16 +44,16 @@ def _found(kind: Kind, i: str) -> ColumnElement[bool]:
 def _rank(kind: Kind, i: str) -> ColumnElement[int]:
     """How well a row has the piece ``i``."""
     if kind is Kind.EMAIL:
-        return case((_own(f"own{i}"), _BEGINNING), else_=_ELSEWHERE)
+        return case((_own(f"own{i}"), BEGINNING), else_=_ELSEWHERE)
     named = [
-        (_has(_NAMES, f"is{i}"), _EXACT),
-        (_has(_NAMES, f"at{i}"), _BEGINNING),
-        (_has(_NAMES, f"in{i}"), _INSIDE),
+        (_has(_NAMES, f"is{i}"), EXACT),
+        (_has(_NAMES, f"at{i}"), BEGINNING),
+        (_has(_NAMES, f"in{i}"), INSIDE),
     ]
     if kind in (Kind.WORD, Kind.LETTER):
-        return case(*named, (_own(f"own{i}"), _INSIDE), (_has(_KEYS, f"at{i}"), _ELSEWHERE), else_=_SIMILAR)
-    begins = [] if kind is Kind.SHORT else [(_own(f"{part}{i}"), _BEGINNING) for part in ("ownend", "own")]
-    return case((_own(f"ownid{i}"), _EXACT), named[0], *begins, *named[1:], else_=_ELSEWHERE)
+        return case(*named, (_own(f"own{i}"), INSIDE), (_has(_KEYS, f"at{i}"), _ELSEWHERE), else_=_SIMILAR)
+    begins = [] if kind is Kind.SHORT else [(_own(f"{part}{i}"), BEGINNING) for part in ("ownend", "own")]
+    return case((_own(f"ownid{i}"), EXACT), named[0], *begins, *named[1:], else_=_ELSEWHERE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def rank_of(shape: Shape) -> ColumnElement[int]:
     if shape.phone:
         ways.append((_own("ownphone"), 0))
     if shape.whole:
-        rank = _BEGINNING if shape.whole[1] else _rank(shape.whole[0], "w")
+        rank = BEGINNING if shape.whole[1] else _rank(shape.whole[0], "w")
         ways.append((_piece(shape.whole, "w"), rank))
     pieces = [_rank(kind, str(i)) for i, (kind, _) in enumerate(shape.pieces)]
     worst = sum(pieces[1:], pieces[0]) if pieces else literal(_ELSEWHERE)

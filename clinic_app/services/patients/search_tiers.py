@@ -5,9 +5,10 @@ A needle is text in a column, with the blanks round a word that say where it beg
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
-from clinic_app.services.patients import search_keys
+from clinic_app.services.patients import search_keys, search_match
 from clinic_app.services.patients.search_keys import (
     ADDRESS,
     BEGUN,
@@ -60,6 +61,20 @@ class Token:
 Clause = tuple[Needle, ...]
 #: All of these clauses.
 Way = tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Ways in which somebody matches who ranks so, or better; of keys worse, too."""
+
+    ways: list[Way]
+    rank: int
+
+
+#: Levels, and how whoever is found there first ranks.
+_RANKED = ((1, search_match.EXACT), (2, search_match.BEGINNING), (LEVELS, search_match.INSIDE))
+#: Terms of more words have too many steps, and find few.
+STEPPED = 2
 
 
 def tokens_of_key(needle: Needle) -> list[Token]:
@@ -133,6 +148,19 @@ def ways(term: Term, level: int) -> list[Way]:
     if term.phone:
         found.append(((Needle(KEYS, f" {term.phone} "),),))
     return list(dict.fromkeys(found))
+
+
+def steps(term: Term) -> list[Step]:
+    """Best first, for one or two words alone; none for another term. Whoever matches is found by the last of them."""
+    if not 0 < len(term.pieces) <= STEPPED or term.whole or term.phone:
+        return []
+    if any(piece.born or piece.kind not in (Kind.WORD, Kind.LETTER) for piece in term.pieces):
+        return []
+    found: dict[int, dict[Way, None]] = {}
+    for levels in itertools.product(_RANKED, repeat=len(term.pieces)):
+        way = tuple(clause(piece, level) for piece, (level, _) in zip(term.pieces, levels, strict=True))
+        found.setdefault(sum(rank for _, rank in levels), {})[way] = None
+    return [Step(list(ways), rank) for rank, ways in sorted(found.items())]
 
 
 def beside_slips(piece: Piece) -> Clause:
