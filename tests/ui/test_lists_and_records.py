@@ -377,22 +377,14 @@ async def test_shown_credentials_outlive_escape_and_a_second_submit(tab, people)
     assert (state.password, dict(state.errors), state.step) == (password, {}, DONE)
 
 
-async def test_the_credentials_go_by_themselves_but_never_somebody_elses(tab, people, monkeypatch):
-    async def at_once(_seconds: float) -> None: ...
-
+async def test_the_credentials_go_by_themselves_but_never_somebody_elses(tab, people, news, monkeypatch):
     state, given = await _dialog(tab, people)
     assert events(given)[-1].startswith("expire")
-    monkeypatch.setattr(portal_dialog.asyncio, "sleep", at_once)
-
-    async def locked(self, *_: object) -> None: ...
-
-    for name in ("__aenter__", "__aexit__"):  # a background handler's view of the state, without its lock
-        monkeypatch.setattr(PortalDialogState, name, locked, raising=False)
-    expire = PortalDialogState.expire.fn
-    await expire(state)
+    assert state._again_at.timestamp() == state._shown_until, "the loop wakes then"
+    await tab.fire(PortalDialogState.expire)
     assert state.password, "whoever fires it early must not wipe these"
     monkeypatch.setattr(portal_dialog.clock, "now", lambda: dt.datetime.now(dt.UTC) + dt.timedelta(minutes=11))
-    await expire(state)
+    await tab.fire(PortalDialogState.expire)
     assert (state.password, state._sealed) == ("", "")
 
 
