@@ -59,6 +59,10 @@ async def test_reception_tells_an_administrator_that_the_copy_stands_still(tab, 
         monkeypatch.setattr("clinic_app.services.patients.overview._copy_late", lambda late=late: late)
         await tab.fire(ReceptionState.load)
         assert tab.state(ReceptionState).copy_late == words
+    monkeypatch.setattr("clinic_app.services.patients.overview._copy_damaged", lambda: True)
+    await tab.fire(ReceptionState.load)
+    words = "The continuous copy of the database is damaged: what was entered since the last backup is nowhere else."
+    assert tab.state(ReceptionState).copy_late == words
 
 
 async def test_the_list_stays_within_its_pages(tab, two_pages):
