@@ -230,9 +230,10 @@ async def pressed_together(
     happen: Callable[[], None],
     counters: dict[str, Any],
     ready: Callable[[], None] = lambda: None,
+    cookie: Callable[[Any], str] = cookie_of,
 ) -> list[Press]:
     """``size`` presses, of eight desks at once: ``ready`` and ``happen`` once for each eight of them."""
-    cookies, presses = [cookie_of(server) for _ in range(DESKS)], list[Press]()
+    cookies, presses = [cookie(server) for _ in range(DESKS)], list[Press]()
     counters["faults"] = 0
     for begin in range(0, size, DESKS):
         numbers = range(begin, min(begin + DESKS, size))
@@ -328,6 +329,32 @@ async def test_one_press_sent_four_times_at_once(workers: Server, counters: dict
     for press in presses:
         await press.run()
     judged(workers, presses, counters)
+
+
+async def test_another_line_replaces_what_is_shown_only_until_the_page_says_that_it_shows_it(workers: Server) -> None:
+    """Two lines of one session, of two workers or of one: the page's own, and one that was lost and is not done."""
+    cookie = cookie_of(workers)
+    for number in range(4):
+        press = Press(workers, cookie, f"line{secrets.token_hex(3)}{number}")
+        async with Tab(workers.url, "", cookie) as page, Tab(workers.url, "", cookie) as lost:
+            for tab in (page, lost):
+                await tab.send(HYDRATE)
+                await tab.settled(20)
+            press._tries = 1
+            await press._send(page)
+            await page.settled(20)
+            first = value_of(page, "password")
+            if number % 2:  # it has said so in time
+                assert await press._confirmed(page) == first
+            press._tries = 2
+            await press._send(lost)
+            await lost.settled(20)
+            assert bool(value_of(lost, "password")) == (number % 2 == 0)
+            now = await press._confirmed(page)
+            assert (now == first) == (number % 2 == 1)
+            assert await press._confirmed(lost) == "", "and it does not go on showing a dead one"
+        with bound(workers):
+            assert sign_in(PATIENT_DOOR, press.email, now)
 
 
 # --- COMMIT fails -------------------------------------------------------------------------------------
