@@ -11,6 +11,7 @@ ON_NOBODYS_BEHALF = {
     "audit/acting.py transaction": "the one way itself",
     "audit/authorization.py note_failure": "what was refused is recorded of whoever it was",
     "intents.py mark_seen": "about one's own press, which nobody else can name",
+    "accounts/shown.py confirm_shown": "the same, and changes nothing of the account",
     "accounts/reauthentication.py check_own_password": "a try is counted whoever makes it",
     "accounts/passkey_confirmation.py _count": "a try is counted whoever makes it",
     "accounts/passkey_confirmation.py confirm_with_passkey": "looks at the account and the session itself, locked",
