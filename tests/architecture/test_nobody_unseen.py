@@ -30,6 +30,7 @@ READERS = {
     "notifications/delivery.py": "the first name and what the patient allows, for a message to its owner: MESSAGE_SENT",
     "patients/birth_search.py": "conditions of a search",
     "patients/duplicates/finding.py": "compares: who shows the answer records it",
+    "patients/duplicates/former.py": "whether somebody was merged into a record: nobody is shown",
     "patients/duplicates/holding.py": "patient IDs of those who were overruled: PATIENT_CREATED",
     "patients/duplicates/index.py": "makes keys: nobody is shown",
     "patients/duplicates/showing.py": "PATIENT_LISTED",
