@@ -8,12 +8,13 @@
 // Credentials on the screen ([data-shown]) are not left without a question (dialog#leave-credentials).
 "use strict";
 (() => {
-  const KEPT = "presses"; // which holds random names only
+  const KEPT = "presses"; // which holds random names only, and marks that say nothing else
   const live = new Map(); // name -> {intent, turn, what, pressed, element, line}
   let kept = read(); // presses of before a reload, and credentials that are on the screen
   let line = ""; // the connection whose page this is
   let asked = ""; // the press the server is being asked about
   let shown = ""; // the intent whose credentials are on the screen
+  let had = ""; // and which they are, of those that it issued
   let now = ""; // the press that is being dispatched
   let scheduled = false;
 
@@ -130,6 +131,7 @@
     box.elements.intent.value = next.press;
     box.elements.what.value = next.what ?? "";
     box.elements.left.value = next.left ?? "";
+    box.elements.had.value = next.had ?? "";
     box.requestSubmit();
   }
 
@@ -159,20 +161,23 @@
   // --- credentials on the screen ----------------------------------------------------------------------------
 
   const on_screen = () => document.querySelector("[data-shown]")?.dataset.shown ?? "";
+  const mark_of = () => document.querySelector("[data-shown]")?.dataset.mark ?? "";
 
   function credentials() {
     const here = on_screen();
-    if (here === shown) return;
+    const which = mark_of();
+    if (here === shown && which === had) return;
     if (here) { // after a reload they count as left
-      kept = [...kept.filter((one) => one.press !== `${here}-0`), { press: `${here}-0`, shown: true }];
+      kept = [...kept.filter((one) => one.press !== `${here}-0`), { press: `${here}-0`, shown: true, had: which }];
       shown = here;
+      had = which;
       keep();
     } else closed();
   }
 
   function closed() {
     kept = kept.filter((one) => one.press !== `${shown}-0`);
-    shown = "";
+    shown = had = "";
     keep();
   }
 
@@ -186,8 +191,8 @@
     if (box.dataset.line && box.dataset.line !== line) {
       const lost = shown && !document.querySelector("[data-shown]"); // with the server's memory
       if (lost && path !== location.pathname) closed();
-      if (lost && shown) kept = kept.map((one) => (one.press === `${shown}-0` ? { press: one.press } : one));
-      if (lost) shown = "";
+      if (lost && shown) kept = kept.map((one) => (one.press === `${shown}-0` ? { press: one.press, had: one.had } : one));
+      if (lost) shown = had = "";
       line = box.dataset.line;
       asked = "";
       path = location.pathname;
@@ -207,7 +212,7 @@
     scheduled = true;
     requestAnimationFrame(look);
   }).observe(document.documentElement, {
-    childList: true, subtree: true, attributes: true, attributeFilter: ["data-line", "data-answered", "data-shown"],
+    childList: true, subtree: true, attributes: true, attributeFilter: ["data-line", "data-answered", "data-shown", "data-mark"],
   });
   setInterval(() => { if (document.hidden && scheduled) look(); }, 1_000); // a hidden tab has no animation frames
 

@@ -27,6 +27,7 @@ from clinic_app.services.access import ANONYMOUS, Actor, Permission
 from clinic_app.services.accounts import tokens
 from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.repeats import note_repeated
+from clinic_app.services.audit.together import Left, leaving
 from clinic_app.services.idempotency import once
 from clinic_app.services.rates import rates
 
@@ -145,20 +146,23 @@ class Call:
         repeatable: bool = False,
         grouped: Callable[[list[Ask]], list[Ask]] | None = None,
         together: Together | None = None,
+        brief: Callable[[Mapping[str, str]], bool] | None = None,
     ) -> Response:
         """Do ``work`` for whoever asks, if they may, and answer with what it returns.
 
         ``repeatable``: with an ``Idempotency-Key`` it is done at most once. ``grouped``: with others that arrive
         at the same time, committed at once; for short work that records something. It is called with all of them once
         before, in the transaction, to look up what they need. ``together``: so where it can be,
-        as it says.
+        as it says. ``brief`` says of the parameters of the address whether the answer is quickly read: then, where that
+        saves threads, it is read with others of the kind, one after the other in one thread, and what ``work`` records
+        alone (``audit.together``) is committed at once.
         """
         request, name = self._request, work.__name__.strip("_")
         try:
             raw = await json_body.read(request) if request.method in WITH_BODY and grouped is None else b""
             async with asyncio.timeout(PATIENCE):
                 if grouped is not None:
-                    done = await group_commit.run(
+                    done = await group_commit.RECORDS.run(
                         lambda: Ask(request, self._admitted(), b""), work, grouped, self._ahead()
                     )
                     return problems.json_response(*done)
@@ -169,6 +173,8 @@ class Call:
                     and not self._key(repeatable)
                 ):
                     return problems.json_response(*await self._at_once(together, raw))
+                if brief is not None and group_commit.saves_threads() and brief(request.query_params):
+                    return await waiting_room.patiently(lambda waited: self._with_others(work, waited))
                 return await waiting_room.patiently(
                     lambda waited: asyncio.to_thread(self._serve, work, raw, repeatable, waited)
                 )
@@ -194,6 +200,25 @@ class Call:
         sent = ask.sent(optional=True)
         return problems.json_response(*once(ask.actor, path, key, sent, lambda: work(ask), repeated))
 
+    async def _with_others(self, work: Callable[[Ask], Answer], waited: float) -> Response:
+        def read() -> tuple[Response | Exception, Left]:
+            with leaving() as left:
+                try:
+                    return self._serve(work, b"", False, waited), left
+                except Exception as error:
+                    if not left:
+                        raise
+                    return error, left  # what was read is recorded, whatever is told of it
+
+        def record(done: tuple[Response | Exception, Left]) -> Response:
+            response, left = done
+            left.record()
+            if isinstance(response, Exception):
+                raise response
+            return response
+
+        return await group_commit.LISTS.run(read, record, ahead=self._ahead())
+
     async def _at_once(self, together: Together, raw: bytes) -> Answer:
         begun: list[Any] = []
 
@@ -202,7 +227,7 @@ class Call:
             return begun[0]
 
         try:
-            done = await group_commit.run(begin, together.work, together.together, self._ahead())
+            done = await group_commit.RECORDS.run(begin, together.work, together.together, self._ahead())
         except ClinicError:
             raise
         except Exception as error:

@@ -29,12 +29,15 @@ _found: tuple[float, dict[str, dict[str, float]]] = (-FRESH, {})
 
 @router.api_route(routes.METRICS, methods=["GET", "HEAD"])
 async def figures(request: Request) -> Response:
-    """All figures, for whoever sends ``CLINIC_METRICS_TOKEN``; 401 and, after some tries, 429 for everybody else."""
-    source = addresses.networks(addresses.client_address(request.scope, get_settings().trusted_proxy_hops))[0]
-    tries = _wrong.of(source)
-    if tries.until() > 0:
-        return problems.render(TooManyAttempts(int(tries.until()) + 1))
+    """All figures, for whoever sends ``CLINIC_METRICS_TOKEN``; 401 and, after some tries, 429 for everybody else.
+
+    The token itself is never counted nor refused: nobody else can keep Prometheus out by sending wrong ones.
+    """
     if not _may(request.headers.get("authorization", "")):
+        source = addresses.networks(addresses.client_address(request.scope, get_settings().trusted_proxy_hops))[0]
+        tries = _wrong.of(source)
+        if tries.until() > 0:
+            return problems.render(TooManyAttempts(int(tries.until()) + 1))
         tries.take()
         return problems.render(AuthenticationRequired())
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -124,7 +124,7 @@ class NoSuchPage(NotFound):
     detail = "There is no page with this number."
 
 
-def paging(found: dict[str, Any]) -> tuple[int, int]:
+def paging(found: Mapping[str, Any]) -> tuple[int, int]:
     """``page`` and ``page_size`` among parameters or fields. Raises ``InvalidInput``."""
     return number(found, "page", 1, 10_000_000), number(found, "page_size", PAGE_SIZE, PAGE_SIZE_AT_MOST)
 

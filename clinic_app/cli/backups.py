@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,6 +15,7 @@ import typer
 from clinic_app.cli.begin import connect
 from clinic_app.cli.errors import WRONG_SETTING, command, say
 from clinic_app.cli.failure import CommandFailed
+from clinic_app.cli.files import tidily
 from clinic_app.core import bootstrap, continuous_copy
 from clinic_app.core.database_copies import Moved
 from clinic_app.core.settings import get_settings
@@ -27,21 +27,6 @@ _AFTERWARDS = (
     "python -m clinic_app audit anchor --after-restore",
     "python -m clinic_app audit verify",
 )
-
-
-@contextlib.contextmanager
-def _tidily() -> Iterator[None]:
-    """What a signal ends is tidied up: half a copy of every health record lies in the folder."""
-
-    def end(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -74,7 +59,7 @@ def backup(
     to what is restored: keep keys.json somewhere else.
     """
     connect()
-    with _tidily(), _shown("Backing up") as moved:
+    with tidily(), _shown("Backing up") as moved:
         done = making.make_backup(bootstrap.start(), target, with_keys=with_keys, keep=keep, moved=moved)
     if as_json:
         typer.echo(json.dumps({**asdict(done.manifest), "file": str(done.file), "removed": done.removed}))
@@ -107,12 +92,12 @@ def restore(
     """
     bootstrap.stop()
     if continuous_copy.holds_one(source):
-        with _tidily():
+        with tidily():
             done = restoring.restore_copy(get_settings(), source, at)
     elif at:
         raise CommandFailed("--at is for a continuous copy: a backup is of one moment.", code=WRONG_SETTING)
     else:
-        with _tidily(), _shown("Restoring") as moved:
+        with tidily(), _shown("Restoring") as moved:
             done = restoring.restore_backup(get_settings(), Path(source), moved)
     after = (*(["python -m clinic_app migrate"] if done.behind else []), *_AFTERWARDS)
     if as_json:

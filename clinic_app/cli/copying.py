@@ -11,16 +11,16 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from clinic_app.cli.respawn import Deaths
-from clinic_app.core import continuous_copy, data_lock, keys, logs, starting
+from clinic_app.core import continuous_copy, copy_check, data_lock, keys, logs
 from clinic_app.core.continuous_copy import Known, holds_one
 from clinic_app.core.settings import Settings
 
@@ -32,15 +32,10 @@ LOOK_THROUGH = 60.0
 SOON = 10.0
 #: Seconds for which a copy may lack something before it is begun anew: litestream may be about to add the whole.
 PATIENCE = 60.0
-#: litestream, ended with the process that started it, whatever ends that. Linux has a signal for it.
-_BOUND = """
-import os, signal, sys
-if sys.platform == "linux":
-    import ctypes
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
+#: Seconds between two times that the copy is restored to look through it, and until the next try where it could not be.
+CHECK, CHECK_AGAIN = 86_400.0, 3_600.0
+#: Seconds between two looks whether that is due; and until what seems damaged is restored once more, to be sure.
+DUE, SURE = 10.0, 60.0
 _log = logs.get("copy")
 
 
@@ -70,14 +65,19 @@ class Copier(threading.Thread):
         self._known = continuous_copy.known(settings) or Known(to=settings.copy_to)
         self._noted = self._told = self._looked_through = 0.0
         self._folder, self._patience = _identity(None), PATIENCE
+        self._checker = threading.Thread(target=self._check_daily, name="copy-checker", daemon=True)
+        self._found: deque[str] = deque()  # what the checker has found: a word, or nothing where the copy is whole
 
     def stop(self) -> None:
         """Copy what is left, and end."""
         self._over.set()
         self.join(3 * continuous_copy.LAST_SYNC)
+        if self._checker.is_alive():
+            self._checker.join(5)
 
     def run(self) -> None:
         """Until told to stop: start litestream, see that it copies, and start it again when it has ended."""
+        self._checker.start()
         deaths = Deaths()
         while not self._over.is_set():
             began, why, code = time.monotonic(), "", None
@@ -117,11 +117,8 @@ class Copier(threading.Thread):
         (place / continuous_copy.SOCKET).unlink(missing_ok=True)
         self._said, self._looked_through = "", 0.0
         config = continuous_copy.configure(self._settings)
-        self._process = starting.start(
-            [
-                *(sys.executable, "-I", "-S", "-c", _BOUND, str(os.getpid())),
-                *(executable, "replicate", "-no-expand-env", "-config", str(config.absolute())),
-            ],
+        self._process = continuous_copy.start_bound(
+            (executable, "replicate", "-no-expand-env", "-config", str(config.absolute())),
             cwd=place,
             env=continuous_copy.environment(),
             stdin=subprocess.DEVNULL,
@@ -154,6 +151,8 @@ class Copier(threading.Thread):
                 return code
             if _identity(self._settings.copy_folder) != self._folder:
                 self._end()  # another disk, or none
+                return None
+            if self._found and self._heed(self._found.popleft()):
                 return None
             at, now = self._ask(), time.monotonic()
             if at is not None and self._complete():
@@ -189,7 +188,7 @@ class Copier(threading.Thread):
         if self._told:
             _log.warning("copy_goes_on", seconds=round(at - self._known.at, 1) if self._known.at else None)
         changed = bool(self._known.trouble) or self._known.ended
-        self._known, self._told, self._said = Known(at=at, to=self._settings.copy_to), 0.0, ""
+        self._known, self._told, self._said = replace(self._known, at=at, trouble="", ended=False), 0.0, ""
         if changed or time.monotonic() - self._noted > SOON:
             self._note()
 
@@ -219,6 +218,80 @@ class Copier(threading.Thread):
         self._end()
         continuous_copy.forget(continuous_copy.database(self._settings))
         self._patience *= 2
+
+    # --- whether it is whole --------------------------------------------------------------------
+
+    def _check_daily(self) -> None:
+        """Until told to stop: once a day, restore the copy and look through it."""
+        with contextlib.suppress(Exception):
+            copy_check.tidy(self._settings)
+        tried, again = 0.0, CHECK
+        while not self._over.wait(DUE):
+            known = self._known
+            due = known.checked + CHECK if known.checked and not known.damaged else 0.0
+            if time.time() < due or (tried and time.monotonic() - tried < again) or known.trouble or not known.at:
+                continue
+            found = self._checked()
+            if found == "ended":
+                continue
+            # A new one is looked at as soon as it is there; if that is damaged, too, another would not be better.
+            again = 0.0 if found == "damaged" and not known.damaged else CHECK_AGAIN
+            tried = time.monotonic()
+            self._found.append(found)
+            while self._found and not self._over.wait(0.2):
+                pass
+
+    def _checked(self) -> str:
+        """Nothing where the copy is whole; ``damaged``, or a word for why that could not be told."""
+        for sure in (False, True):
+            try:
+                least, at = copy_check.end_of_trail(self._settings, self._over), time.time()
+                while not self._known.at > at:
+                    if self._known.trouble or self._over.wait(0.2):
+                        return "ended"
+                copy_check.check(self._settings, least, self._over)
+            except copy_check.Unchecked as not_now:
+                return not_now.why
+            except copy_check.Damaged as found:
+                if sure:
+                    _log.error("copy_was_damaged", what=found.what)
+                    return "damaged"
+                self._over.wait(SURE)  # what was merged or went meanwhile is no damage
+            except Exception as error:  # noqa: BLE001  whatever it is, the next try may go well
+                logs.failure(error, "copy")
+                return "other"
+            else:
+                return ""
+        raise AssertionError
+
+    def _heed(self, found: str) -> bool:
+        """Note what was found of the copy; whether it has to be begun anew."""
+        now = time.time()
+        if found == "damaged":
+            self._known = replace(self._known, damaged=self._known.damaged or now, unchecked="")
+            return self._replace()
+        if found:
+            if found != self._known.unchecked:
+                _log.warning("copy_not_checked", what=found)
+            self._known = replace(self._known, unchecked=found)
+        else:
+            if self._known.damaged:
+                _log.warning("copy_is_whole_again")
+            self._known = replace(self._known, checked=now, damaged=0.0, unchecked="")
+            continuous_copy.forget_aside(self._settings)
+        self._note()
+        return False
+
+    def _replace(self) -> bool:
+        """Begin anew where it is damaged, if that can be done from here: not in a storage."""
+        anew = self._settings.copy_folder is not None
+        if anew:
+            self._end()
+            continuous_copy.put_aside(self._settings)
+            continuous_copy.forget(continuous_copy.database(self._settings))
+            self._known = replace(self._known, at=0.0)
+        self._note()
+        return anew
 
     def _is_gone(self) -> bool:
         """Whether the copy was there once and its folder is now on the disk of the database: its own is not there.

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from clinic_app.cli import build
 from clinic_app.cli.begin import connect
-from clinic_app.core import bootstrap, continuous_copy, database_copies, migrations, replica, storage
+from clinic_app.core import bootstrap, clock, continuous_copy, database_copies, migrations, replica, storage
 from clinic_app.core.settings import Settings, SettingsError, get_settings
 from clinic_app.services import demo
 from clinic_app.services.audit import known_keys
@@ -165,15 +165,29 @@ def _continuous_copy(settings: Settings) -> Finding:
         return Finding(name, "missing", f"{folder} does not exist: is its disk there? See CLINIC_COPY_TO")
     if not copy.noted:
         return Finding(name, "missing", "Nothing has been copied yet: that begins when the server starts")
+    if copy.damaged:
+        since = f"It was found damaged on {clock.local(clock.of_unix(copy.damaged)):%d %B at %H:%M}"
+        anew = "remove what is in its folder there: it is begun anew then"
+        return Finding(name, "missing", f"{since}: {anew if folder is None else 'it is being made anew'}")
     if (late := copy.late(settings.copy_every_ms)) is not None:
         age = "There is none yet" if late == math.inf else f"It has stood still for {late / 60:,.0f} minutes"
         return Finding(name, "missing", f"{age}: {copy.why() or 'does the server run?'}")
     if continuous_copy.on_the_same_disk(settings):
         words = "It is on the disk of the database, and lost with it: see CLINIC_COPY_TO"
         return Finding(name, "missing", words)
+    if copy.overdue():
+        since = f"for {(time.time() - copy.checked) / 86_400:.0f} days" if copy.checked else "yet"
+        return Finding(name, "missing", f"It was not restored {since} to look through it: {copy.why_unchecked()}")
     if copy.ended:
-        return Finding(name, "ok", "everything is in it; the server has stopped")
-    return Finding(name, "ok", f"everything up to {max(0, time.time() - copy.at):.0f} s ago is in it")
+        return Finding(name, "ok", f"everything is in it; the server has stopped; {_looked_through(copy)}")
+    age = max(0, time.time() - copy.at)
+    return Finding(name, "ok", f"everything up to {age:.0f} s ago is in it; {_looked_through(copy)}")
+
+
+def _looked_through(copy: continuous_copy.Known) -> str:
+    if not copy.checked:
+        return "not restored yet to look through it"
+    return f"restored and found whole on {clock.local(clock.of_unix(copy.checked)):%d %B at %H:%M}"
 
 
 def _keys(settings: Settings) -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import typer
 from clinic_app.cli.begin import connect
 from clinic_app.cli.errors import command
 from clinic_app.cli.failure import CommandFailed
+from clinic_app.cli.files import new_file
 
 app = typer.Typer(help="Patients as files. Every export is in the audit trail.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -21,19 +21,9 @@ Out = Annotated[Path, typer.Option(help="The file to write; it must not exist ye
 
 
 def _written(out: Path, pieces: Iterator[str]) -> None:
-    try:
-        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise CommandFailed(f"{out} cannot be written ({error.strerror}).", 2) from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        out.unlink(missing_ok=True)
-        raise
+    with new_file(out) as file:
+        for piece in pieces:
+            file.write(piece)
 
 
 @app.command("patients")

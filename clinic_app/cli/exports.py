@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import typer
 
-from clinic_app.cli.failure import CommandFailed
+from clinic_app.cli.files import new_file
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.audit.exporting import export_audit
 from clinic_app.services.audit.forms import audit_query
@@ -21,20 +20,10 @@ def write_audit(out: Path, asked: Mapping[str, str]) -> int:
     Raises ``InvalidInput``; ``CommandFailed`` if the file exists or cannot be made.
     """
     query = audit_query(asked)
-    try:
-        handle = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise CommandFailed(f"{out} cannot be written ({error.strerror}).", 2) from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            export = export_audit(SYSTEM, query)
-            for piece in _shown(export.pieces, export.count):
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        out.unlink(missing_ok=True)
-        raise
+    with new_file(out) as file:
+        export = export_audit(SYSTEM, query)
+        for piece in _shown(export.pieces, export.count):
+            file.write(piece)
     return export.count
 
 

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import AbstractContextManager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,6 +18,7 @@ import typer
 
 from clinic_app.cli.errors import say
 from clinic_app.cli.failure import CommandFailed
+from clinic_app.cli.files import new_file
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.patients.importing import csv_file, runs, work
 from clinic_app.services.patients.importing.csv_file import Survey
@@ -49,25 +51,8 @@ def _readers(found: Survey) -> Iterator[Executor | None]:
         yield pool
 
 
-@contextlib.contextmanager
-def _whole(report: Path | None) -> Iterator[TextIO | None]:
-    """The report, for its owner only: whole under its name, or not there."""
-    if report is None:
-        yield None
-        return
-    draft = report.with_name(f".{report.name}.part")
-    try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    except OSError as error:
-        raise CommandFailed(f"{report} cannot be written ({error.strerror}).", 2) from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(report)
-    finally:
-        draft.unlink(missing_ok=True)
+def _whole(report: Path | None) -> AbstractContextManager[TextIO | None]:
+    return contextlib.nullcontext() if report is None else new_file(report, instead=True)
 
 
 def _line(file: TextIO, data: dict[str, Any]) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
+from clinic_app.cli.files import new_file
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Older = Annotated[
@@ -21,23 +20,6 @@ Older = Annotated[
 ]
 #: Of a file with a checkpoint.
 _LONGEST = 20_000
-
-
-@contextlib.contextmanager
-def _new(file: Path) -> Iterator[IO[str]]:
-    """``file``, which must not exist, readable by its owner only: whole when the block ends, else not there."""
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise CommandFailed(f"{file} cannot be written ({error.strerror}).", 2) from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as opened:
-            yield opened
-            opened.flush()
-            os.fsync(opened.fileno())
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
 
 
 def _note(file: Path | None) -> str:
@@ -75,7 +57,7 @@ def checkpoint(
             "when": f"{clock.local(made.made_at):%Y-%m-%d %H:%M}",
             "size": f"{made.size:,}",
         }
-        with _new(sheet) as opened:
+        with new_file(sheet) as opened:
             opened.write(
                 page.render(**shown, note=made.note, key=made.public_key, picture=qr.picture(made.note, border=4))
             )
@@ -117,7 +99,7 @@ def prove(
     kept = _note(older)
     connect()
     query = audit_query({"patient": patient, "since": since}) if patient else None
-    with _new(out) as opened:
+    with new_file(out) as opened:
         proof = prove_audit(SYSTEM, query, event=event, older=kept)
         for piece in proof.pieces:
             opened.write(piece)

@@ -8,10 +8,14 @@ seconds. Run as a program with granian's arguments, so that the options of a pro
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import signal
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +23,22 @@ from granian import cli
 from granian.server.mp import MPServer
 
 from clinic_app.cli import copying
+from clinic_app.cli.errors import UNEXPECTED, say
 from clinic_app.cli.respawn import Deaths
-from clinic_app.core import logs, metrics
-from clinic_app.core.settings import get_settings
+from clinic_app.core import data_lock, keys, logs, metrics
+from clinic_app.core.settings import Settings, get_settings
 
 #: Exit code of a worker that says in words why it cannot start: see asgi.py.
 REFUSED = 2
+#: Seconds for the server before to end: its workers and its last copy.
+PATIENCE = 20.0
 
 
 class Supervisor(MPServer):
-    """granian's server with another answer to the death of a worker."""
+    """granian's server with another answer to the death of a worker, and workers that end when it dies."""
+
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:
+        return super()._spawn_worker(idx, target, partial(_ended_with, os.getpid(), callback_loader))
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         logs.configure("WARNING")
@@ -59,6 +69,33 @@ class Supervisor(MPServer):
             self._respawn_workers(ready, spawn_target, target_loader)
 
 
+def _ended_with(supervisor: int, load: Callable[[], Any]) -> Any:
+    """What ``load`` returns, in a worker that is told to end when its supervisor is gone, whatever ended that.
+
+    Else it would serve on beside the next server. Linux has a signal for it.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != supervisor:
+            raise SystemExit(1)
+    return load()
+
+
+@contextlib.contextmanager
+def only_one(settings: Settings) -> Iterator[None]:
+    """One server for an SQLite database: two would not know of each other's pages, and destroy each other's copy."""
+    with contextlib.ExitStack() as stack:
+        if settings.database.startswith("sqlite"):
+            try:
+                stack.enter_context(data_lock.the_server(keys.prepare_data_dir(settings), PATIENCE))
+            except data_lock.InUse:
+                say(f"A server of this clinic works with {settings.data_dir} already: stop it first.")
+                raise SystemExit(UNEXPECTED) from None
+            except OSError as error:  # a disk that takes no new file: reading goes on
+                logs.failure(error, "server")
+        yield
+
+
 def _tell(code: int | None) -> None:
     """Count a worker's end. Whatever is wrong with that: the server goes on."""
     try:
@@ -86,6 +123,7 @@ def main() -> None:
     cli.Server = Supervisor  # type: ignore[misc]  what its command makes, and a test holds that it does
     settings = get_settings()
     with (
+        only_one(settings),
         _folder_for_figures() if settings.metrics_token else contextlib.nullcontext(),
         copying.beside(settings),  # ended after the workers, so that their last change is in it
     ):

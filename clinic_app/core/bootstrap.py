@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from clinic_app.core import data_lock, db, keys, logs, replica
+from clinic_app.core import data_lock, database_copies, db, keys, logs, replica
 from clinic_app.core.settings import Settings, SettingsError, get_settings
 
 _engine: Engine | None = None
@@ -27,6 +27,8 @@ def start(settings: Settings | None = None) -> Engine:
             data_lock.hold(keys.prepare_data_dir(settings))
         except data_lock.InUse:
             raise SettingsError(_BEING_WORKED_ON.format(settings.data_dir)) from None
+        if (file := database_copies.sqlite_file(settings.database)) is not None:
+            database_copies.one_name(file)
         _engine = db.make_engine(settings.database, copied=bool(settings.copy_to))
         db.bind(_engine)
         if settings.read_database_url:

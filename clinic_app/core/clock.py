@@ -32,6 +32,11 @@ def today() -> dt.date:
     return local(now()).date()
 
 
+def of_unix(seconds: float) -> dt.datetime:
+    """The instant so many seconds after 1970 began."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
 def local(instant: dt.datetime) -> dt.datetime:
     """``instant`` in the clinic's time zone."""
     return instant.astimezone(get_settings().zone)

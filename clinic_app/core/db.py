@@ -211,6 +211,11 @@ def groups() -> bool:
     return _groups
 
 
+def in_process() -> bool:
+    """Whether this process does the work of the database itself: no server reads for several at a time."""
+    return _queued
+
+
 class Apart(Exception):
     """What was grouped must be done again, each by itself: one of it may not be kept, and it is not known which."""
 

@@ -112,6 +112,11 @@ CLINIC: dict[str, tuple[str, str]] = {
         "Up to when all is in the continuous copy (Unix time); 0: there is none.",
         "",
     ),
+    "clinic_copy_checked_timestamp_seconds": (
+        "When the continuous copy was last restored and found whole (Unix time); 0: never.",
+        "",
+    ),
+    "clinic_copy_damaged": ("Whether the continuous copy was found damaged, and no new one is whole yet: 1 or 0.", ""),
     "clinic_disk_free_bytes": ("Room left where it is least of the places that files are written to.", ""),
     "clinic_info": ("The version of the program.", "version"),
 }

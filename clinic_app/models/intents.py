@@ -21,7 +21,7 @@ class Intent(TableModel, table=True):
     resource_type: str | None = Field(default=None, max_length=20)
     resource_id: int | None = None
     done_at: dt.datetime = Field(sa_type=UtcDateTime)  # later where credentials were issued anew
-    #: When credentials that it issued were seen and closed; from the start where it issued none.
+    #: When credentials that it issued were on a screen, or left; from the start where it issued none.
     seen_at: dt.datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Index, Table, delete, func, select, text, update
+from sqlalchemy import Index, Table, func, select, text, update
 from sqlmodel import Session
 
 from clinic_app.core import db
 from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import Role
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
-from clinic_app.models.duplicates import WAITING_COMPARISONS
 from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.audit.actions import Action, Outcome
 from clinic_app.services.audit.recording import link
@@ -149,7 +148,6 @@ def in_bulk() -> Iterator[None]:
         for index in resting:
             index.create(db.connection(session))
         rebuilding.make(session)
-        session.execute(delete(WAITING_COMPARISONS))  # of a crowd the command ``duplicates`` finds the doubles
     db.tidy_up()
 
 

@@ -30,7 +30,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a press has done. ``seen`` is false while credentials that it issued may never have been on a screen."""
+    """What a press has done. ``seen`` is false while credentials that it issued may never have been on a screen.
+
+    ``had``: the mark of those that were on the page that asks, and are not any more: it lost them with the server.
+    """
 
     intent: str
     action: str
@@ -38,6 +41,7 @@ class Done:
     resource_id: int | None
     done_at: dt.datetime
     seen: bool
+    had: str = ""
 
 
 class AlreadyDone(Conflict):
@@ -160,13 +164,16 @@ def mark_seen(actor: Actor, intent: str) -> None:
     if not is_intent(intent):
         return
     with db.transaction() as session:
-        session.execute(
-            update(INTENTS)
-            .where(INTENTS.c.key == _key(actor, intent), INTENTS.c.seen_at.is_(None))
-            .values(seen_at=clock.now())
-        )
+        note_seen(session, actor, intent)
+
+
+def note_seen(session: Session, actor: Actor, intent: str) -> None:
+    """Building block: ``mark_seen`` in the caller's transaction."""
+    unseen = INTENTS.c.key == _key(actor, intent), INTENTS.c.seen_at.is_(None)
+    session.execute(update(INTENTS).where(*unseen).values(seen_at=clock.now()))
 
 
 def issued_anew(session: Session, actor: Actor, intent: str) -> None:
-    """Building block: the credentials have just been replaced under the same row."""
-    session.execute(update(INTENTS).where(INTENTS.c.key == _key(actor, intent)).values(done_at=clock.now()))
+    """Building block: the credentials have just been replaced under the same row, and nobody has seen the new ones."""
+    fresh = {"done_at": clock.now(), "seen_at": None}
+    session.execute(update(INTENTS).where(INTENTS.c.key == _key(actor, intent)).values(fresh))

@@ -38,6 +38,8 @@ def clinic_figures() -> dict[str, dict[str, float]]:
     }
     if copy := continuous_copy.known(get_settings()):
         found["clinic_copy_timestamp_seconds"] = {"": copy.at}
+        found["clinic_copy_checked_timestamp_seconds"] = {"": copy.checked}
+        found["clinic_copy_damaged"] = {"": float(bool(copy.damaged))}
     try:
         found["clinic_disk_free_bytes"] = {"": float(storage.least_free(get_settings())[1] * MB)}
     except (OSError, ValueError) as error:

@@ -493,8 +493,10 @@ def range_words(view: Overview) -> str:
     return f"{start} to {last.day} {MONTHS[last.month - 1]}"
 
 
-def copy_words(late: float | None) -> str:
-    """For how many seconds the continuous copy has stood still, as a sentence; empty where it does not."""
+def copy_words(late: float | None, *, damaged: bool) -> str:
+    """That the continuous copy is damaged, or for how many seconds it has stood still, as a sentence; else empty."""
+    if damaged:
+        return "The continuous copy of the database is damaged: what was entered since the last backup is nowhere else."
     if late is None:
         return ""
     if late == math.inf:

@@ -62,19 +62,19 @@ async def test_one_that_fails_or_has_gone_keeps_nobody_waiting(own_database):
     def fails(_: None) -> None:
         raise ValueError("mine")
 
-    gone = asyncio.create_task(group_commit.run(lambda: None, lambda _: "gone"))
+    gone = asyncio.create_task(group_commit.RECORDS.run(lambda: None, lambda _: "gone"))
     await asyncio.sleep(0)
     gone.cancel()
     first, second, third = await asyncio.gather(
-        group_commit.run(lambda: None, fails),
-        group_commit.run(lambda: "a", str.upper),
-        group_commit.run(lambda: fails(None), str),
+        group_commit.RECORDS.run(lambda: None, fails),
+        group_commit.RECORDS.run(lambda: "a", str.upper),
+        group_commit.RECORDS.run(lambda: fails(None), str),
         return_exceptions=True,
     )
     assert isinstance(first, ValueError)
     assert second == "A"
     assert isinstance(third, ValueError)
-    assert await group_commit.run(lambda: 1, lambda one: one + 1) == 2
+    assert await group_commit.RECORDS.run(lambda: 1, lambda one: one + 1) == 2
 
 
 def _person(place: int, **more: object) -> dict[str, object]:
@@ -90,7 +90,7 @@ async def test_a_group_waits_for_those_of_the_one_before_and_nobody_waits_long(o
     async def desk(presses: int) -> float:
         begun = time.monotonic()
         for _ in range(presses):
-            await group_commit.run(lambda: None, lambda _: None)
+            await group_commit.RECORDS.run(lambda: None, lambda _: None)
         return time.monotonic() - begun
 
     await asyncio.gather(*(desk(5) for _ in range(4)))

@@ -34,6 +34,7 @@ NOT_ABOUT_ONE = {
         PortalDialogState.forget StaffAccountsState.close
     """,
     "records a print of the credentials of its turn, whose they are": "PortalDialogState.printed",
+    "looks whether the credentials of its turn still open their account": "PortalDialogState.confirm",
     "begins or drops something new, which is nobody's yet": """
         RegistrationState.another RegistrationState.cancel RegistrationState.submit
         RegistrationState.go_on RegistrationState.start_empty

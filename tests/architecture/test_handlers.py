@@ -25,7 +25,7 @@ INTENDED = {
     "PortalDialogState": {
         "portal:manage": "answer_slip ask_correct ask_for ask_reset ask_username change_open change_username"
         " check_email check_phone correct hand_over printed resend reset_password submit unlock",
-        "own:session": "close expire",
+        "own:session": "close confirm expire",
         "public": "forget",  # only wipes the tab's own
     },
     "ProfileState": {

@@ -6,6 +6,7 @@ Eight programs register patients all the time, a desk has its list open, and som
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import secrets
@@ -29,7 +30,7 @@ from tests.browser.sockets import run, session
 from tests.faults.conftest import serving
 from tests.faults.instances import Postgres, Redis, running
 from tests.faults.test_cluster import Writers
-from tests.faults.test_once import Press, judged, soon
+from tests.faults.test_once import FULL, Press, judged, pressed_together, soon
 from tests.security.test_proxies import DOCUMENT, snippet
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -274,6 +275,22 @@ def test_one_is_killed_and_the_other_takes_over(up: Pair, desk: tuple[Page, Page
     judged(up, [press], counters)
     assert '"status": 500' not in up.log_text()[before:]
     assert counters["gap"] <= KILLED
+
+
+@pytest.mark.timeout(3600)
+def test_what_is_shown_signs_in_however_the_servers_end(up: Pair, counters: dict[str, Any]) -> None:
+    """Eight desks press at once, through nginx; up to a quarter of a second later one server is stopped, or killed."""
+    ends = itertools.cycle([up.both[0].stop, up.both[1].kill, up.both[1].stop, up.both[0].kill])
+
+    def both_serve() -> None:
+        for server in up.both:
+            if server._process is None:
+                server.start()
+                time.sleep(FORGIVEN)
+
+    name = f"ends{secrets.token_hex(2)}"
+    presses = run(pressed_together(up, FULL, name, lambda: next(ends)(), counters, both_serve, cookie_of))
+    judged(up, presses, counters)
 
 
 def test_another_version_takes_over_at_one_moment(

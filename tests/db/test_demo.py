@@ -13,6 +13,7 @@ from clinic_app.core import clock
 from clinic_app.services import access
 from clinic_app.services.audit import chain
 from clinic_app.services.demo import seed_demo
+from clinic_app.services.patients import pair_finding, pairs
 from clinic_app.services.patients.forms import PatientQuery
 from clinic_app.services.patients.profile import reread_patient
 from clinic_app.services.patients.search import list_patients
@@ -69,6 +70,14 @@ def test_every_state_is_there_and_its_access_has_a_history(seeded):
         if patient.access.status == "expired":
             assert patient.access.expires_at < clock.now()
     assert states == {"none": 37, "active": 18, "temporary": 5, "expired": 3, "off": 3, "locked": 2}
+
+
+def test_the_doubles_of_a_crowd_come_into_the_work_list(own_database, change_setting):
+    change_setting("CLINIC_MODE", "demo")
+    demo_data.seed(crowd=60)
+    assert pair_finding.how_many_wait() >= 60
+    pair_finding.compare_all()
+    assert pairs.count_pairs(access.SYSTEM).grades["certain"] > 0
 
 
 def test_nothing_else_pretends_what_time_it_is():

@@ -17,7 +17,8 @@ from clinic_app.core.errors import DatabaseAway, Unexpected
 from clinic_app.models.accounts import Role
 from clinic_app.services import intents
 from clinic_app.services.accounts import housekeeping, staff
-from clinic_app.services.accounts.errors import CredentialsSeen, InvalidCredentials
+from clinic_app.services.accounts.errors import CredentialsSeen, InvalidCredentials, IssuedMeanwhile
+from clinic_app.services.accounts.shown import confirm_shown
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, STAFF_DOOR, sign_in
 from clinic_app.services.audit import chain
 from clinic_app.services.patients.duplicates.holding import ANYBODY
@@ -27,7 +28,7 @@ from clinic_app.services.patients.profile import update_patient
 from clinic_app.services.patients.registration import register_patient
 from clinic_app.services.portal import provisioning
 from clinic_app.services.portal.errors import PortalAccountExists
-from clinic_app.services.portal.forms import PortalAccountRequest
+from clinic_app.services.portal.forms import ChangePortalUsername, PortalAccountRequest
 from tests import factories
 from tests.db import tools
 
@@ -197,6 +198,94 @@ def test_a_staff_password_that_was_never_seen_is_replaced_too(people):
         staff.reissue_staff_credentials(people.admin, FIRST)
 
 
+# --- credentials that are on a screen ---------------------------------------------------------------
+
+
+def works(credentials: Any, door: Any = PATIENT_DOOR) -> bool:
+    """Whether these credentials sign in."""
+    try:
+        sign_in(door, credentials.username, credentials.temporary_password)
+    except InvalidCredentials:
+        return False
+    return True
+
+
+def stand(actor: Any, one: Any, *, arrived: bool = True, intent: str = FIRST) -> bool:
+    """What a page asks that shows the credentials ``one``."""
+    return confirm_shown(actor, intent, one.username, one.mark, arrived=arrived)
+
+
+def test_what_a_page_has_on_its_screen_is_replaced_for_nobody_but_that_page(desk):
+    first = _with_portal(desk).credentials
+    assert stand(desk, first)
+    before = tools.dump()
+    for had in ("", "0" * 16):  # another line, or another tab
+        with pytest.raises(CredentialsSeen):
+            provisioning.reissue_credentials(desk, FIRST, had)
+    assert tools.dump() == before
+    second = provisioning.reissue_credentials(desk, FIRST, first.mark).credentials  # its server was killed
+    assert (works(first), works(second)) == (False, True)
+    assert not stand(desk, first), "a page that still shows them is told"
+    assert intents.outcome(desk, FIRST).seen is False
+    assert stand(desk, second)
+    for had in ("", first.mark):  # of a line that was lost before
+        with pytest.raises(CredentialsSeen):
+            provisioning.reissue_credentials(desk, FIRST, had)
+    assert works(second)
+
+
+def test_the_same_for_staff(people):
+    made = press(FIRST, people.admin, staff.create_staff_with_temporary_password, "new.person", "New", Role.ADMIN)
+    assert stand(people.admin, made.credentials)
+    with pytest.raises(CredentialsSeen):
+        staff.reissue_staff_credentials(people.admin, FIRST)
+    again = staff.reissue_staff_credentials(people.admin, FIRST, made.credentials.mark).credentials
+    assert (works(made.credentials, STAFF_DOOR), works(again, STAFF_DOOR)) == (False, True)
+    assert (stand(people.admin, made.credentials), stand(people.admin, again)) == (False, True)
+
+
+@pytest.mark.parametrize("of_staff", [False, True])
+def test_fresh_ones_that_come_late_do_not_replace_those_on_the_screen(people, monkeypatch, of_staff):
+    """A line is lost while it gets fresh ones, and the next line is quicker: its page shows them, or has said so."""
+    if of_staff:
+        desk, door, module, reissue = people.admin, STAFF_DOOR, staff, staff.reissue_staff_credentials
+        press(FIRST, desk, staff.create_staff_with_temporary_password, "new.person", "New", Role.ADMIN)
+    else:
+        desk, door, module, reissue = people.receptionist, PATIENT_DOOR, provisioning, provisioning.reissue_credentials
+        _with_portal(desk)
+    prepare, quick = module.prepare_credentials, list[Any]()
+    for expected, arrived in ((IssuedMeanwhile, False), (CredentialsSeen, True)):
+
+        def slowly(*args: Any, arrived: bool = arrived, **kwargs: Any) -> Any:
+            monkeypatch.setattr(module, "prepare_credentials", prepare)
+            quick.append(reissue(desk, FIRST).credentials)
+            assert not arrived or stand(desk, quick[-1])
+            return prepare(*args, **kwargs)
+
+        monkeypatch.setattr(module, "prepare_credentials", slowly)
+        with pytest.raises(expected):
+            reissue(desk, FIRST)
+        assert works(quick[-1], door)
+
+
+def test_what_was_reset_turned_off_or_renamed_meanwhile_does_not_stand_and_what_its_owner_used_does(people):
+    done = _with_portal(people.receptionist)
+    shown, number = done.credentials, done.patient.id
+    assert stand(people.receptionist, shown, arrived=False)
+    assert intents.outcome(people.receptionist, FIRST).seen is False, "only looked"
+    newer = provisioning.reset_portal_password(people.admin, number).credentials
+    assert not stand(people.receptionist, shown)
+    assert stand(people.receptionist, newer)
+    provisioning.turn_off_portal(people.admin, number)
+    assert not stand(people.receptionist, newer)
+    provisioning.turn_on_portal(people.admin, number)
+    factories.own_password(dataclasses.replace(done, credentials=newer))
+    assert stand(people.receptionist, newer)
+    new = ChangePortalUsername.parse({"email": "renamed@example.org"})
+    provisioning.change_portal_username(people.admin, number, new)
+    assert not stand(people.receptionist, newer)
+
+
 # --- at the same moment, and when the COMMIT has no answer -----------------------------------------
 
 
@@ -240,6 +329,33 @@ def test_of_eight_tries_of_one_press_one_resets(grace):
     won = next(one for one in results if isinstance(one, provisioning.PortalCreated))
     assert sign_in(PATIENT_DOOR, "raced@example.org", won.credentials.temporary_password)
     assert len(tools.trail("PORTAL_PASSWORD_RESET")) == 1
+
+
+@pytest.mark.races
+def test_either_the_page_keeps_what_it_shows_or_another_line_gets_fresh_ones_and_the_page_is_told(grace):
+    told = set()
+    for number in range(12):
+        intent = f"{number:032x}"
+        wanted = form(create_portal_account=True, portal_email=f"raced{number}@example.org")
+        shown = press(intent, grace, register_patient, wanted, despite=ANYBODY).credentials
+        stands, fresh = tools.at_once(
+            lambda one=shown, intent=intent: stand(grace, one, intent=intent),
+            lambda intent=intent: provisioning.reissue_credentials(grace, intent),
+        )
+        assert stands is isinstance(fresh, CredentialsSeen), (stands, fresh)
+        assert works(shown if stands else fresh.credentials)
+        told.add(stands)
+    assert told
+
+
+@pytest.mark.races
+def test_of_eight_lines_that_want_fresh_ones_at_once_the_last_one_that_got_some_has_those_that_work(grace):
+    wanted = form(create_portal_account=True, portal_email="raced@example.org")
+    first = press(FIRST, grace, register_patient, wanted, despite=ANYBODY).credentials
+    results = tools.at_once(*[lambda: provisioning.reissue_credentials(grace, FIRST)] * 8)
+    got = [one.credentials for one in results if isinstance(one, provisioning.PortalCreated)]
+    assert all(isinstance(one, IssuedMeanwhile | provisioning.PortalCreated) for one in results), results
+    assert [works(first), sum(works(one) for one in got), sum(stand(grace, one) for one in got)] == [False, 1, 1]
 
 
 @contextlib.contextmanager

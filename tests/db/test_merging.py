@@ -13,7 +13,7 @@ from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.audit import chain
 from clinic_app.services.patients import merging
-from clinic_app.services.patients.duplicates import likely_matches
+from clinic_app.services.patients.duplicates import index, likely_matches
 from clinic_app.services.patients.errors import (
     LaterMergeFirst,
     NationalIdTaken,
@@ -122,6 +122,48 @@ def test_whoever_comes_with_the_details_of_a_merged_record_is_the_person_it_lead
         register_patient(desk, PatientRegistration.parse(again))
     assert held.value.matches[0].patient.id == goes.id
     assert register_patient(desk, PatientRegistration.parse(again), despite=[goes.id, stays.id])
+
+
+_FORMERLY = {"first_name": "Amina", "last_name": "Odhiambo", "phone": "0712 445 901", "email": "amina.o@example.org"}
+_GAVE_WAY = [
+    _FORMERLY,
+    {"first_name": "Amina", "last_name": "Odhiambo", "phone": "0712 445 901", "date_of_birth": "14/3/1988"},
+    {"first_name": "Somebody", "last_name": "Quite", "national_id": "2784-1190"},
+]
+
+
+@pytest.mark.parametrize("typed", _GAVE_WAY, ids=("email", "birth date", "national ID"))
+def test_whoever_comes_with_what_gave_way_in_a_merge_is_the_person_of_the_record_that_stays(desk, typed):
+    stays = factories.make_patient(desk, **_FORMERLY, date_of_birth="14/3/1988", national_id="2784 1190").patient
+    goes = factories.make_patient(
+        desk, first_name="Zawadi", last_name="Nekesa", phone="0733 111 222", email="zawadi@example.com",
+        date_of_birth="2/7/1971", national_id="3311 0000",
+    ).patient  # fmt: skip
+    keys = "SELECT key FROM match_keys WHERE patient_id = ? ORDER BY key"
+
+    def held() -> list[tuple[int, bool, bool]]:
+        with db.reading() as session:
+            found = likely_matches(session, PatientDetails.parse(typed))
+        return [(one.id, one.grade.strong, "In a merged record" in one.reasons) for one in found]
+
+    kept = tools.raw(keys.replace("?", str(stays.id)))
+    taken = ("last_name", "first_name", "phone", "email", "date_of_birth", "national_id")
+    merge(desk, goes, stays, values={name: getattr(goes, name) for name in taken})
+    assert held() == [(stays.id, True, True)]
+    for phone in ("0712445901", "0733111222"):  # what was said before comes and goes once more
+        update_patient(desk, stays.id, PatientUpdate.parse({"phone": phone}))
+    assert (stays.id, True, True) in held()
+    with_former = tools.raw(keys.replace("?", str(stays.id)))
+    with db.transaction() as session:
+        index.rebuild(session)
+    assert tools.raw(keys.replace("?", str(stays.id))) == with_former
+    further = factories.make_patient(desk, first_name="Wanjiku", last_name="Kamau", date_of_birth="", phone="").patient
+    merge(desk, stays, further)
+    assert held() == [(further.id, True, True)]
+    undo(desk, stays)
+    undo(desk, goes)
+    assert held() == [(stays.id, True, False)]
+    assert tools.raw(keys.replace("?", str(stays.id))) == kept
 
 
 def test_a_national_id_of_a_merged_record_finds_the_one_it_leads_to(desk, two):

@@ -19,7 +19,7 @@ from clinic_app.core import clock
 from clinic_app.core.errors import AuthenticationRequired, PermissionDenied
 from clinic_app.services import access
 from clinic_app.services.access import Actor
-from clinic_app.services.accounts import drafts, own_sessions, passkey_confirmation, passkeys, staff, two_factor
+from clinic_app.services.accounts import drafts, own_sessions, passkey_confirmation, passkeys, shown, staff, two_factor
 from clinic_app.services.accounts.errors import CredentialsSeen, PasskeyNotAdded, PasskeyNotConfirmed, PasskeyNotFound
 from clinic_app.services.accounts.passphrase import suggest_passphrase
 from clinic_app.services.accounts.passwords import assess_password, choose_password
@@ -418,6 +418,7 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
             ("list_own_sessions", lambda a, w: own_sessions.list_own_sessions(a), "own:session"),
             ("sign_out_everywhere", lambda a, w: own_sessions.sign_out_everywhere(a), "own:session"),
             ("take_failed_tries", lambda a, w: own_sessions.take_failed_tries(a), "own:session"),
+            ("confirm_shown", lambda a, w: shown.confirm_shown(a, "a" * 32, "nobody@example.org", "0"), "own:session"),
             ("check_fresh", lambda a, w: check_fresh(replace(a, proved_at=clock.now())), "own:session"),
             ("suggest_passphrase", lambda a, w: suggest_passphrase(a), "own:password"),
         )

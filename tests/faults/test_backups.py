@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -264,6 +265,37 @@ def test_a_damaged_or_changed_backup_changes_nothing(own_database, own_settings,
     assert not list(own_settings.data_dir.glob(".restoring*"))
 
 
+def test_a_backup_that_cannot_be_read_is_said_to_be_that(own_database, own_settings, backed_up, monkeypatch):
+    """By whom it may not be, or of which the disk gives only the beginning."""
+    later, file = factories.make_patient(factories.make_staff()).patient.patient_id, backed_up.file
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def fails_half_way(tar: tarfile.TarFile, entry: Any, real: Any = tarfile.TarFile.extractfile) -> Any:
+        found = real(tar, entry)
+        if entry.name.startswith("database"):
+            whole = found.read
+            found.read = lambda _: whole(4096) if not found.tell() else broken()
+        return found
+
+    def broken() -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    broken_off = f"{file} cannot be read (Input/output error): take another backup, or another disk."
+    for owner, name, fault, words in (
+        (tarfile, "open", denied, f"{file} may not be read by this user."),
+        (tarfile.TarFile, "extractfile", fails_half_way, broken_off),
+    ):
+        with _closed(own_database), monkeypatch.context() as patched:
+            patched.setattr(owner, name, fault)
+            with pytest.raises(NotABackup) as refused:
+                restoring.restore_backup(own_settings, file, _nothing)
+        assert refused.value.fields == {"file": words}
+    assert later in _ids()
+    assert not list(own_settings.data_dir.glob(".restoring*"))
+
+
 def test_a_backup_of_a_newer_version_or_another_kind_is_refused_in_words(own_database, own_settings, backed_up):
     other = {"sqlite": "postgresql", "postgresql": "sqlite"}[own_database.dialect.name]
     for change, words in (({"revision": "0999_to_come"}, "newer version"), ({"kind": other}, "this clinic uses")):
@@ -406,6 +438,70 @@ def test_the_log_of_a_damaged_database_stays_with_it(tmp_path):
     assert not Path(f"{place}-wal").exists()
     assert (aside.stat().st_size, Path(f"{aside}-wal").stat().st_size) == (8192, 4096)
     assert database_copies.sqlite_is_whole(place, thorough=True)
+
+
+STEPS = ((shutil, "copyfile"), (os, "link"), (os, "chmod"), (os, "replace"), (os, "fsync"))
+
+
+def _die_at(patched: pytest.MonkeyPatch, step: int) -> list[int]:
+    """A kill at the ``step``-th change of a file; the list counts them."""
+    count = [0]
+    for module, name in STEPS:
+
+        def counted(*given: Any, real: Any = getattr(module, name), **more: Any) -> Any:
+            count[0] += 1
+            if count[0] == step:
+                raise KeyboardInterrupt
+            return real(*given, **more)
+
+        patched.setattr(module, name, counted)
+    return count
+
+
+def test_killed_at_any_step_there_is_one_whole_database_with_one_name(tmp_path, monkeypatch):
+    """The old one or the new one; none can be opened by two names, which SQLite would not survive."""
+    found, step, over = [], 0, False
+    while not over:
+        step += 1
+        folder = tmp_path / str(step)
+        folder.mkdir()
+        place, fresh = folder / "clinic.sqlite3", folder / "fresh.sqlite3"
+        for file, value in ((place, "old"), (fresh, "new")):
+            with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as made:
+                made.execute("CREATE TABLE t (x)")
+                made.execute("INSERT INTO t VALUES (?)", (value,))
+        dying = "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        dying += "c.execute('PRAGMA journal_mode=WAL'); c.execute('INSERT INTO t VALUES (9)'); os._exit(9)"
+        subprocess.run([sys.executable, "-c", dying, place], check=False, timeout=20)
+        with monkeypatch.context() as patched:
+            _die_at(patched, step)
+            try:
+                database_copies.put_in_place(fresh, place, folder / "clinic.sqlite3.before-restore-20261127T000000Z")
+                over = True
+            except KeyboardInterrupt:
+                pass
+        database_copies.one_name(place)
+        asides = list(folder.glob("*.before-restore-*[0-9]Z"))
+        rows = []
+        for file in (place, *asides):
+            assert file.stat().st_nlink == 1
+            with contextlib.closing(sqlite3.connect(file)) as opened:
+                assert opened.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                rows.append([row[0] for row in opened.execute("SELECT x FROM t")])
+        found.append(rows)
+    assert len(found) > 5
+    assert all(rows in ([["old", 9]], [["new"], ["old", 9]]) for rows in found), found
+    assert found[-1] == [["new"], ["old", 9]]
+
+
+def test_whatever_starts_takes_the_second_name_away_and_no_whole_database(command):
+    assert command("migrate").returncode == 0
+    place = command.folder / "clinic.sqlite3"
+    left, kept = (place.with_name(f"{place.name}.before-restore-2026112{day}T000000Z") for day in (6, 7))
+    os.link(place, left)
+    shutil.copyfile(place, kept)
+    assert command("migrate").returncode == 0
+    assert (left.exists(), kept.exists(), place.stat().st_nlink) == (False, True, 1)
 
 
 @pytest.mark.slow

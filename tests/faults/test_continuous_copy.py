@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import itertools
 import json
 import os
@@ -18,9 +19,10 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from clinic_app.cli import copying, doctor
-from clinic_app.core import bootstrap, continuous_copy, data_lock, db, keys
+from clinic_app.core import bootstrap, clock, continuous_copy, copy_check, data_lock, db, keys
 from clinic_app.core.continuous_copy import Known
 from clinic_app.core.database_copies import CopyFailed
 from clinic_app.core.settings import Settings, get_settings, load_settings
@@ -391,6 +393,172 @@ def test_what_is_removed_from_the_copy_is_noticed_and_it_is_made_anew(own_databa
     other = elsewhere(settings, tmp_path / "other")
     restoring.restore_copy(other, settings.copy_to)
     assert ids(other) == {first, second}
+
+
+# --- whether it is whole ------------------------------------------------------------------------------
+
+
+def _damage(copy: Path) -> None:
+    """As a disk does: a bit is another one, in every file that is there."""
+    for file in (copy / "ltx").rglob("*.ltx"):
+        with contextlib.suppress(FileNotFoundError):  # merged and gone meanwhile
+            body = bytearray(file.read_bytes())
+            body[len(body) // 2] ^= 0x41
+            file.write_bytes(body)
+
+
+def noted(settings: Settings) -> Known:
+    """What is known of the copy."""
+    found = continuous_copy.known(settings)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def often(monkeypatch) -> None:
+    """The copy is restored and looked through again and again."""
+    for name, seconds in (("LOOK", 0.2), ("DUE", 0.2), ("SURE", 0.2), ("CHECK", 1.0), ("CHECK_AGAIN", 1.0)):
+        monkeypatch.setattr(copying, name, seconds)
+    monkeypatch.setattr(continuous_copy, "on_the_same_disk", lambda _: False)
+
+
+@on_sqlite
+@pytest.mark.usefixtures("often")
+def test_the_copy_is_restored_now_and_then_and_said_to_be_whole(own_database, settings):
+    factories.make_patient(factories.make_staff())
+    left = settings.data_dir / copy_check.FOLDER
+    keys.prepare_data_dir(settings)
+    left.mkdir()
+    (left / "clinic.sqlite3").write_text("of a server that was killed")
+    with running(settings) as copier:
+        until(lambda: noted(settings).checked > 0, 40, "the first look")
+        first = noted(settings).checked
+        until(lambda: noted(settings).checked > first, 40, "the next one")
+        assert doctor._continuous_copy(settings).state == "ok"
+        at = clock.local(dt.datetime.fromtimestamp(noted(settings).checked, dt.UTC))
+        assert f"restored and found whole on {at:%d %B at %H:%M}" in doctor._continuous_copy(settings).text
+    assert not copier._checker.is_alive()
+    assert not left.exists()
+    assert noted(settings).ended
+
+
+@on_sqlite
+@pytest.mark.usefixtures("often")
+def test_a_damaged_copy_is_noticed_told_and_begun_anew(own_database, settings, tmp_path, monkeypatch):
+    for module in ("patients.overview", "monitoring"):
+        monkeypatch.setattr(f"clinic_app.services.{module}.get_settings", lambda: settings)
+    desk, admin, copy = factories.make_staff(), factories.make_staff("ADMIN"), tmp_path / "copy"
+    first = factories.make_patient(desk).patient.patient_id
+    told = dict[str, Any]()
+    real = copying.Copier._replace
+
+    def replace(copier: copying.Copier) -> bool:
+        anew = real(copier)
+        told["doctor"] = doctor._continuous_copy(settings)
+        told["reception"] = overview(admin).copy_damaged, overview(desk).copy_damaged
+        told["metrics"] = monitoring.clinic_figures()["clinic_copy_damaged"]
+        told["aside"] = (copy / "ltx-damaged").is_dir()
+        return anew
+
+    monkeypatch.setattr(copying.Copier, "_replace", replace)
+    with structlog.testing.capture_logs() as said, running(settings):
+        until(lambda: noted(settings).checked > 0, 40, "the first look")
+        _damage(copy)
+        until(lambda: "aside" in told, 60, "that it is damaged")
+        assert told["doctor"].state == "missing"
+        assert told["doctor"].text.startswith("It was found damaged on ")
+        assert told["doctor"].text.endswith(": it is being made anew")
+        assert (told["reception"], told["metrics"], told["aside"]) == ((True, False), {"": 1.0}, True)
+        second = factories.make_patient(desk, first_name="Second").patient.patient_id
+        until(lambda: noted(settings).damaged == 0, 60, "a whole one")
+        assert doctor._continuous_copy(settings).state == "ok"
+        assert overview(admin).copy_damaged is False
+    assert not (copy / "ltx-damaged").exists(), "it goes once there is a whole one"
+    assert not (settings.data_dir / copy_check.FOLDER).exists()
+    other = elsewhere(settings, tmp_path / "other")
+    restoring.restore_copy(other, settings.copy_to)
+    assert ids(other) == {first, second}
+    events = [line["event"] for line in said]
+    assert (events.count("copy_was_damaged"), events.count("copy_is_whole_again")) == (1, 1)
+    assert str(tmp_path) not in str(said)
+
+
+@pytest.fixture
+def looked(own_database, settings, copy) -> Settings:
+    """What a check needs: a whole copy, and what litestream is told."""
+    continuous_copy.configure(settings)
+    return settings
+
+
+@on_sqlite
+def test_what_a_look_through_finds(own_database, looked, tmp_path):
+    over = threading.Event()
+    now = copy_check.end_of_trail(looked, over)
+    assert now > 1
+    copy_check.check(looked, now, over)
+    with pytest.raises(copy_check.Damaged, match="too old"):
+        copy_check.check(looked, now + 1, over)
+    last = {"seq": now}
+    with own_database.begin() as connection:  # as if the copy were of another clinic, with as many events
+        connection.exec_driver_sql("DROP TRIGGER audit_no_update")
+        connection.exec_driver_sql("UPDATE audit_events SET hash = 'another' WHERE seq = :seq", last)
+    with pytest.raises(copy_check.Damaged, match="of another clinic"):
+        copy_check.check(looked, now, over)
+    _damage(tmp_path / "copy")
+    with pytest.raises(copy_check.Damaged, match="unreadable"):
+        copy_check.check(looked, now, over)
+    shutil.rmtree(tmp_path / "copy" / "ltx")
+    with pytest.raises(copy_check.Damaged, match="incomplete"):
+        copy_check.check(looked, now, over)
+    assert not (looked.data_dir / copy_check.FOLDER).exists()
+
+
+@on_sqlite
+def test_a_page_that_is_damaged_in_the_database_itself_is_found(own_database, looked, monkeypatch):
+    restore = copy_check._restore
+
+    def and_damage(settings: Settings, target: Path, over: threading.Event) -> None:
+        restore(settings, target, over)
+        body = bytearray(target.read_bytes())
+        for place in range(4096, len(body), 4096):
+            body[place : place + 8] = b"\xff" * 8
+        target.write_bytes(body)
+
+    monkeypatch.setattr(copy_check, "_restore", and_damage)
+    with pytest.raises(copy_check.Damaged, match="unreadable"):
+        copy_check.check(looked, 1, threading.Event())
+
+
+@on_sqlite
+def test_without_room_and_when_the_server_ends_nothing_is_looked_at_and_nothing_left(own_database, looked):
+    over = threading.Event()
+    with pytest.raises(copy_check.Unchecked, match="no room"):
+        copy_check.check(looked.model_copy(update={"disk_free_mb": 10**9}), 1, over)
+    over.set()
+    begun = time.monotonic()
+    with pytest.raises(copy_check.Unchecked, match="ended"):
+        copy_check.check(looked, 1, over)
+    assert time.monotonic() - begun < 5
+    assert not (looked.data_dir / copy_check.FOLDER).exists()
+
+
+@on_sqlite
+def test_no_room_is_said_and_so_is_a_storage_in_which_nothing_can_be_put_aside(own_database, settings, monkeypatch):
+    keys.prepare_data_dir(settings)
+    monkeypatch.setattr(continuous_copy, "on_the_same_disk", lambda _: False)
+    now = time.time()
+    assert _told(settings, at=now)[1].endswith("; not restored yet to look through it")
+    assert _told(settings, at=now, unchecked="no room", checked=now - 86_400)[0] == "ok"
+    words = "It was not restored for 4 days to look through it: there is no room for it here"
+    assert _told(settings, at=now, unchecked="no room", checked=now - 4 * 86_400) == ("missing", words)
+    storage = settings.model_copy(update={"copy_to": "s3://bucket/folder"})
+    copier = copying.Copier(storage)
+    assert copier._heed("damaged") is False
+    found = doctor._continuous_copy(storage)
+    assert (found.state, found.text[:24]) == ("missing", "It was found damaged on ")
+    assert found.text.endswith(": remove what is in its folder there: it is begun anew then")
+    assert copier._heed("no room") is False
+    assert noted(storage).damaged, "until one is whole"
 
 
 @on_sqlite

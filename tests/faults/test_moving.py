@@ -126,6 +126,35 @@ def test_killed_in_the_middle_it_goes_on_and_no_program_starts_meanwhile(
     assert set(before["audit_events"]) < set(after["audit_events"])
 
 
+def test_killed_at_its_very_end_it_is_done_or_goes_on_and_done_once_more_it_says_so(
+    own_database, own_settings, other_place, monkeypatch
+):
+    """What lets programs start there, and the event that says it was moved, are there together or not at all."""
+    _fill(2)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moving, "record", die)
+        with pytest.raises(KeyboardInterrupt):
+            _move(own_database, own_settings, other_place)
+    new = db.make_engine(other_place)
+    assert "being moved" in migrations.mismatch(new)
+    done = _move(own_database, own_settings, other_place)
+    assert not migrations.mismatch(new)
+    db.bind(new)
+    assert [event["metadata"]["rows"] for event in tools.trail("CLINIC_MOVED")] == [done.rows]
+    assert chain.verify().ok
+    factories.make_staff()  # the clinic has gone on there
+    _close(new)
+    before = _all(other_place)
+    with pytest.raises(MoveRefused) as refused:
+        _move(own_database, own_settings, other_place)
+    assert refused.value.detail == moving._MOVED
+    assert _all(other_place) == before
+
+
 def test_a_clinic_that_went_on_in_between_begins_anew(own_database, own_settings, other_place, monkeypatch):
     _fill(2)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import re
@@ -27,15 +28,13 @@ import sqlalchemy as sa
 from socketio.exceptions import SocketIOError
 
 from clinic_app.core import crypto
-from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from tests import factories
 from tests.browser.serving import Server, bound
 from tests.browser.sockets import HYDRATE, ROOT_STATE, Tab, session
 from tests.faults.conftest import serving
 from tests.faults.instances import Postgres, Redis, until
-from tests.security.attack import REGISTER
-from tests.security.test_shown_passwords import password_of
+from tests.security.attack import DIALOG, REGISTER
 
 RESUME = f"{ROOT_STATE}.clinic_app___ui___session___resuming____resume_state.resume"
 DESKS = 8  # that press at once, where a server or a database has to be started again
@@ -63,6 +62,15 @@ def soon(happen: Callable[[], object]) -> Callable[[], Awaitable[object]]:
     return fault
 
 
+def value_of(tab: Tab, name: str) -> Any:
+    """What the dialog with credentials holds under ``name``, as the page knows it."""
+    found: Any = ""
+    for message in tab.messages:
+        sent = (json.loads(message).get("delta") or {}).get(DIALOG, {})
+        found = next((value for key, value in sent.items() if key.split("_rx_")[0] == name), found)
+    return found
+
+
 class Press:
     """What a page does with one press of *Register patient*, until it knows what became of it."""
 
@@ -80,7 +88,7 @@ class Press:
         self.outcomes, self.password, self.history = list[str](), "", list[str]()
         self.elsewhere = list[str]()  # what other lines were sent to show
         self._server, self._cookie, self._before, self._fault = server, cookie, before, fault
-        self._token, self._intent, self._tries = "", secrets.token_hex(16), 0
+        self._token, self._intent, self._tries, self._had = "", secrets.token_hex(16), 0, ""
         self._first = f"Once{number}"
 
     async def run(self, patience: float = 60) -> None:
@@ -95,7 +103,7 @@ class Press:
                     await tab.send(HYDRATE)
                     await tab.settled(8)
                     if self._tries:
-                        what = {"intent": self._press, "what": "registration"}
+                        what = {"intent": self._press, "what": "registration", "had": self._had}
                         await tab.send(RESUME, {"form": what}, path="/patients/new")
                         self.history.append("asks")
                         if await self._answer(tab) == "done":
@@ -111,6 +119,15 @@ class Press:
 
     async def _send(self, tab: Tab) -> None:
         await tab.send(f"{REGISTER}.submit", {"form": self._form()}, path="/patients/new")
+
+    async def _confirmed(self, tab: Tab) -> str:
+        """Say what is on the screen, as a page does for each that it is sent to show; returns what is there then."""
+        turn = -1
+        while value_of(tab, "password") and turn != (turn := value_of(tab, "turn")):
+            self._had = value_of(tab, "mark")
+            await tab.send(f"{DIALOG}.confirm", {"turn": turn}, path="/patients/new")
+            await tab.settled(8)
+        return str(value_of(tab, "password"))
 
     @property
     def _press(self) -> str:
@@ -133,14 +150,14 @@ class Press:
                 await asyncio.sleep(0.01)
         self.history.append(found[-1])
         await tab.settled(8)
-        self.history.append("password" if password_of(tab) else "no password")
-        self.password = password_of(tab) or self.password
+        self.password = await self._confirmed(tab)
+        self.history.append("password" if self.password else "no password")
         self.outcomes.append(found[-1])
         return found[-1]
 
 
 def judged(server: Server, presses: Sequence[Press], counters: dict[str, Any]) -> None:
-    """Once each, and the password shown last is the one that works."""
+    """Once each, and what is on a screen at the end works, on every line."""
     kept = Counter(name for (name,) in server.sql("SELECT username FROM accounts WHERE username LIKE ?", "once%"))
     people = server.sql("SELECT first_name, count(*) FROM patients WHERE last_name = 'Fault' GROUP BY first_name")
     works = 0
@@ -148,12 +165,11 @@ def judged(server: Server, presses: Sequence[Press], counters: dict[str, Any]) -
         for press in presses:
             ((kept_hash,),) = server.sql("SELECT password_hash FROM accounts WHERE username = ?", press.email)
             shown = {press.password, *press.elsewhere} - {""}
-            for password in [one for one in shown if not press.elsewhere or crypto.verify_password(one, kept_hash)]:
-                try:
-                    sign_in(PATIENT_DOOR, press.email, password)
-                    works += 1
-                except InvalidCredentials:
-                    counters["refused"] = [press.email, press.history, bool(press.password)]
+            if shown and all(crypto.verify_password(one, kept_hash) for one in shown):
+                sign_in(PATIENT_DOOR, press.email, shown.pop())
+                works += 1
+            else:
+                counters["refused"] = [press.email, press.history, bool(press.password)]
     counters.update(
         pressed=len(presses),
         once=sum(kept[press.email] == 1 for press in presses),
@@ -214,9 +230,10 @@ async def pressed_together(
     happen: Callable[[], None],
     counters: dict[str, Any],
     ready: Callable[[], None] = lambda: None,
+    cookie: Callable[[Any], str] = cookie_of,
 ) -> list[Press]:
     """``size`` presses, of eight desks at once: ``ready`` and ``happen`` once for each eight of them."""
-    cookies, presses = [cookie_of(server) for _ in range(DESKS)], list[Press]()
+    cookies, presses = [cookie(server) for _ in range(DESKS)], list[Press]()
     counters["faults"] = 0
     for begin in range(0, size, DESKS):
         numbers = range(begin, min(begin + DESKS, size))
@@ -290,7 +307,7 @@ async def test_line_dropped_after_the_press(workers: Server, counters: dict[str,
 
 
 class SentOften(Press):
-    """The same press is sent twice on its own line, and at that moment on two others: the last one shown works."""
+    """The same press is sent twice on its own line, and at that moment on two others: whatever stays shown works."""
 
     async def _send(self, tab: Tab) -> None:
         others = [Tab(self._server.url, "", self._cookie) for _ in range(2)]
@@ -302,7 +319,7 @@ class SentOften(Press):
             await asyncio.gather(*(super(SentOften, self)._send(one) for one in (tab, *others, tab)))
             for other in others:
                 await other.settled(20)
-            self.elsewhere = [password_of(other) for other in others]
+            self.elsewhere = [await self._confirmed(other) for other in others]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -312,6 +329,32 @@ async def test_one_press_sent_four_times_at_once(workers: Server, counters: dict
     for press in presses:
         await press.run()
     judged(workers, presses, counters)
+
+
+async def test_another_line_replaces_what_is_shown_only_until_the_page_says_that_it_shows_it(workers: Server) -> None:
+    """Two lines of one session, of two workers or of one: the page's own, and one that was lost and is not done."""
+    cookie = cookie_of(workers)
+    for number in range(4):
+        press = Press(workers, cookie, f"line{secrets.token_hex(3)}{number}")
+        async with Tab(workers.url, "", cookie) as page, Tab(workers.url, "", cookie) as lost:
+            for tab in (page, lost):
+                await tab.send(HYDRATE)
+                await tab.settled(20)
+            press._tries = 1
+            await press._send(page)
+            await page.settled(20)
+            first = value_of(page, "password")
+            if number % 2:  # it has said so in time
+                assert await press._confirmed(page) == first
+            press._tries = 2
+            await press._send(lost)
+            await lost.settled(20)
+            assert bool(value_of(lost, "password")) == (number % 2 == 0)
+            now = await press._confirmed(page)
+            assert (now == first) == (number % 2 == 1)
+            assert await press._confirmed(lost) == "", "and it does not go on showing a dead one"
+        with bound(workers):
+            assert sign_in(PATIENT_DOOR, press.email, now)
 
 
 # --- COMMIT fails -------------------------------------------------------------------------------------

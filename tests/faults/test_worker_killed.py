@@ -19,6 +19,7 @@ import pytest
 
 from clinic_app.cli import respawn, supervisor
 from clinic_app.cli import server as serve_command
+from clinic_app.core.settings import load_settings
 from tests.browser.serving import ROOT, Server
 from tests.cli.test_served import command, environment, free_port
 from tests.faults.conftest import serving
@@ -124,6 +125,43 @@ def test_the_only_worker_is_killed_and_comes_back(tmp_path: Path, counters: dict
         counters["seconds to stop"] = round(time.monotonic() - begun, 2)
     finally:
         server.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a signal of Linux")
+def test_the_process_above_the_workers_is_killed_and_they_end_with_it(tmp_path: Path) -> None:
+    """Else they would serve on at the same port beside the next server, which knows nothing of them."""
+    server = serving(tmp_path)
+    server.start()
+    try:
+        assert server._process is not None
+        (worker,) = workers_of(server)
+        os.kill(server._process.pid, signal.SIGKILL)
+        until(lambda: not Path(f"/proc/{worker}").exists(), 15, "its end")
+        assert answers(server) == "ConnectError"
+    finally:
+        server.kill()
+    server.start()
+    server.stop()
+
+
+def test_a_second_server_on_the_same_database_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two would share a port, know nothing of each other's pages, and write one continuous copy."""
+    server = serving(tmp_path)
+    settings = load_settings(mode="demo", data_dir=tmp_path / "data")
+    monkeypatch.setattr(supervisor, "PATIENCE", 0.3)
+    server.start()
+    try:
+        with pytest.raises(SystemExit) as ended, supervisor.only_one(settings):
+            pass
+        assert ended.value.code == 1
+        words = f"A server of this clinic works with {tmp_path / 'data'} already: stop it first.\n"
+        assert capsys.readouterr().err == words
+    finally:
+        server.stop()
+    with supervisor.only_one(settings):
+        pass
 
 
 def test_workers_that_say_why_they_cannot_start_end_the_start(tmp_path: Path) -> None:

@@ -136,8 +136,16 @@ async def test_a_staff_token_is_no_token_for_figures(http, people):
 async def test_whoever_guesses_is_kept_from_going_on(http):
     tried = [(await http.get("/metrics", headers={"authorization": f"Bearer {n}"})).status_code for n in range(14)]
     assert tried == [401] * 10 + [429] * 4
-    answer = await http.get("/metrics", headers=MAY)
+    answer = await http.get("/metrics", headers={"authorization": "Bearer 15"})
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "6")
+
+
+@pytest.mark.asvs("13.4.5")
+async def test_wrong_tokens_keep_nobody_out_who_has_the_right_one(http):
+    """Or anybody at the address of the proxy, or of Prometheus, could blind whoever watches."""
+    for number in range(14):
+        await http.get("/metrics", headers={"authorization": f"Bearer {number}"})
+    assert (await http.get("/metrics", headers=MAY)).status_code == 200
 
 
 async def test_whoever_has_the_token_may_ask_as_often_as_they_like(http):

@@ -140,6 +140,7 @@ def test_no_command_goes_through_a_shell_and_only_build_serve_and_backups_run_an
         "clinic_app/cli/develop.py",
         "clinic_app/cli/copying.py",  # litestream
         "clinic_app/core/continuous_copy.py",  # the same
+        "clinic_app/core/copy_check.py",  # the same, and a Python that reads what it has restored
         "clinic_app/core/starting.py",  # starts litestream for it
         "clinic_app/core/database_copies.py",  # pg_dump, pg_restore and psql, for backups
     }

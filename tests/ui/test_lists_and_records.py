@@ -59,6 +59,10 @@ async def test_reception_tells_an_administrator_that_the_copy_stands_still(tab, 
         monkeypatch.setattr("clinic_app.services.patients.overview._copy_late", lambda late=late: late)
         await tab.fire(ReceptionState.load)
         assert tab.state(ReceptionState).copy_late == words
+    monkeypatch.setattr("clinic_app.services.patients.overview._copy_damaged", lambda: True)
+    await tab.fire(ReceptionState.load)
+    words = "The continuous copy of the database is damaged: what was entered since the last backup is nowhere else."
+    assert tab.state(ReceptionState).copy_late == words
 
 
 async def test_the_list_stays_within_its_pages(tab, two_pages):
@@ -377,22 +381,14 @@ async def test_shown_credentials_outlive_escape_and_a_second_submit(tab, people)
     assert (state.password, dict(state.errors), state.step) == (password, {}, DONE)
 
 
-async def test_the_credentials_go_by_themselves_but_never_somebody_elses(tab, people, monkeypatch):
-    async def at_once(_seconds: float) -> None: ...
-
+async def test_the_credentials_go_by_themselves_but_never_somebody_elses(tab, people, news, monkeypatch):
     state, given = await _dialog(tab, people)
     assert events(given)[-1].startswith("expire")
-    monkeypatch.setattr(portal_dialog.asyncio, "sleep", at_once)
-
-    async def locked(self, *_: object) -> None: ...
-
-    for name in ("__aenter__", "__aexit__"):  # a background handler's view of the state, without its lock
-        monkeypatch.setattr(PortalDialogState, name, locked, raising=False)
-    expire = PortalDialogState.expire.fn
-    await expire(state)
+    assert state._again_at.timestamp() == state._shown_until, "the loop wakes then"
+    await tab.fire(PortalDialogState.expire)
     assert state.password, "whoever fires it early must not wipe these"
     monkeypatch.setattr(portal_dialog.clock, "now", lambda: dt.datetime.now(dt.UTC) + dt.timedelta(minutes=11))
-    await expire(state)
+    await tab.fire(PortalDialogState.expire)
     assert (state.password, state._sealed) == ("", "")
 
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 import pytest
 
 from clinic_app.core import sealing
+from clinic_app.core.errors import DatabaseAway
 from clinic_app.services import intents
+from clinic_app.services.accounts.errors import InvalidCredentials
 from clinic_app.services.accounts.signing_in import PATIENT_DOOR, sign_in
 from clinic_app.services.patients.profile import reread_patient, view_patient
+from clinic_app.services.portal import provisioning
 from clinic_app.ui.own_sessions.state import OwnSessionsState
+from clinic_app.ui.portal_dialog import state as dialog_state
 from clinic_app.ui.portal_dialog.state import CREATED, RENAMED, RESET, PortalDialogState
 from clinic_app.ui.profile.state import ProfileState
 from clinic_app.ui.registration.state import RegistrationState
 from clinic_app.ui.session.form_state import CLOSED, DONE, INPUT
-from clinic_app.ui.session.presses import NOT_SENT, PressState, enter_line, press_of
+from clinic_app.ui.session.presses import NO_LONGER_WORKS, NOT_SENT, PressState, enter_line, press_of
 from clinic_app.ui.session.resuming import ResumeState
+from clinic_app.ui.session.tabs import tabs
 from clinic_app.ui.staff_accounts.state import StaffAccountsState
 from tests import factories
 from tests.db import tools
-from tests.ui.conftest import Desk
+from tests.ui.conftest import Desk, events
 
 INTENT = "0123456789abcdef" * 2
 FIRST, SECOND = f"{INTENT}-1", f"{INTENT}-2"
@@ -309,6 +314,130 @@ async def test_a_staff_account_whose_answer_was_lost(desk, people):
     await desk.fire(ResumeState.resume, {"intent": FIRST})
     assert desk.state(PortalDialogState).password not in ("", lost)
     assert tools.number("SELECT count(*) FROM accounts WHERE username = 'once.only'") == 1
+
+
+# --- what is on a screen works ---------------------------------------------------------------------------
+
+
+EMAIL = "once@example.org"
+
+
+def works(password: str) -> bool:
+    """Whether ``password`` signs in."""
+    try:
+        return bool(sign_in(PATIENT_DOOR, EMAIL, password))
+    except InvalidCredentials:
+        return False
+
+
+async def confirm(tab: Desk) -> str:
+    """What a page does that has credentials on its screen; returns the password that it then shows."""
+    dialog = tab.state(PortalDialogState)
+    while dialog.step == DONE and (turn := dialog.turn):
+        await tab.fire(PortalDialogState.confirm, turn)
+        if dialog.turn == turn:
+            break
+    return dialog.password
+
+
+@pytest.fixture
+def other(new: Desk) -> Desk:
+    """Another tab of the same session: a line that was lost, and that its server does not know to be."""
+    made = Desk()
+    made.token_hash = new.token_hash
+    made.at("/patients/new")
+    return made
+
+
+async def test_a_try_on_a_lost_line_replaces_nothing_that_is_on_the_screen(new, other):
+    await new.fire(RegistrationState.submit, with_portal(SECOND))
+    password = await confirm(new)
+    await other.fire(RegistrationState.submit, with_portal(FIRST))
+    await other.fire(ResumeState.resume, {"intent": f"{INTENT}-3", "what": "registration"})
+    assert other.state(PortalDialogState).password == ""
+    assert other.state(RegistrationState).said.startswith("Registered. The password is no longer shown")
+    assert works(password)
+    assert new.state(PortalDialogState).password == password
+
+
+async def test_where_the_page_had_not_said_that_it_shows_them_it_gets_fresh_ones_and_reads_so(new, other):
+    await new.fire(RegistrationState.submit, with_portal(SECOND))
+    shown = new.state(PortalDialogState).password
+    await other.fire(RegistrationState.submit, with_portal(FIRST))
+    elsewhere = other.state(PortalDialogState).password
+    assert (works(shown), works(elsewhere)) == (False, True)
+    dialog = new.state(PortalDialogState)
+    await new.fire(PortalDialogState.confirm, dialog.turn)
+    assert dialog.late == (
+        "The password that was shown here before no longer works. The password below is a fresh one."
+    )
+    now = await confirm(new)
+    assert now not in (shown, elsewhere)
+    assert works(now)
+    assert await confirm(other) == ""  # and the other page does not go on with a dead one
+    told = other.state(PressState)
+    assert (told.told, told.told_more) == NO_LONGER_WORKS
+    assert (other.state(PortalDialogState).step, await confirm(new)) == (CLOSED, now)
+
+
+async def test_whose_line_has_gone_gets_nothing_fresh_and_no_answer(new, other, monkeypatch):
+    await new.fire(RegistrationState.submit, with_portal(SECOND))
+    shown = new.state(PortalDialogState).password
+    with monkeypatch.context() as patch:
+        patch.setattr(tabs, "connected", lambda _: False)
+        await other.fire(RegistrationState.submit, with_portal(FIRST))
+        await other.fire(ResumeState.resume, {"intent": f"{INTENT}-3"})
+    assert (other.state(PressState).answered, other.state(PortalDialogState).step) == ("", CLOSED)
+    assert works(shown)
+    await other.fire(ResumeState.resume, {"intent": FIRST, "what": "registration"})  # it was there after all
+    assert other.state(PressState).answered == f"{FIRST} done"
+    assert works(other.state(PortalDialogState).password)
+
+
+async def test_a_page_that_lost_them_with_the_server_gets_fresh_ones_and_no_other(new):
+    await new.fire(RegistrationState.submit, with_portal(FIRST))
+    password, mark = await confirm(new), new.state(PortalDialogState).mark
+    for had in ("", "0" * 16, mark):
+        new.root.reset()
+        new.at("/patients/new")
+        await new.fire(ResumeState.resume, {"intent": f"{INTENT}-0", "what": "registration", "had": had})
+        assert bool(new.state(PortalDialogState).password) == (had == mark)
+    assert new.state(PortalDialogState).late.endswith("The password below is a fresh one.")
+    fresh = await confirm(new)
+    assert (works(password), works(fresh)) == (False, True)
+
+
+@pytest.mark.parametrize("change", ["reset", "turn off"])
+async def test_what_another_desk_replaces_does_not_stay_on_the_screen(new, people, news, change):
+    await new.fire(RegistrationState.submit, with_portal(FIRST))
+    await confirm(new)
+    dialog = new.state(PortalDialogState)
+    assert events(await new.fire(PortalDialogState.expire)) == [], "nothing is to be said yet"
+    number = dialog.for_patient
+    if change == "reset":
+        newer = provisioning.reset_portal_password(people.admin, number).credentials.temporary_password
+    else:
+        provisioning.turn_off_portal(people.admin, number)
+    assert events(await new.fire(PortalDialogState.expire)) == ["confirm"]
+    assert await confirm(new) == ""
+    told = new.state(PressState)
+    assert (dialog.step, told.told, told.told_more) == (CLOSED, *NO_LONGER_WORKS)
+    assert change != "reset" or works(newer)
+
+
+async def test_while_the_database_is_away_what_is_shown_stays_and_is_asked_about_later(new, people, monkeypatch):
+    await new.fire(RegistrationState.submit, with_portal(FIRST))
+    password = new.state(PortalDialogState).password
+    with monkeypatch.context() as patch:
+
+        def away(*_: object, **__: object) -> bool:
+            raise DatabaseAway
+
+        patch.setattr(dialog_state, "confirm_shown", away)
+        assert await confirm(new) == password
+    assert intents.outcome(people.receptionist, INTENT).seen is False
+    assert await confirm(new) == password
+    assert intents.outcome(people.receptionist, INTENT).seen is True
 
 
 async def test_ending_a_session_twice_by_one_press(desk, people):

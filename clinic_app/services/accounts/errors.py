@@ -206,6 +206,14 @@ class CredentialsSeen(Conflict):
     detail = "Reset it to hand over a new one."
 
 
+class IssuedMeanwhile(Conflict):
+    """Others were issued at that moment, for another line or tab of whoever asked."""
+
+    code = "issued_meanwhile"
+    title = "Another password was issued at this moment"
+    detail = "Press the button again to see a fresh one."
+
+
 class CodeBelongsElsewhere(InvalidInput):
     """The right code of a one-time link, on the page for another kind of link."""
 

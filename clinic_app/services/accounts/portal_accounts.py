@@ -12,6 +12,7 @@ from clinic_app.core.settings import get_settings
 from clinic_app.models.accounts import ACCOUNTS, FORMER_USERNAMES, Account, FormerUsername, Role
 from clinic_app.models.notifications import LinkPurpose
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
+from clinic_app.services.accounts.shown import mark_of
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.notifications import links, outbox, recipients
 from clinic_app.services.notifications.kinds import Kind
@@ -25,7 +26,8 @@ def prepare_credentials(username: str, *, in_bulk: bool = False) -> tuple[Creden
     """
     password = crypto.temporary_password()
     expires = clock.now() + dt.timedelta(hours=get_settings().temporary_password_hours)
-    return Credentials(username, password, expires), crypto.hash_password(password, in_bulk=in_bulk)
+    hashed = crypto.hash_password(password, in_bulk=in_bulk)
+    return Credentials(username, password, expires, mark=mark_of(hashed)), hashed
 
 
 def add_portal_account(

@@ -18,6 +18,7 @@ from clinic_app.services.accounts import known_devices, passkey_ceremonies, sess
 from clinic_app.services.accounts.errors import (
     AccountChanged,
     CredentialsSeen,
+    IssuedMeanwhile,
     LastAdministrator,
     OwnStaffAccount,
     StaffNotFound,
@@ -25,6 +26,7 @@ from clinic_app.services.accounts.errors import (
 )
 from clinic_app.services.accounts.passwords import assess_password
 from clinic_app.services.accounts.portal_accounts import prepare_credentials
+from clinic_app.services.accounts.shown import mark_of
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import (
     STAFF_LOGIN_URL,
@@ -349,27 +351,33 @@ def _renew(session: Session, account: Account, credentials: Credentials, hashed:
     sign_in_throttle.unlock(session, account.username, account.id)
 
 
-def reissue_staff_credentials(actor: Actor, intent: str) -> StaffCredentials:
+def reissue_staff_credentials(actor: Actor, intent: str, had: str = "") -> StaffCredentials:
     """Credentials that a press issued and nobody has seen: a fresh temporary password in place of the lost one.
 
-    For administrators who confirmed recently, about their own presses. Raises ``CredentialsSeen`` where they were seen,
-    are in use, or have been replaced since; else as ``reset_staff_password``.
+    For administrators who confirmed recently, about their own presses. ``had`` is the mark of those that the page had
+    on its screen, and lost. Raises ``CredentialsSeen`` where others were seen, they are in use, or have been replaced
+    since; ``IssuedMeanwhile`` where another line of theirs got fresh ones; else as ``reset_staff_password``.
     """
     _demand(actor)
     done = intents.outcome(actor, intent)
-    if done is None or done.seen or done.resource_type != "account" or done.resource_id is None:
+    if done is None or done.resource_type != "account" or done.resource_id is None:
         raise CredentialsSeen
     with db.reading() as session:
         found = session.get(Account, done.resource_id)
     if found is None or found.role == Role.PATIENT:
         raise StaffNotFound
+    replaces = mark_of(found.password_hash)
+    if done.seen and had != replaces:
+        raise CredentialsSeen
     credentials, hashed = _prepare(found.username)
     with transaction(actor) as session:
         account = _lock(session, actor, done.resource_id, None)
         now = intents.lock(session, actor, intent)
         untouched = account.password_temporary and account.is_active
-        if now is None or now.seen or not untouched or account.password_changed_at > now.done_at:
+        if now is None or now.seen != done.seen or not untouched or account.password_changed_at > now.done_at:
             raise CredentialsSeen
+        if mark_of(account.password_hash) != replaces:
+            raise IssuedMeanwhile
         _renew(session, account, credentials, hashed)
         intents.issued_anew(session, actor, intent)
         _note(session, actor, Action.STAFF_PASSWORD_RESET, account)

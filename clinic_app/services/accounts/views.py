@@ -35,6 +35,7 @@ class Credentials:
     temporary_password: str = field(repr=False)
     expires_at: dt.datetime
     login_url: str = PORTAL_LOGIN_URL
+    mark: str = ""  # tells them from others of the same account (``shown.mark_of``)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ Whoever comes first writes for all who wait, so that eight desks wait for one wr
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlmodel import Session
@@ -103,15 +104,62 @@ def _write(actor: Actor, event: dict[str, Any], session: Session) -> None:
     record(session, actor, **event)
 
 
+class Left:
+    """Events that stand alone, left for whoever answers several at once."""
+
+    def __init__(self) -> None:
+        self._due = list[tuple[Actor, Callable[[Session], None]]]()
+
+    def __bool__(self) -> bool:
+        return bool(self._due)
+
+    def add(self, actor: Actor, write: Callable[[Session], None]) -> None:
+        """Have ``write`` done for ``actor`` by ``record``."""
+        self._due.append((actor, write))
+
+    def record(self) -> None:
+        """Record them: within ``db.grouped``, or in a transaction each. Raises ``SessionOver``, ``RoleChanged``."""
+        for actor, write in self._due:
+            with _refusal_noted(actor):
+                _one(write)
+
+
+_left: contextvars.ContextVar[Left | None] = contextvars.ContextVar("left", default=None)
+
+
+@contextlib.contextmanager
+def leaving() -> Iterator[Left]:
+    """Leave what ``record_alone`` is told in the block to whoever is given it here, for doors that show nothing of what
+    the block returned until they have it recorded.
+    """
+    left = Left()
+    before = _left.set(left)
+    try:
+        yield left
+    finally:
+        _left.reset(before)
+
+
+@contextlib.contextmanager
+def _refusal_noted(actor: Actor) -> Iterator[None]:
+    try:
+        yield
+    except (SessionOver, RoleChanged) as gone:
+        note_refusal(actor, gone.code)
+        raise
+
+
 def record_alone(actor: Actor, action: Action, *, resource_type: str, details: Mapping[str, Any]) -> None:
-    """Building block: record a success of ``actor``, and nothing else, before it is shown. Kept when this returns.
+    """Building block: record a success of ``actor``, and nothing else, before it is shown. Kept when this returns, or
+    left where the door shows it later (``leaving``).
 
     For use cases that have checked who asks. Whether ``actor`` still may is looked at as ``acting.transaction`` does;
     raises ``SessionOver``, ``RoleChanged``.
     """
     event = {"action": action, "resource_type": resource_type, "details": details}
-    try:
-        _queue.write(functools.partial(_write, actor, event))
-    except (SessionOver, RoleChanged) as gone:
-        note_refusal(actor, gone.code)
-        raise
+    write, left = functools.partial(_write, actor, event), _left.get()
+    if left is not None:
+        left.add(actor, write)
+        return
+    with _refusal_noted(actor):
+        _queue.write(write)

@@ -33,6 +33,7 @@ from sqlmodel import SQLModel
 from clinic_app.core import data_lock, database_copies, database_url, db, keys, migrations
 from clinic_app.core.database_copies import Moved
 from clinic_app.core.settings import Settings
+from clinic_app.models.audit import AUDIT_EVENTS
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.audit import chain, known_keys
 from clinic_app.services.audit.acting import transaction
@@ -42,6 +43,10 @@ from clinic_app.services.backups import alone
 from clinic_app.services.backups.errors import MoveRefused
 
 _AT_ONCE = 1000
+_MOVED = (
+    "The clinic has been moved there already, whole and compared: set CLINIC_DATABASE_URL to that database, and start "
+    "the server."
+)
 #: Written by triggers while patients are copied, so they are made equal after those.
 _BY_TRIGGERS = ("name_part_changes", "patient_count_changes", "patient_counts", "waiting_comparisons")
 #: Of the new database while it is filled: which tables were begun, and in the row without a name where the trail ended.
@@ -116,6 +121,8 @@ def _begin(source: Connection, new: Engine) -> None:
     with _writing(new) as connection:
         there = set(inspect(connection).get_table_names())
         if there and _NOTES.name not in there:
+            if AUDIT_EVENTS.name in there and _holds(connection, found.count, mark):
+                raise MoveRefused(_MOVED)
             raise MoveRefused("There are tables in the new database already: name an empty one.")
         if not there:
             _NOTES.create(connection)
@@ -128,6 +135,14 @@ def _begin(source: Connection, new: Engine) -> None:
         migrations.upgrade(new)
         with _writing(new) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = :moving"), {"moving": migrations.MOVING})
+
+
+def _holds(connection: Connection, count: int, mark: str) -> bool:
+    """Whether the trail there goes on from where that of the old database ends: a move that came to its end."""
+    if not count or migrations.of(connection) != migrations.wanted():
+        return False
+    last = select(AUDIT_EVENTS.c.hash).where(AUDIT_EVENTS.c.seq == count)
+    return connection.execute(last).scalar_one_or_none() == mark
 
 
 def _tables() -> list[Table]:
@@ -167,15 +182,14 @@ def _move(source: Connection, new: Engine, moved: Callable[[int], None]) -> Move
 
 
 def _finish(new: Engine, rows: int, patients: int) -> None:
-    """Let programs start with the new database, and say in its trail that it was moved."""
-    with _writing(new) as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": migrations.wanted()})
-        _NOTES.drop(connection)
+    """Let programs start with the new database, and say in its trail that it was moved: both or neither."""
     db.tidy_up(new)
     db.bind(new)
     try:
         known_keys.check()
         with transaction(SYSTEM) as session:
+            session.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": migrations.wanted()})
+            _NOTES.drop(session.connection())
             record(session, SYSTEM, Action.CLINIC_MOVED, details={"rows": rows, "patients": patients})
     finally:
         db.use(None)

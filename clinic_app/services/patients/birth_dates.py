@@ -76,7 +76,9 @@ class BirthDate:
     @property
     def iso(self) -> str:
         """``1990-01-15``, ``1990-01`` or ``1990`` (ISO 8601): as much as is known."""
-        return self.day.isoformat()[: {BirthPrecision.DAY: 10, BirthPrecision.MONTH: 7}.get(self.unit, 4)]
+        if self.precision == BirthPrecision.DAY:
+            return self.day.isoformat()
+        return self.day.isoformat()[: 7 if self.unit == BirthPrecision.MONTH else 4]
 
 
 class Stated(NamedTuple):

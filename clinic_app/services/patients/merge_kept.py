@@ -28,11 +28,15 @@ def columns_of(names: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """``before`` and ``after``: columns of the record that stays. ``other``: columns of the one that goes, emptied."""
+    """``before`` and ``after``: columns of the record that stays. ``other``: columns of the one that goes, emptied.
+
+    ``was``: all columns of the record that stays which the matcher compares, where one of them gave way.
+    """
 
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     other: dict[str, Any] = field(default_factory=dict)
+    was: dict[str, Any] = field(default_factory=dict)
     verification: str = ""  # of the record that stays, where the other one's took its place
     logins: Logins = field(default_factory=Logins)
 
@@ -46,7 +50,7 @@ class Kept:
     def opened(cls, sealed: str, survivor_id: int, other_id: int) -> Self:
         """What was ``sealed``. Raises ``encryption.Unreadable``."""
         body = json.loads(encryption.decrypt(sealed, _PURPOSE, f"{survivor_id}-{other_id}"))
-        for part in ("before", "after"):
-            if day := body[part].get("date_of_birth"):
+        for part in ("before", "after", "was"):
+            if day := body.get(part, {}).get("date_of_birth"):
                 body[part]["date_of_birth"] = dt.date.fromisoformat(day)
         return cls(**{**body, "logins": Logins.from_json(body["logins"])})

@@ -24,7 +24,7 @@ from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.authorization import Attempt, demand, recorded_failure
 from clinic_app.services.audit.recording import record
 from clinic_app.services.patients import name_parts, pairs, repository
-from clinic_app.services.patients.duplicates import Comparable, index
+from clinic_app.services.patients.duplicates import Comparable, former, index
 from clinic_app.services.patients.errors import (
     LaterMergeFirst,
     MergeUnreadable,
@@ -110,7 +110,9 @@ def _take(survivor: Patient, other: Patient, names: set[str]) -> Kept:
     verification = ""
     if survivor.verification_status != other.verification_status == VerificationStatus.VERIFIED:
         verification = survivor.verification_status
-    return Kept(before, after, held, verification)
+    compared = {column: getattr(survivor, column) for column in index.COLUMNS if column != "id"}
+    was = compared if any(compared[name] != after[name] for name in columns if name in compared) else {}
+    return Kept(before, after, held, was, verification)
 
 
 def _put(session: Session, survivor: Patient, kept: Kept) -> None:
@@ -206,6 +208,8 @@ def _carry_out(
     survivor_id, other_id = survivor.id or 0, other.id or 0
     before = _found_by(survivor)
     kept = _take(survivor, other, names)
+    if was := former.who(kept):
+        index.keep_former(session, survivor, was)
     logins = merged_accounts.keep_one(session, survivor_id, other_id, accounts, stays)
     kept = dataclasses.replace(kept, logins=logins)
     other.is_active, other.merged_into_id, other.portal_enabled = False, survivor_id, False
@@ -333,6 +337,9 @@ def _put_asunder(
 ) -> Unmerged:
     lost: list[str] = []
     before = [(patient, _found_by(patient)) for patient in (survivor, other)]
+    session.flush()  # that this merge stands no more
+    if was := former.who(kept):
+        index.forget_former(session, survivor, was)
     survivor_id, other_id = survivor.id or 0, other.id or 0
     if not merged_accounts.put_back(session, survivor_id, other_id, accounts, kept.logins):
         lost.append("portal_username")

@@ -71,6 +71,7 @@ def overview(actor: Actor, *, again: Collection[int] | None = None) -> Overview:
             days=tuple(counts.items()),
             room_left=_room_left() if actor.role == Role.ADMIN else None,
             copy_late=_copy_late() if actor.role == Role.ADMIN else None,
+            copy_damaged=actor.role == Role.ADMIN and _copy_damaged(),
         )
     if found.latest and looks.anybody_new(found.latest, again):
         details = {"kind": "reception", "page": 1, "count": len(found.latest)}
@@ -89,6 +90,11 @@ def _copy_late() -> float | None:
     settings = get_settings()
     known = continuous_copy.known(settings)
     return known.late(settings.copy_every_ms) if known else None
+
+
+def _copy_damaged() -> bool:
+    known = continuous_copy.known(get_settings())
+    return bool(known and known.damaged)
 
 
 def uncounted_national_ids() -> Uncounted:

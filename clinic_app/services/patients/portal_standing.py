@@ -103,9 +103,14 @@ def moments(now: dt.datetime) -> dict[str, dt.datetime]:
     return {"soon": now + SOON, **sign_in_throttle.lock_moments(now)}
 
 
+_NONE = PortalStanding()
+
+
 def _standing(
     row: Any, locks: dict[str, dt.datetime | None], missed: frozenset[int], now: dt.datetime
 ) -> PortalStanding:
+    if row.account_id is None:
+        return _NONE
     status = _status(row, row.username in locks, now)
     urgent = due(status, row.password_expires_at, row.last_sign_in_at, now, missed=row.account_id in missed)
     waited = urgent == "never" and row.password_temporary and row.password_changed_at <= now - WAITED

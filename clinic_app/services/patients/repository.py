@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, TypeGuard
 
 from sqlalchemy import Select, Text, bindparam, select
@@ -57,6 +58,8 @@ _SUMMARY, _PROFILE = (
     [field.name for field in dataclasses.fields(view) if field.name in PATIENTS.c]
     for view in (PatientSummary, PatientProfile)
 )
+_SUMMARY_READ = [name for name in _SUMMARY if name != "date_of_birth"]
+_read_summary = attrgetter(*_SUMMARY_READ)
 
 
 def birth_of(row: Any) -> BirthDate | None:
@@ -142,7 +145,12 @@ def summaries_of(session: Session, rows: Iterable[Any]) -> tuple[PatientSummary,
     found = tuple(rows)
     standings = portal_standing.standings(session, found)
     return tuple(
-        PatientSummary(**values(row, _SUMMARY), portal=access.status, access=access)
+        PatientSummary(
+            **dict(zip(_SUMMARY_READ, _read_summary(row), strict=True)),
+            date_of_birth=birth_of(row),
+            portal=access.status,
+            access=access,
+        )
         for row, access in zip(found, standings, strict=True)
     )
 

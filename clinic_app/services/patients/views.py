@@ -236,7 +236,8 @@ class Overview:
     """What Reception shows. ``days`` are the last fourteen at the clinic, oldest first, with their counts.
 
     ``room_left``: megabytes on the server's disk, where they are few and administrators look. ``copy_late``: seconds
-    for which the continuous copy has stood still (infinite: there is none yet), where it does and administrators look.
+    for which the continuous copy has stood still (infinite: there is none yet), where it does and administrators look;
+    ``copy_damaged``: it was found damaged, and no new one is whole yet, likewise.
     """
 
     registered_today: int
@@ -249,6 +250,7 @@ class Overview:
     days: tuple[tuple[dt.date, int], ...]
     room_left: int | None = None
     copy_late: float | None = None
+    copy_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

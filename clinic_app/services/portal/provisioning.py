@@ -18,7 +18,7 @@ from clinic_app.models.patients import Patient
 from clinic_app.services import intents
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
-from clinic_app.services.accounts.errors import CredentialsSeen
+from clinic_app.services.accounts.errors import CredentialsSeen, IssuedMeanwhile
 from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.portal_accounts import (
     add_portal_account,
@@ -26,6 +26,7 @@ from clinic_app.services.accounts.portal_accounts import (
     prepare_credentials,
     put_temporary_password,
 )
+from clinic_app.services.accounts.shown import mark_of
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
@@ -273,28 +274,35 @@ def _replace_password(
     return outbox.invite(session, to, credentials.expires_at, kind=Kind.PASSWORD_RESET)
 
 
-def reissue_credentials(actor: Actor, intent: str) -> PortalCreated:
+def reissue_credentials(actor: Actor, intent: str, had: str = "") -> PortalCreated:
     """Credentials that a press issued and nobody has seen: a fresh temporary password in place of the lost one.
 
-    For receptionists and administrators, about their own presses. Raises ``CredentialsSeen`` where they were seen, are
-    in use, or have been replaced since; ``PermissionDenied``, ``PatientNotFound``, ``NoPortalAccount``.
+    For receptionists and administrators, about their own presses. ``had`` is the mark of those that the page had on its
+    screen, and lost. Raises ``CredentialsSeen`` where others were seen, they are in use, or have been replaced since;
+    ``IssuedMeanwhile`` where another line of theirs got fresh ones at that moment; ``PermissionDenied``,
+    ``PatientNotFound``, ``NoPortalAccount``.
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
     done = intents.outcome(actor, intent)
-    if done is None or done.seen or done.resource_type != "patient" or done.resource_id is None:
+    if done is None or done.resource_type != "patient" or done.resource_id is None:
         raise CredentialsSeen
     key = done.resource_id
     with db.reading() as session:
         patient = repository.find(session, key, Seen.UNSHOWN)
-        username = account_of(session, patient, None, lock=False).username
+        account = account_of(session, patient, None, lock=False)
+        username, replaces = account.username, mark_of(account.password_hash)
+    if done.seen and had != replaces:
+        raise CredentialsSeen
     credentials, hashed = prepare_credentials(username)
     with transaction(actor) as session:
         patient = repository.find(session, key, Seen.CHANGED)
         account = account_of(session, patient, None, lock=True)
         now = intents.lock(session, actor, intent)
         untouched = account.password_temporary and account.is_active and account.username == username
-        if now is None or now.seen or not untouched or account.password_changed_at > now.done_at:
+        if now is None or now.seen != done.seen or not untouched or account.password_changed_at > now.done_at:
             raise CredentialsSeen
+        if mark_of(account.password_hash) != replaces:
+            raise IssuedMeanwhile
         deliveries = _replace_password(session, patient, account, credentials, hashed)
         intents.issued_anew(session, actor, intent)
         note_change(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)

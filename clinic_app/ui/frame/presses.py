@@ -12,7 +12,7 @@ from clinic_app.ui.session.resuming import ResumeState
 
 def press_region() -> rx.Component:
     """For ``press.js``: which connection this is, which press was answered, and the form by which it asks."""
-    names = ("intent", "what", "left")
+    names = ("intent", "what", "left", "had")
     return rx.el.form(
         *[rx.el.input(type="hidden", name=name, default_value="") for name in names],
         id="press",

@@ -8,7 +8,7 @@ it, and nowhere else: closing, opening, leaving the page and a timer all wipe it
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from clinic_app.core.settings import get_settings
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts.errors import CredentialsSeen
+from clinic_app.services.accounts.shown import confirm_shown
 from clinic_app.services.accounts.staff import note_staff_printed
 from clinic_app.services.accounts.views import SHOWN_MINUTES, Credentials
 from clinic_app.services.audit.actions import Action
@@ -42,7 +43,7 @@ from clinic_app.services.portal.invitations import correct_address, resend_invit
 from clinic_app.services.portal.views import PortalCreated
 from clinic_app.services.portal.wording import HAND_OVERS
 from clinic_app.ui import message_words, presenters
-from clinic_app.ui.session import identity, presses
+from clinic_app.ui.session import identity, live_updates, presses
 from clinic_app.ui.session.drawn import STAMP, AnotherPatient, path_of, say
 from clinic_app.ui.session.form_state import CLOSED, DONE, INPUT, WORKING, FormState
 from clinic_app.ui.session.guard import PUBLIC
@@ -90,7 +91,9 @@ class PortalDialogState(FormState, rx.State):
     name: str = ""
     username: str = ""
     _sealed: str = ""  # the temporary password, for this session: see core.sealing
+    mark: str = ""  # which they are, of all that the account ever had
     _shown_until: float = 0.0  # seconds since 1970
+    _again_at: dt.datetime | None = None  # the same, for the loop
     until: str = ""
     sent: list[Sent] = []
     handed: str = ""  # how the credentials on the screen were handed over, or why that was not recorded
@@ -139,7 +142,7 @@ class PortalDialogState(FormState, rx.State):
     def _wipe(self) -> None:
         self._begin_with({})
         self.step, self.kind = CLOSED, CREATING
-        self._sealed, self._shown_until = "", 0.0
+        self._sealed, self._shown_until, self.mark = "", 0.0, ""
         self.username = self.until = self.address = self.link = self.qr = ""
         self.late = self.shown = self.handed = self.channel = ""
         self.sent, self.version = [], 0
@@ -185,12 +188,17 @@ class PortalDialogState(FormState, rx.State):
         sealed = sealing.seal(credentials.temporary_password, identity.session_hash(self))  # or nothing is shown
         self._wipe()
         self.shown = presses.intent_of(press) if late is None else late.intent
-        self.late = f"{presses.happened_words(late)} The password below is a fresh one." if late is not None else ""
+        if late is not None:
+            self.late = f"{presses.happened_words(late)} The password below is a fresh one."
+            if late.had:
+                self.late = presses.REPLACED
         self.page, self.staff_id = path_of(self), for_staff
         self.for_patient, self.name, self.title = patient_id, name, title
         self.username = credentials.username
-        self._sealed = sealed
-        self._shown_until = clock.now().timestamp() + SHOWN_MINUTES * 60
+        self._sealed, self.mark = sealed, credentials.mark
+        over = clock.now() + dt.timedelta(minutes=SHOWN_MINUTES)
+        self._shown_until = over.timestamp()
+        live_updates.again_at(self, over)
         self.stamp, self.sent = stamp, message_words.sent(deliveries)
         self._say_until(credentials.expires_at)
         origin = get_settings().origin
@@ -304,7 +312,7 @@ class PortalDialogState(FormState, rx.State):
         try:
             if routes.patient_of(path_of(self)) not in ("", patient.patient_id):
                 raise CredentialsSeen
-            issued = await self._ask(provisioning.reissue_credentials, done.intent)
+            issued = await self._fresh(provisioning.reissue_credentials, done)
         except CredentialsSeen:
             self._wipe()
             await self._ask(intents.mark_seen, done.intent)
@@ -429,6 +437,38 @@ class PortalDialogState(FormState, rx.State):
         if shown:
             await self._ask(intents.mark_seen, shown)
 
+    @handler(Permission.OWN_SESSION)
+    async def confirm(self, turn: int):
+        """The page has the credentials of this ``turn`` on its screen, after this connection: nobody replaces them now.
+
+        Where others have taken their place before that, the page is shown fresh ones or told, so that no password is
+        handed over that does not work.
+        """
+        if self.step != DONE or not self._drawn(turn) or not self.mark:
+            return None
+        if await self._if_it_can(self._stands(arrived=True)) is not False:
+            return None  # or it is asked again once the database is back
+        return await self._replaced()
+
+    async def _stands(self, *, arrived: bool) -> bool:
+        """Whether what is on the screen opens the account."""
+        return await self._ask(confirm_shown, self.shown, self.username, self.mark, arrived=arrived, touch=False)
+
+    async def _replaced(self) -> Any:
+        """Fresh credentials in place of the dead ones on the screen, if nobody has seen others; else it is told."""
+        turn, event = self.turn, None
+        done = await self._ask(intents.outcome, self.shown) if self.shown else None
+        if done is not None:
+            try:
+                event = await presses.show(self, dataclasses.replace(done, had=self.mark))
+            except ClinicError as error:
+                if error.kind in (ErrorKind.UNAVAILABLE, ErrorKind.UNAUTHENTICATED):
+                    raise
+        if self.turn == turn or self.step != DONE:
+            self._wipe()
+            (await self.get_state(presses.PressState))._tell(*presses.NO_LONGER_WORKS, bad=True)
+        return event
+
     @handler(PUBLIC)
     async def forget(self):
         """On entering any page: nothing of an earlier dialog is left. Anybody may; it only wipes the tab's own.
@@ -457,8 +497,16 @@ class PortalDialogState(FormState, rx.State):
 
     @handler(Permission.OWN_SESSION, background=True)
     async def expire(self):
-        """Wipe the credentials when their time is over; the client does not say when that is."""
-        await asyncio.sleep(max(0.0, self._shown_until - clock.now().timestamp()))
-        async with self:
-            if self.step == DONE and self._shown_until <= clock.now().timestamp():
-                self._wipe()
+        """Wipe the credentials when their time is over; the client does not say when that is.
+
+        Until then it is looked, after every change, whether they still open the account.
+        """
+        async for _ in live_updates.news(self, -1):
+            async with self:
+                if self.step == DONE and self._shown_until <= clock.now().timestamp():
+                    self._wipe()
+                if self.step != DONE or not self.mark:
+                    return
+                turn = self.turn
+            if not await self._stands(arrived=False):
+                yield PortalDialogState.confirm(turn)

@@ -24,6 +24,7 @@ from clinic_app.ui.kit.forms import (
 from clinic_app.ui.kit.slip import slip
 from clinic_app.ui.portal_dialog.state import PortalDialogState as State
 from clinic_app.ui.session.form_state import WORKING
+from clinic_app.ui.session.presses import PressState
 from clinic_app.ui.view_models import Sent
 
 SIZES = {"sm": "2", "md": "3", "lg": "4"}
@@ -302,8 +303,9 @@ def success_step() -> rx.Component:
             apart(State.title),
             rx.fragment(whose, apart(State.name)),
             disc("good", "check"),
-            custom_attrs={"id": "portal-done", "data-shown": State.shown},
+            custom_attrs={"id": "portal-done", "data-shown": State.shown, "data-mark": State.mark},
         ),
+        rx.el.span(hidden=True, key=f"{State.turn}-{PressState.line}", on_mount=State.confirm(State.turn)),
         stack(
             when(State.late, row(icon("wifi", 16), rx.el.p(apart(State.late)), cls="muted top", gap=2)),
             rx.el.div(

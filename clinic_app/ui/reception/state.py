@@ -63,7 +63,7 @@ class ReceptionState(Asking, rx.State):
         self.days_label = f"Registrations per day, {self.days_range}"
         left = view.room_left
         self.little_room = "" if left is None else f"The server's disk has {left:,} MB left."
-        self.copy_late = presenters.copy_words(view.copy_late)
+        self.copy_late = presenters.copy_words(view.copy_late, damaged=view.copy_damaged)
         self.loaded = True
 
     @handler(Permission.PATIENT_SEE)

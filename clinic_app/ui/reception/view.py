@@ -30,7 +30,7 @@ def _little_room() -> rx.Component:
 
 
 def _copy_late() -> rx.Component:
-    rest = "If this server failed now, what was entered since would be lost. Tell whoever looks after it."
+    rest = "If this server failed now, what is in no copy and no backup would be lost. Tell whoever looks after it."
     told = note("warn", rx.el.p(apart(State.copy_late)), rx.el.p(rest))
     return when(State.copy_late, rx.el.div(told, class_name="said"))
 

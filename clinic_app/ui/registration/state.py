@@ -255,7 +255,7 @@ class RegistrationState(FormState, rx.State):
         try:
             if routes.patient_of(path_of(self)) not in ("", patient.patient_id):
                 raise CredentialsSeen
-            issued = await self._ask(provisioning.reissue_credentials, done.intent)
+            issued = await self._fresh(provisioning.reissue_credentials, done)
         except CredentialsSeen:
             (self.said,) = presses.left_words(done)
             if path_of(self) != routes.REGISTRATION:

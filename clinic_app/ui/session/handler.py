@@ -19,10 +19,14 @@ from clinic_app.core.errors import ClinicError, DatabaseAway, ErrorKind, Reauthe
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts import sessions
-from clinic_app.ui.session import drawn, guard, identity, live_updates, presses, tabs
+from clinic_app.services.accounts.errors import IssuedMeanwhile
+from clinic_app.ui.session import drawn, guard, identity, live_updates, presses
 from clinic_app.ui.session.guard import PUBLIC
+from clinic_app.ui.session.tabs import tabs, while_connected
 
 Answer = TypeVar("Answer")
+#: How often a page tries to get fresh credentials, where other lines and tabs get some at the same moment.
+RACES = 4
 
 
 def tab_of(state: Any) -> str:
@@ -67,6 +71,22 @@ class Asking:
             logs.failure(error, "after a press")
             return None
 
+    async def _fresh(self, reissue: Callable[..., Answer], done: intents.Done) -> Answer:
+        """Fresh credentials by ``reissue`` in place of those of a press that were lost on the way.
+
+        Only for a page that is there to read them: where its line has gone, another one may show the former by now, so
+        ``NoSocket`` is raised and nothing is issued. Raises what ``reissue`` raises.
+        """
+        for again in range(RACES):
+            if not tabs.connected(self):
+                raise sealing.NoSocket
+            try:
+                return await self._ask(reissue, done.intent, done.had)
+            except IssuedMeanwhile:
+                if again == RACES - 1:
+                    raise
+        raise AssertionError
+
     def _box(self) -> str:
         """The name of this state's search box in this tab, for ``list_patients``."""
         return f"{tab_of(self)}{type(self).__name__}"
@@ -102,6 +122,9 @@ async def _tell(state: Any, error: Exception, handler: str) -> Any:
         state._rest()
         try:
             return await presses.show(state, told.done)
+        except sealing.NoSocket:
+            await presses.stay_silent(state)
+            return None
         except Exception as again:  # noqa: BLE001  the outcome could not be shown, and that is told
             with context.use(request):
                 told = _known(again, handler)
@@ -263,7 +286,7 @@ def handler(
         if about:
             method = drawn.drawn_for(method, about)
         if background:
-            method = tabs.while_connected(_outlasting(method))
+            method = while_connected(_outlasting(method))
         told = safe(method, timed=not background)
         told = _pressed(told) if changes else told
         guarded = guard.public(told) if who == PUBLIC else guard.require(Permission(who))(told)

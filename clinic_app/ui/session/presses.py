@@ -18,6 +18,12 @@ from clinic_app.services.intents import Done
 
 _PRESS = re.compile(r"([0-9a-f]{32})-[0-9]{1,4}")
 NO_LONGER_SHOWN = "The password is no longer shown: reset it to hand over a new one."
+#: Over fresh credentials in place of some that were on the screen; and where there are none.
+REPLACED = "The password that was shown here before no longer works. The password below is a fresh one."
+NO_LONGER_WORKS = (
+    "The password that was shown here no longer works.",
+    "Another one was issued meanwhile, or access was turned off. Reset it to hand over a new one.",
+)
 #: What the pressed button said.
 BUTTONS: dict[str, str] = {
     Action.PATIENT_CREATED: "Register patient",
@@ -71,6 +77,7 @@ class PressState(rx.State):
     _again: bool = False
     _found: str = ""  # the intent whose outcome was shown instead of doing it again
     _unread: str = ""  # the press whose credentials could not be shown: its line had gone
+    _silent: bool = False  # the press that is being served gets no answer: the same
 
     def _tell(self, words: str, more: str = "", *, bad: bool = False) -> None:
         self.told, self.told_more, self.bad = words, more, bad
@@ -95,7 +102,9 @@ def fields_of(given: Any) -> str:
 async def answer(state: Any, press: str, how: str) -> None:
     """Tell the browser that ``press`` has its answer. The first one stands."""
     presses = await state.get_state(PressState)
-    if press and press not in (presses.answered.partition(" ")[0], presses._unread):
+    if presses._silent:
+        presses._silent = False
+    elif press and press not in (presses.answered.partition(" ")[0], presses._unread):
         presses.answered = f"{press} {'done' if presses._found == intent_of(press) else how}"
 
 
@@ -106,6 +115,11 @@ async def leave_unanswered(state: Any) -> None:
     """
     presses = await state.get_state(PressState)
     presses._unread, presses.answered = presses.answered.partition(" ")[0], ""
+
+
+async def stay_silent(state: Any) -> None:
+    """The press that is being served was carried out before, and nobody is there to read what it issued: no answer."""
+    (await state.get_state(PressState))._silent = True
 
 
 def socket_of(state: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import reflex as rx
@@ -10,7 +11,7 @@ from clinic_app.core.errors import ClinicError
 from clinic_app.services import intents
 from clinic_app.services.access import Permission
 from clinic_app.ui.session import presses
-from clinic_app.ui.session.handler import Asking, handler
+from clinic_app.ui.session.handler import Asking, handler, text
 from clinic_app.ui.session.presses import NOT_SENT, PressState
 
 
@@ -24,7 +25,8 @@ class ResumeState(Asking, rx.State):
     async def resume(self, form: dict[str, Any]):
         """Show what the press ``intent`` has done, or say that it was not sent.
 
-        Whoever has ``left`` credentials that were on the screen is told that they are gone; nothing is issued anew.
+        ``had`` is the mark of credentials that the page had on its screen and lost with the server's memory. Whoever
+        has ``left`` credentials that were on the screen is told that they are gone; nothing is issued anew.
         """
         press = presses.press_of(form)
         if not press:
@@ -40,6 +42,7 @@ class ResumeState(Asking, rx.State):
             told._tell(*NOT_SENT[presses.fields_of(form.get("what"))], bad=True)
             told.answered = f"{press} lost"
             return None
+        done = dataclasses.replace(done, had=text(form.get("had"), 16))
         shown = told._tell(*presses.left_words(done)) if left else await presses.show(self, done)
         told.answered = f"{press} done"
         return shown

@@ -47,7 +47,7 @@ class Tabs:
     def running(self, state: Any) -> Iterator[bool]:
         """This task runs for the tab of ``state``, and is cancelled when its connection ends; False: it has."""
         socket, task = _socket_of(state), asyncio.current_task()
-        if task is None or (self._app is not None and socket not in self._namespace.sid_to_token):
+        if task is None or not self.connected(state):
             yield False
             return
         self._running[socket].add(task)
@@ -57,6 +57,10 @@ class Tabs:
             self._running[socket].discard(task)
             if not self._running[socket]:
                 del self._running[socket]
+
+    def connected(self, state: Any) -> bool:
+        """Whether the connection is open, as far as can be told here, by which the event of ``state`` came."""
+        return self._app is None or _socket_of(state) in self._namespace.sid_to_token
 
     # --- what is kept of a tab -----------------------------------------------------------------------
 

@@ -186,7 +186,7 @@ class StaffAccountsState(Asking, rx.State):
             presses_told._tell(presses.happened_words(done))
             return None
         try:
-            issued = await self._ask(staff.reissue_staff_credentials, done.intent)
+            issued = await self._fresh(staff.reissue_staff_credentials, done)
         except CredentialsSeen:
             presses_told._tell(*presses.left_words(done))
             return None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Integer, String, bindparam, cast, func, literal_column, or_, select, true, union_all
@@ -16,6 +17,7 @@ from clinic_app.core.prepared import Prepared, json_rows
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.patients import name_parts
+from clinic_app.services.patients.duplicates import former
 from clinic_app.services.patients.duplicates.comparable import Comparable
 from clinic_app.services.patients.duplicates.index import COLUMNS
 from clinic_app.services.patients.duplicates.keys import keys_to_ask
@@ -29,7 +31,8 @@ _OF_ONE_KEY = 100
 _COMPARED = 48
 #: A national ID is one person's.
 _SAME_NUMBER = 100
-#: What a match is called that is one by the details of a record merged into the one that is named.
+#: What a match is called that is one by the details of a record merged into the one that is named, or by details that
+#: gave way then.
 BY_MERGED = "In a merged record"
 _FIELDS = [*[PATIENTS.c[name] for name in COLUMNS], PATIENTS.c.merged_into_id]
 #: A merged record speaks for the one it was merged into: whoever comes with its details is that person.
@@ -57,7 +60,7 @@ def _asking(count: int) -> Prepared:
     found = union_all(*under, number).subquery()
     shared = func.sum(found.c.worth)
     most = select(found.c.patient_id).group_by(found.c.patient_id).order_by(shared.desc()).limit(_COMPARED).subquery()
-    return Prepared(select(*_FIELDS).join(most, most.c.patient_id == PATIENTS.c.id).where(STANDS))
+    return Prepared(select(*_FIELDS, former.TOOK_IN).join(most, most.c.patient_id == PATIENTS.c.id).where(STANDS))
 
 
 _STEP = 8  # statements for 8, 16, 24 … keys are kept
@@ -119,7 +122,12 @@ def _asking_for_all() -> Prepared:
         .group_by(found.c.person, found.c.patient_id)
         .subquery()
     )
-    whom = select(*_FIELDS).where(PATIENTS.c.id == most.c.patient_id, STANDS).limit(literal_column("1")).lateral()
+    whom = (
+        select(*_FIELDS, former.TOOK_IN)
+        .where(PATIENTS.c.id == most.c.patient_id, STANDS)
+        .limit(literal_column("1"))
+        .lateral()
+    )
     return Prepared(
         select(most.c.person, whom)
         .select_from(most.join(whom, true()))
@@ -200,10 +208,13 @@ def _best(
     limit: int,
 ) -> list[Candidate]:
     leads = survivors(session, rows)
-    people = ((row.id, Comparable.of(row)) for row in rows if leads.get(row.id, 0) not in (0, *leave_out))
-    if not any(row.merged_into_id for row in rows):
+    was = former.of(session, former.took_in(rows))
+    leads |= {-one.merge_id: leads.get(one.survivor_id, 0) for one in was}  # no id of a row
+    everybody = chain(((row.id, Comparable.of(row)) for row in rows), ((-one.merge_id, one.who) for one in was))
+    people = ((key, who) for key, who in everybody if leads.get(key, 0) not in (0, *leave_out))
+    if not was and not any(row.merged_into_id for row in rows):
         return best_of(people, person, register, limit)
-    return _once_each(best_of(people, person, register, len(rows)), leads)[:limit]
+    return _once_each(best_of(people, person, register, len(rows) + len(was)), leads)[:limit]
 
 
 def survivors(session: Session, rows: Iterable[Any]) -> dict[int, int]:
@@ -242,8 +253,9 @@ def likely_matches(
 
     ``details``: a ``Comparable``, a patient's row, ``PatientDetails`` or a registration. ``leave_out`` are ids who are
     not asked about, as the patient's own. Nobody inactive is among them: one who is like a merged record is named by
-    what that was merged into. No event is left: whoever shows an answer to somebody records that. Reads by indexes
-    alone, in five statements at most, and one for each step of merges.
+    what that was merged into, and one who is like what a record said before a merge by that record. No event is left:
+    whoever shows an answer to somebody records that. Reads by indexes alone, in five statements at most, and where
+    somebody was merged in one for each step of merges and one for what gave way.
     """
     person = Comparable.of(details)
     return find(session, person, register_of(session, person), leave_out=leave_out, limit=limit)

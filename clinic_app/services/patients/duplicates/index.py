@@ -12,6 +12,7 @@ from clinic_app.core import db
 from clinic_app.core.prepared import Adding
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import PATIENTS
+from clinic_app.services.patients.duplicates import former
 from clinic_app.services.patients.duplicates.comparable import Comparable
 from clinic_app.services.patients.duplicates.keys import keys_of
 
@@ -60,13 +61,37 @@ def rows_of(patient: Any) -> list[dict[str, int]]:
 
 
 def change(session: Session, before: Comparable, patient: Any) -> None:
-    """Building block: a patient's details have changed from ``before``. At most two statements; none if no key did."""
+    """Building block: details have changed from ``before``. Three statements at most, none if no key did."""
     old, new = set(keys_of(before)), set(keys_of(Comparable.of(patient)))
+    if old != new:
+        stays = _by_former(session, patient.id)
+        _put(session, patient.id, gone=old - new - stays, fresh=new - old - stays)
+
+
+def keep_former(session: Session, patient: Any, was: Comparable) -> None:
+    """Building block: what ``patient`` says now, ``was``, gives way in a merge; it is found by it still. Before that
+    merge is there, and before other values are put: whoever changes the keys after it leaves these.
+    """
+    there = set(keys_of(Comparable.of(patient))) | _by_former(session, patient.id)
+    _put(session, patient.id, gone=set(), fresh=former.keys(was) - there)
+
+
+def forget_former(session: Session, patient: Any, was: Comparable) -> None:
+    """Building block: undoes ``keep_former``, of a merge that does not stand any more, before the values come back."""
+    there = set(keys_of(Comparable.of(patient))) | _by_former(session, patient.id)
+    _put(session, patient.id, gone=former.keys(was) - there, fresh=set())
+
+
+def _by_former(session: Session, patient_id: int) -> set[int]:
+    return {key for one in former.of(session, [patient_id]) for key in former.keys(one.who)}
+
+
+def _put(session: Session, patient_id: int, *, gone: set[int], fresh: set[int]) -> None:
     run = db.connection(session).execute
-    if gone := sorted(old - new):
-        run(delete(MATCH_KEYS).where(MATCH_KEYS.c.patient_id == patient.id, MATCH_KEYS.c.key.in_(gone)))
-    if fresh := sorted(new - old):
-        run(insert(MATCH_KEYS), [{"key": key, "patient_id": patient.id} for key in fresh])
+    if gone:
+        run(delete(MATCH_KEYS).where(MATCH_KEYS.c.patient_id == patient_id, MATCH_KEYS.c.key.in_(sorted(gone))))
+    if fresh:
+        run(insert(MATCH_KEYS), [{"key": key, "patient_id": patient_id} for key in sorted(fresh)])
 
 
 def _put_unsorted(connection: Connection, rows: list[tuple[int, int]]) -> None:
@@ -95,10 +120,10 @@ def rebuild(session: Session) -> int:
         patients = run(some.order_by(PATIENTS.c.id).limit(_AT_ONCE)).all()
         if not patients:
             break
-        _put_unsorted(
-            db.connection(session),
-            [(key, one.id) for one in patients for key in keys_of(Comparable.of(one))],
-        )
+        stands = {one.id: set(keys_of(Comparable.of(one))) for one in patients}
+        for one in former.between(session, patients[0].id, patients[-1].id):
+            stands[one.survivor_id] |= former.keys(one.who)
+        _put_unsorted(db.connection(session), [(key, one) for one, found in stands.items() for key in found])
         done, last = done + len(patients), patients[-1].id
     run(delete(MATCH_KEYS))
     run(text("INSERT INTO match_keys SELECT key, patient_id FROM match_keys_unsorted ORDER BY key, patient_id"))

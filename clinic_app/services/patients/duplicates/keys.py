@@ -18,7 +18,7 @@ from clinic_app.services.patients.duplicates.comparable import Comparable
 from clinic_app.services.patients.duplicates.sounds import sound
 
 #: What sharing a key of a kind says before anything is compared: who shares most is compared first.
-WORTH = {"phone": 6, "email": 6, "born": 4, "pair year": 5, "pair": 3, "part days": 2, "part": 1}
+WORTH = {"number": 100, "phone": 6, "email": 6, "born": 4, "pair year": 5, "pair": 3, "part days": 2, "part": 1}
 #: So many parts of a name make keys.
 _SOUNDS_AT_MOST = 4
 
@@ -62,6 +62,12 @@ def keys_of(person: Comparable) -> dict[int, int]:
     return found
 
 
+def number_key(person: Comparable) -> dict[int, int]:
+    """The key of the national ID. A record's own is found beside it; this is for one that gave way in a merge."""
+    number = person.national_id_key
+    return {_key("i", number): WORTH["number"]} if number else {}
+
+
 def _swapped(born: BirthDate) -> BirthDate | None:
     """The date with day and month the other way round; None where that is no other date."""
     if born.unit != BirthPrecision.DAY or born.day.day > 12 or born.day.day == born.day.month:
@@ -77,6 +83,7 @@ def keys_to_ask(person: Comparable, common: Collection[str] = ()) -> dict[int, i
     found = keys_of(person)
     for part in common:
         found.pop(_key("n", sound(part)), None)
+    found.update(number_key(person))
     other = _swapped(person.born) if person.born else None
     if other:
         found[_key("d", other.iso)] = WORTH["born"]

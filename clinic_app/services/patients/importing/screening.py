@@ -17,7 +17,7 @@ from clinic_app.core.sql_text import among, numbers
 from clinic_app.models.match_keys import MATCH_KEYS
 from clinic_app.models.patients import COUNTERS, PATIENTS
 from clinic_app.services.patients import name_parts
-from clinic_app.services.patients.duplicates import Comparable
+from clinic_app.services.patients.duplicates import Comparable, former
 from clinic_app.services.patients.duplicates.finding import STANDS
 from clinic_app.services.patients.duplicates.scoring import Register, compare
 from clinic_app.services.patients.importing.rows import Person
@@ -32,7 +32,9 @@ _UNDER = Prepared(
 )
 _FIELDS = "id first_name last_name date_of_birth date_of_birth_precision gender phone email national_id".split()
 _PEOPLE = Prepared(
-    select(*[PATIENTS.c[name] for name in _FIELDS]).where(among(PATIENTS.c.id, bindparam("ids", type_=Text)), STANDS)
+    select(*[PATIENTS.c[name] for name in _FIELDS], former.TOOK_IN).where(
+        among(PATIENTS.c.id, bindparam("ids", type_=Text)), STANDS
+    )
 )
 
 
@@ -65,13 +67,15 @@ def perhaps_strong(session: Session, people: Sequence[Person | None], among: Reg
         return [False] * len(people)
     shared = [_sharing(one, under) for one in asked]
     ids = sorted({patient_id for one in shared for patient_id in one})
-    there = {}
+    there: dict[int, list[Comparable]] = {}
     for start in range(0, len(ids), _AT_ONCE):
-        for row in _PEOPLE.all(session, ids=numbers(ids[start : start + _AT_ONCE])):
-            there[row.id] = Comparable.of(row)
+        rows = _PEOPLE.all(session, ids=numbers(ids[start : start + _AT_ONCE]))
+        there |= {row.id: [Comparable.of(row)] for row in rows}
+        for one in former.of(session, former.took_in(rows)):
+            there[one.survivor_id].append(one.who)
     return [
         person is not None
-        and any(compare(one, person.who, there[one], among).grade.strong for one in found if one in there)
+        and any(compare(one, person.who, who, among).grade.strong for one in found for who in there.get(one, ()))
         for person, found in zip(people, shared, strict=True)
     ]
 
