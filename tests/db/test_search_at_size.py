@@ -154,10 +154,13 @@ def test_postgresql_weighs_no_more_than_a_few_words_with_each_other(large, asked
     assert any(text.startswith("{") and text.count('","') > 2 for one in wanted for text in one.values()), term
 
 
-@pytest.mark.parametrize("term", ["wa nj", "an ang", "oti ang"])
-def test_postgresql_is_told_once_to_ask_its_index(large, asked, term):
-    list_patients(large, PatientQuery(term=term))
-    assert sum(any("enable_seqscan" in str(text) for text in one.values()) for one in asked) <= 1
+def test_postgresql_is_told_once_to_ask_its_index(large, asked):
+    told = []
+    for term in ("wa nj", "an ang", "oti ang"):
+        asked.clear()
+        list_patients(large, PatientQuery(term=term))
+        told.append(sum("enable_seqscan" in map(str, one.values()) for one in asked))
+    assert max(told) == 1, told
 
 
 @pytest.mark.parametrize("term", ["wa nj", "an ang", "o ng", "nj"])
