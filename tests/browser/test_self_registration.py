@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, expect
 from clinic_app.core import db
 from clinic_app.services.patients.forms import PatientDetails
 from clinic_app.services.patients.self_registration import add_waiting
+from tests.browser.conftest import Clinic
 from tests.browser.serving import Server, bound
 
 
@@ -42,6 +43,30 @@ def test_somebody_registers_and_the_desk_sees_them_and_makes_them_a_patient(open
     expect(desk.get_by_text("Beatrice Achieng was verified.")).to_be_visible()
     desk.get_by_role("link", name="Open LMC").click()
     expect(desk.get_by_role("heading", name="Beatrice Achieng", level=1)).to_be_visible()
+
+
+def test_a_link_can_be_undone_after_the_record_was_opened(open_page, open_clinic):
+    typed = {"first_name": "Philemon", "last_name": "Rotichson", "phone": "0712 000 444", "date_of_birth": "3/4/1975"}
+    with bound(open_clinic):
+        known = Clinic(open_clinic).patient(**typed).patient.patient_id
+        with db.transaction() as session:
+            add_waiting(session, PatientDetails.parse(typed))
+    desk = open_page("receptionist", "/patients/pending", at=open_clinic)
+    card = desk.get_by_role("listitem").filter(has=desk.get_by_role("heading", name="Philemon Rotichson"))
+    card.get_by_role("button", name="Link to this patient").first.click()
+    said = desk.get_by_text(f"Philemon Rotichson was linked to {known}.")
+    told = desk.get_by_role("status").filter(has=said)
+    expect(told).to_be_focused()
+    desk.get_by_role("link", name=f"Open {known}").click()
+    expect(desk.get_by_role("heading", name="Philemon Rotichson", level=1)).to_be_visible()
+    desk.go_back()
+    expect(desk.get_by_role("button", name="Undo")).to_be_visible()
+    desk.reload()
+    expect(said).to_be_visible()
+    expect(told).not_to_be_focused()  # whoever comes to the page begins where it begins
+    desk.get_by_role("button", name="Undo").click()
+    expect(desk.get_by_text("The link was undone.")).to_be_visible()
+    expect(card).to_be_visible()
 
 
 def test_the_second_click_of_a_double_click_decides_about_nobody_else(open_page, open_clinic):
