@@ -5,6 +5,7 @@
 // is asked what became of presses without an answer: their outcome is shown, or that they were not sent; the form stays
 // as it was typed. What has to outlive a reload is kept in sessionStorage: random names, and nothing that was typed.
 // A button that opens a form ([data-reopens]: the form's name) looks busy until it is there.
+// The second click of a double click is for what the first one was on: a button that has come there since is not pressed.
 // Credentials on the screen ([data-shown]) are not left without a question (dialog#leave-credentials).
 "use strict";
 (() => {
@@ -219,7 +220,15 @@
   document.addEventListener("submit", (event) => {
     if (event.target.matches("form[data-press]")) begin(event.target, event);
   }, true);
+  let first = null; // what the first click of a double click was on
   document.addEventListener("click", (event) => {
+    const on = event.target.closest("button");
+    if (event.detail < 2) first = on;
+    else if (on !== first && on?.matches("[data-press], [type=submit]")) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
     if (event.target.closest("[data-cancels][data-pressed]")) { event.stopImmediatePropagation(); return; }
     const button = event.target.closest("button[data-press]");
     if (button) begin(button, event);

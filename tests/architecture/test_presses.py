@@ -29,6 +29,7 @@ HARMLESS = {
     "opened_last": "a look, recorded each time",
     "earlier_imports": "reads",
     "exportable": "reads",
+    "last_link": "a look, recorded each time",
     "latest_import": "reads",
     "view_import": "a look, recorded each time",
     "household_of": "a look, recorded each time",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
-from tests.browser.serving import Server
+from clinic_app.core import db
+from clinic_app.services.patients.forms import PatientDetails
+from clinic_app.services.patients.self_registration import add_waiting
+from tests.browser.conftest import Clinic
+from tests.browser.serving import Server, bound
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +43,52 @@ def test_somebody_registers_and_the_desk_sees_them_and_makes_them_a_patient(open
     expect(desk.get_by_text("Beatrice Achieng was verified.")).to_be_visible()
     desk.get_by_role("link", name="Open LMC").click()
     expect(desk.get_by_role("heading", name="Beatrice Achieng", level=1)).to_be_visible()
+
+
+def test_a_link_can_be_undone_after_the_record_was_opened(open_page, open_clinic):
+    typed = {"first_name": "Philemon", "last_name": "Rotichson", "phone": "0712 000 444", "date_of_birth": "3/4/1975"}
+    with bound(open_clinic):
+        known = Clinic(open_clinic).patient(**typed).patient.patient_id
+        with db.transaction() as session:
+            add_waiting(session, PatientDetails.parse(typed))
+    desk = open_page("receptionist", "/patients/pending", at=open_clinic)
+    card = desk.get_by_role("listitem").filter(has=desk.get_by_role("heading", name="Philemon Rotichson"))
+    card.get_by_role("button", name="Link to this patient").first.click()
+    said = desk.get_by_text(f"Philemon Rotichson was linked to {known}.")
+    told = desk.get_by_role("status").filter(has=said)
+    expect(told).to_be_focused()
+    desk.get_by_role("link", name=f"Open {known}").click()
+    expect(desk.get_by_role("heading", name="Philemon Rotichson", level=1)).to_be_visible()
+    desk.go_back()
+    expect(desk.get_by_role("button", name="Undo")).to_be_visible()
+    desk.reload()
+    expect(said).to_be_visible()
+    expect(told).not_to_be_focused()  # whoever comes to the page begins where it begins
+    desk.get_by_role("button", name="Undo").click()
+    expect(desk.get_by_text("The link was undone.")).to_be_visible()
+    expect(card).to_be_visible()
+
+
+def test_the_second_click_of_a_double_click_decides_about_nobody_else(open_page, open_clinic):
+    with bound(open_clinic), db.transaction() as session:
+        for name in ("Firstinline", "Nextinline"):
+            add_waiting(session, PatientDetails.parse({"first_name": name, "last_name": name, "phone": "0712 000 111"}))
+    desk = open_page("receptionist", "/patients/pending", at=open_clinic)
+
+    def verify(name: str) -> Locator:
+        card = desk.get_by_role("listitem").filter(has=desk.get_by_role("heading", name=name))
+        return card.get_by_role("button", name="Verify as new patient")
+
+    verify("Firstinline").click()  # and its place is taken by the next one
+    expect(verify("Firstinline")).to_have_count(0)
+    verify("Nextinline").scroll_into_view_if_needed()
+    there = verify("Nextinline").bounding_box()
+    assert there
+    desk.mouse.move(there["x"] + 9, there["y"] + 9)
+    desk.mouse.down(click_count=2)
+    desk.mouse.up(click_count=2)
+    expect(desk.get_by_text("Firstinline Firstinline was verified.")).to_be_visible()
+    desk.wait_for_timeout(500)
+    expect(verify("Nextinline")).to_have_count(1)
+    verify("Nextinline").dblclick()
+    expect(desk.get_by_text("Nextinline Nextinline was verified.")).to_be_visible()

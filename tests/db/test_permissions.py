@@ -52,6 +52,7 @@ from clinic_app.services.patients.search import list_patients
 from clinic_app.services.patients.verification import (
     Rejection,
     count_waiting,
+    last_link,
     link_registration,
     list_pending,
     list_waiting,
@@ -350,6 +351,12 @@ MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     ),
     "count_waiting": (
         lambda a, w: count_waiting(a),
+        DESK,
+        "Only receptionists and administrators can verify patients.",
+        "patient:verify",
+    ),
+    "last_link": (
+        lambda a, w: last_link(a),
         DESK,
         "Only receptionists and administrators can verify patients.",
         "patient:verify",

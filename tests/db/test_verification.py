@@ -19,6 +19,8 @@ from clinic_app.services.patients.errors import (
     StaleRecord,
 )
 from clinic_app.services.patients.forms import PatientQuery, PatientUpdate
+from clinic_app.services.patients.merge_forms import MergeRequest
+from clinic_app.services.patients.merging import merge_patients
 from clinic_app.services.patients.overview import overview
 from clinic_app.services.patients.profile import update_patient, view_patient
 from clinic_app.services.patients.search import list_patients
@@ -26,6 +28,7 @@ from clinic_app.services.patients.verification import (
     Rejection,
     count_waiting,
     everybody_on,
+    last_link,
     link_registration,
     list_pending,
     list_waiting,
@@ -210,6 +213,37 @@ def test_a_link_is_final_after_a_day_and_what_was_typed_is_gone(desk, clock):
     assert tools.number("SELECT count(*) FROM self_registrations") == 0
     with pytest.raises(NobodyWaits):
         undo_link(desk, person)
+
+
+def test_what_somebody_linked_last_is_told_them_as_it_was_while_it_can_be_undone(desk, people, clock):
+    known = _known(desk, phone="0733 118204")
+    assert last_link(desk) is None
+    first = link_registration(desk, factories.registered_themselves(email="e@example.org"), known.id)
+    before = tools.last_seq()
+    assert last_link(desk) == first
+    (look,) = tools.trail("PATIENT_VIEWED", after=before)
+    assert (look["resource_id"], look["metadata"]) == (known.id, {"page": "outcome of a press"})
+    assert last_link(people.admin) is None  # somebody else's
+    clock.shift(60)
+    update_patient(desk, known.id, PatientUpdate({"email": "own@example.org"}))
+    assert last_link(desk) == first  # also where the record has changed since
+    second = link_registration(desk, factories.registered_themselves(national_id="3390 2214"), known.id)
+    assert last_link(desk) == second
+    undo_link(desk, second.id)
+    assert last_link(desk) == first
+    clock.shift((dt.timedelta(hours=24) - dt.timedelta(seconds=61)).total_seconds())
+    assert last_link(desk) == first
+    clock.shift(1)
+    before = tools.last_seq()
+    assert last_link(desk) is None
+    assert tools.trail("PATIENT_VIEWED", after=before) == []
+
+
+def test_a_link_to_a_record_that_was_merged_since_is_not_offered_to_be_undone(desk):
+    known, stays = _known(desk), _known(desk)
+    link_registration(desk, factories.registered_themselves(), known.id)
+    merge_patients(desk, known.id, MergeRequest(stays.patient_id))
+    assert last_link(desk) is None
 
 
 def test_a_national_id_that_a_third_person_has_is_left_out(desk):

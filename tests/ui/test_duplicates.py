@@ -140,3 +140,19 @@ async def test_there_may_be_nothing_to_compare(tab, two, pair):
     await _compare(tab, pair)
     assert tab.state(CompareState).mode == "missing"
     assert tab.state(CompareState).missing
+    assert tab.state(CompareState).instead == ""
+
+
+async def test_a_pair_that_was_merged_elsewhere_leads_to_the_record_that_stays(tab, two, people):
+    first, second = two
+    merge_patients(people.admin, second.id, MergeRequest(first.patient_id))
+    await _compare(tab, _key(two))
+    state = tab.state(CompareState)
+    assert state.missing == f"{second.patient_id} was merged into {first.patient_id}. Open that record instead."
+    assert (state.mode, state.instead, state.instead_href) == (
+        "missing",
+        first.patient_id,
+        f"/patients/{first.patient_id}",
+    )
+    await _compare(tab, "LMC999998-LMC999999")
+    assert (state.instead, state.instead_href) == ("", "")

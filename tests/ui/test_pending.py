@@ -69,12 +69,22 @@ async def test_linked_and_undone(here, people):
     (one,) = state.rows
     (match,) = one.matches
     await here.fire(PendingState.link, one.id, match.patient_id, match.version, PRESS)
-    await here.fire(PendingState.load)  # loaded again: it can still be undone
-    assert (state.mode, state.done) == ("empty", f"Esther Wangari was linked to {known.patient_id}.")
-    assert state.done_more == "National ID and email were added there; the registration is closed."
+    said = (f"Esther Wangari was linked to {known.patient_id}.", state.done_more, state.done_href, one.id)
+    assert said[1] == "National ID and email were added there; the registration is closed."
+    assert state.decided == 1
+    here.at(state.done_href)  # *Open LMC…*, and back
+    await here.fire(ShellState.enter)
+    assert (state.done, state.undo_id) == ("", 0)  # nothing of it stays in the tab
+    here.at("/patients/pending")
+    for _ in range(2):  # and loaded again
+        await here.fire(PendingState.load)
+        assert (state.mode, state.done, state.done_more, state.done_href, state.undo_id) == ("empty", *said)
+        assert state.decided == 0  # the focus stays where it is
     await here.fire(PendingState.undo, state.undo_id, OTHER)
     assert (state.mode, state.done, state.undo_id) == ("rows", "The link was undone.", 0)
     assert view_patient(people.receptionist, known.id).email is None
+    await here.fire(PendingState.load)
+    assert (state.done, state.undo_id) == ("", 0)
 
 
 async def test_a_patient_who_waits_is_compared_with_whom_they_may_be(here, people):

@@ -34,11 +34,19 @@ from clinic_app.services.patients.errors import (
     AlreadyDecided,
     LinkNotUndone,
     NobodyWaits,
+    PatientMerged,
     RecordNotInUse,
     SomebodyAlike,
     StaleRecord,
 )
-from clinic_app.services.patients.forms import PATIENT_FIELDS, SECTIONS, Kind, PatientDetails, PatientUpdate
+from clinic_app.services.patients.forms import (
+    PATIENT_FIELDS,
+    SECTIONS,
+    Kind,
+    PatientDetails,
+    PatientRegistration,
+    PatientUpdate,
+)
 from clinic_app.services.patients.looks import Seen
 from clinic_app.services.patients.profile import put_changes, record_update
 from clinic_app.services.patients.registration import add_patient, clash
@@ -385,11 +393,43 @@ def link_registration(actor: Actor, key: int, patient: int | str, *, version: in
         raise clash(error) from None
 
 
+def _to_undo(row: Any) -> PatientRegistration | None:
+    """What was typed, of a link that can be undone; None otherwise."""
+    late = row.decided_at is None or row.decided_at <= clock.now() - UNDO_LIFE
+    return None if late or row.state != RegistrationState.LINKED else waiting.opened(row)
+
+
+def last_link(actor: Actor) -> Linked | None:
+    """What ``actor`` linked last, as ``link_registration`` told it, while ``undo_link`` can undo it.
+
+    For receptionists and administrators. A look at that patient, recorded before it is shown. Raises
+    ``PermissionDenied``.
+    """
+    demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
+    rows = SELF_REGISTRATIONS.c
+    own = (rows.state == RegistrationState.LINKED, rows.decided_by_id == actor.account_id)
+    newest = select(SELF_REGISTRATIONS).where(*own).order_by(rows.decided_at.desc(), rows.id.desc()).limit(1)
+    with db.reading() as session:
+        row = session.execute(newest).one_or_none()
+    typed = _to_undo(row) if row else None
+    if row is None or typed is None:
+        return None
+    try:
+        with transaction(actor, looks=True) as session:
+            found = repository.find(session, row.patient_id, Seen.OUTCOME)
+            added = tuple(name for name in _FILLED if name in (row.added or ()))
+            kept = tuple(name for name in _filled(session, found, typed)[1] if name not in added)
+            name = wording.full_name(typed.first_name, typed.last_name)
+            return Linked(waiting.number_of(row.id), name, found.patient_id, added, kept)
+    except PatientMerged:  # the record that stays has taken over what was filled in
+        return None
+
+
 def undo_link(actor: Actor, key: int) -> None:
     """*Undo*: the registration waits again, and what it filled in leaves the record, unless it was changed since.
 
     For receptionists and administrators. Raises ``NobodyWaits``, ``LinkNotUndone`` where it is too late or it is not
-    linked, ``PermissionDenied``.
+    linked, ``PatientMerged``, ``PermissionDenied``.
     """
     demand(actor, Permission.PATIENT_VERIFY, resource_type="patient")
     demand(actor, Permission.PATIENT_EDIT, resource_type="patient")
@@ -398,9 +438,8 @@ def undo_link(actor: Actor, key: int) -> None:
         raise NobodyWaits
     with transaction(actor) as session:
         row = _locked(session, row_id)
-        typed = waiting.opened(row)
-        late = row.decided_at is None or row.decided_at <= clock.now() - UNDO_LIFE
-        if row.state != RegistrationState.LINKED or typed is None or late:
+        typed = _to_undo(row)
+        if typed is None:
             raise LinkNotUndone
         found = repository.find(session, row.patient_id or 0, Seen.CHANGED, lock=True)
         back = {

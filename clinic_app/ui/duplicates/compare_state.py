@@ -54,12 +54,16 @@ class CompareState(Asking, rx.State):
     failure: str = ""
     attempt: int = 0
     missing: str = ""  # why there is nothing to compare
+    instead: str = ""  # the patient ID of the record to open: one of them was merged into it
+    instead_href: str = ""
 
     def _fail(self, error: ClinicError) -> None:
         self.working = False
         if isinstance(error, PatientNotFound | PatientMerged | SameRecord):
             self._empty("missing")
             self.missing = error.detail
+            if isinstance(error, PatientMerged):
+                self.instead, self.instead_href = error.into, routes.profile(error.into)
             return
         if self.mode == "loading":
             self.mode = "failed"
@@ -84,7 +88,7 @@ class CompareState(Asking, rx.State):
             self._empty("loading")
 
     def _empty(self, mode: str) -> None:
-        self.mode, self.failure, self.missing = mode, "", ""
+        self.mode, self.failure, self.missing, self.instead, self.instead_href = mode, "", "", "", ""
         self.first, self.second, self.rows, self.same = CompareHead(), CompareHead(), [], []
         self.chips, self.outcomes, self.grade, self.stamp, self.stays, self.login = [], [], "", "", "", ""
         self.working = False

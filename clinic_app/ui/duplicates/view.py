@@ -6,7 +6,7 @@ import reflex as rx
 
 from clinic_app.ui.duplicates.state import PairsState as State
 from clinic_app.ui.frame.page import staff_page
-from clinic_app.ui.kit.base import apart, each, icon, link, link_button, page_head, pick, stack, when
+from clinic_app.ui.kit.base import Child, apart, each, icon, link, link_button, page_head, pick, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, portal_status
 from clinic_app.ui.kit.filters import filters
@@ -129,21 +129,22 @@ def _loading() -> rx.Component:
     return rx.el.div(box, said, aria_busy="true")
 
 
-def _nobody(title: str, words: str) -> rx.Component:
+def _nobody(title: Child, words: str) -> rx.Component:
     return rx.el.div(empty("copy-check", title, words), class_name="card")
 
 
 def pairs() -> rx.Component:
     """The page."""
     nothing = _nobody(
-        "No possible duplicates",
+        when(State.waiting, "No possible duplicates yet", "No possible duplicates"),
         "Every new or changed record is compared with all others. Pairs that may be one person appear here by "
         "themselves.",
     )
     none = _nobody("No pair of this kind", "There are others: choose All.")
     waiting = rx.el.p(
         apart(State.waiting),
-        " records are yet to be compared with the others.",
+        when(State.waiting == "1", " record is", " records are"),
+        " yet to be compared with the others.",
         class_name="muted small",
         role="status",
     )

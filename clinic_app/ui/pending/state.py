@@ -17,12 +17,14 @@ from clinic_app.services.patients.verification import (
     Rejection,
     WaitingPerson,
     everybody_on,
+    last_link,
     link_registration,
     list_waiting,
     reject_registration,
     undo_link,
     verify_patient,
 )
+from clinic_app.services.patients.waiting import Linked
 from clinic_app.ui.pending import words
 from clinic_app.ui.session import guard, identity, live_updates, presses
 from clinic_app.ui.session.drawn import keeps_a_page
@@ -49,12 +51,12 @@ class PendingState(Asking, rx.State):
     without_id: bool = False  # and offers to leave the national ID out
     rejecting: int = 0  # whose card asks why it is rejected
     errors: dict[str, str] = {}
-    done: str = ""  # what was decided last, in this tab
+    done: str = ""  # what was decided last, in this tab; after a load, what the actor linked and can undo
     done_more: str = ""
     done_href: str = ""
     done_patient: str = ""
     undo_id: int = 0
-    decided: int = 0  # goes up with every decision: the focus goes to what is said of it
+    decided: int = 0  # goes up with every decision since the page was opened: the focus goes to what is said of it
     _about: int = 0  # what is being decided about
     _stays: bool = False  # what failed is what somebody decided: other desks' changes do not wipe it away
     _seen: int = 0
@@ -95,6 +97,9 @@ class PendingState(Asking, rx.State):
         self.done_href = routes.profile(patient_id) if patient_id else ""
         self.decided += 1
 
+    def _say_linked(self, link: Linked) -> None:
+        self._say(f"{link.name} was linked to {link.patient_id}.", words.linked(link), link.patient_id, link.id)
+
     def _show(self, found: Page[WaitingPerson]) -> None:
         self.rows = [words.row(one) for one in found.items]
         self._ids = tuple(everybody_on(found))
@@ -117,11 +122,17 @@ class PendingState(Asking, rx.State):
     async def load(self):
         """The line from its beginning."""
         self._calm()
-        if not await presses.goes_on(self):
+        stays = await presses.goes_on(self)
+        page = self.page if stays or self.undo_id else 1
+        if not stays:
             self.rejecting = 0
-            if not self.undo_id:  # what can be undone stays so when the page is loaded again
-                self.done = ""
-        await self._look(self.page if self.done else 1)
+            self._say("")
+        await self._look(page)
+        if stays:
+            return
+        if link := await self._ask(last_link):  # *Undo* outlives the page, and a reload
+            self._say_linked(link)
+        self.decided = 0
 
     @handler(Permission.PATIENT_VERIFY, background=True)
     async def watch(self):
@@ -184,7 +195,7 @@ class PendingState(Asking, rx.State):
         patient_id = patient_id if isinstance(patient_id, str) else ""
         version = version if type(version) is int else 0
         done = await self._decided(person, link_registration, patient_id, version=version, press=press_of(press))
-        self._say(f"{done.name} was linked to {done.patient_id}.", words.linked(done), done.patient_id, done.id)
+        self._say_linked(done)
         await self._look(self.page, again=True)
 
     @handler(Permission.PATIENT_VERIFY, about="person", changes=True)

@@ -183,7 +183,7 @@ def _done() -> rx.Component:
         row(words, ways, cls="between wrap"),
         role="status",
         tab_index=-1,
-        custom_attrs={"data-takes-focus": State.decided.to_string()},
+        custom_attrs={"data-takes-focus": when(State.decided > 0, State.decided.to_string(), "")},
     )
     return when(State.done, told)
 
