@@ -28,7 +28,7 @@ def start(settings: Settings | None = None) -> Engine:
         except data_lock.InUse:
             raise SettingsError(_BEING_WORKED_ON.format(settings.data_dir)) from None
         if (file := database_copies.sqlite_file(settings.database)) is not None:
-            database_copies.one_name(file)
+            database_copies.tidy_up(file)
         _engine = db.make_engine(settings.database, copied=bool(settings.copy_to))
         db.bind(_engine)
         if settings.read_database_url:

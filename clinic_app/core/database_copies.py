@@ -122,16 +122,21 @@ def put_in_place(fresh: Path, place: Path, aside: Path) -> bool:
     return there
 
 
-def one_name(place: Path) -> None:
-    """Take away the second name that a killed ``put_in_place`` may have left the database in ``place``.
+def tidy_up(place: Path) -> None:
+    """Take away what a killed ``put_in_place`` may have left beside the database in ``place``.
 
-    Whoever opened it by that one would find another write-ahead log, and destroy it. Others are whole databases.
+    Its second name: whoever opened it by that one would find another write-ahead log, and destroy it. And a copy of
+    its log without a database, once ``place`` is whole without that. Others are whole databases.
     """
     with contextlib.suppress(OSError):
-        if place.stat().st_nlink > 1:
-            for other in place.parent.glob(f"{glob.escape(place.name)}.before-restore-*"):
-                if other.samefile(place):
-                    other.unlink()
+        kept = sorted(place.parent.glob(f"{glob.escape(place.name)}.before-restore-*"))
+        for other in kept:
+            if other.samefile(place):
+                other.unlink()
+        alone = [log for log in kept if log.name.endswith("-wal") and not Path(f"{log}"[: -len("-wal")]).exists()]
+        if alone and sqlite_is_whole(place):
+            for log in alone:
+                log.unlink()
 
 
 def keep_names(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from alembic import command
 
@@ -18,7 +18,7 @@ _NEWER = (
     "The database was made by a newer version of this program ({}): install that version, or restore a backup that "
     "was made before the upgrade. Nothing was changed."
 )
-#: The revision of a database that a clinic is being moved into.
+#: The table that a database has for as long as a clinic is being moved into it, and what stands for its revision.
 MOVING = "moving"
 _MOVING = "A clinic is being moved into this database: run the same `python -m clinic_app move` again until it is done."
 
@@ -33,13 +33,18 @@ def wanted() -> str:
 
 
 def present(engine: Engine) -> str:
-    """The revision of the database behind ``engine``; empty if it has none."""
+    """The revision of the database behind ``engine``; empty if it has none; ``MOVING``, as in ``of``."""
     with engine.connect() as connection:
         return of(connection)
 
 
 def of(connection: Connection) -> str:
-    """The revision of the database behind ``connection``; empty if it has none."""
+    """The revision of the database behind ``connection``; empty if it has none.
+
+    ``MOVING``, whatever its tables are, while a clinic is being moved into it.
+    """
+    if inspect(connection).has_table(MOVING):
+        return MOVING
     return MigrationContext.configure(connection).get_current_revision() or ""
 
 

@@ -480,8 +480,10 @@ def test_killed_at_any_step_there_is_one_whole_database_with_one_name(tmp_path, 
                 over = True
             except KeyboardInterrupt:
                 pass
-        database_copies.one_name(place)
+        database_copies.tidy_up(place)
         asides = list(folder.glob("*.before-restore-*[0-9]Z"))
+        logs = {file.name.removesuffix("-wal") for file in folder.glob("*.before-restore-*-wal")}
+        assert logs <= {file.name for file in asides}, "a log without its database: nobody would remove it"
         rows = []
         for file in (place, *asides):
             assert file.stat().st_nlink == 1
@@ -502,6 +504,25 @@ def test_whatever_starts_takes_the_second_name_away_and_no_whole_database(comman
     shutil.copyfile(place, kept)
     assert command("migrate").returncode == 0
     assert (left.exists(), kept.exists(), place.stat().st_nlink) == (False, True, 1)
+
+
+def test_a_log_without_its_database_goes_once_the_database_is_whole(tmp_path):
+    """It holds health records; of a damaged database it may be all that is left of the last changes."""
+    place, copy = tmp_path / "clinic.sqlite3", b"health records"
+    logs = [tmp_path / f"clinic.sqlite3.before-restore-2026112{day}T000000Z-wal" for day in (6, 7)]
+    for log in logs:
+        log.write_bytes(copy)
+    kept = tmp_path / logs[0].name.removesuffix("-wal")
+    place.write_bytes(b"SQLite format 3\0" + 5000 * b"x")
+    kept.write_bytes(b"the old one")
+    database_copies.tidy_up(place)
+    assert all(log.read_bytes() == copy for log in logs)
+    place.unlink()
+    with contextlib.closing(sqlite3.connect(place)) as made:
+        made.execute("CREATE TABLE t (x)")
+    database_copies.tidy_up(place)
+    assert [log.exists() for log in logs] == [True, False]
+    assert kept.read_bytes() == b"the old one"
 
 
 @pytest.mark.slow

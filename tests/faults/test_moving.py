@@ -126,6 +126,31 @@ def test_killed_in_the_middle_it_goes_on_and_no_program_starts_meanwhile(
     assert set(before["audit_events"]) < set(after["audit_events"])
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_while_the_tables_are_made_no_program_starts_there_nor_makes_them(
+    own_database, own_settings, other_place, monkeypatch, moment
+):
+    """An empty clinic that somebody works with meanwhile would be filled over."""
+    _fill(2)
+    upgrade = migrations.upgrade
+
+    def die(engine):
+        if moment == "after":
+            upgrade(engine)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "upgrade", die)
+        with pytest.raises(KeyboardInterrupt):
+            _move(own_database, own_settings, other_place)
+    new = db.make_engine(other_place)
+    assert migrations.mismatch(new) == migrations.too_new(new) == migrations._MOVING
+    assert not migrations.up_to_date(new)
+    _move(own_database, own_settings, other_place)
+    assert not migrations.mismatch(new)
+    _close(new)
+
+
 def test_killed_at_its_very_end_it_is_done_or_goes_on_and_done_once_more_it_says_so(
     own_database, own_settings, other_place, monkeypatch
 ):

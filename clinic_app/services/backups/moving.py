@@ -50,8 +50,12 @@ _MOVED = (
 #: Written by triggers while patients are copied, so they are made equal after those.
 _BY_TRIGGERS = ("name_part_changes", "patient_count_changes", "patient_counts", "waiting_comparisons")
 #: Of the new database while it is filled: which tables were begun, and in the row without a name where the trail ended.
+#: Made first and dropped last, since no program works with a database that has it.
 _NOTES = sa.Table(
-    "moving", sa.MetaData(), Column("name", String(80), primary_key=True), Column("said", String(200), nullable=False)
+    migrations.MOVING,
+    sa.MetaData(),
+    Column("name", String(80), primary_key=True),
+    Column("said", String(200), nullable=False),
 )
 
 
@@ -131,10 +135,7 @@ def _begin(source: Connection, new: Engine) -> None:
             raise MoveRefused(
                 "The clinic has gone on since this move was begun: empty the new database, and begin anew."
             )
-    if migrations.present(new) != migrations.MOVING:
-        migrations.upgrade(new)
-        with _writing(new) as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = :moving"), {"moving": migrations.MOVING})
+    migrations.upgrade(new)
 
 
 def _holds(connection: Connection, count: int, mark: str) -> bool:
@@ -188,7 +189,6 @@ def _finish(new: Engine, rows: int, patients: int) -> None:
     try:
         known_keys.check()
         with transaction(SYSTEM) as session:
-            session.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": migrations.wanted()})
             _NOTES.drop(session.connection())
             record(session, SYSTEM, Action.CLINIC_MOVED, details={"rows": rows, "patients": patients})
     finally:

@@ -84,7 +84,7 @@ def _alone(settings: Settings) -> Iterator[Path]:
             for left in folder.glob(f"{_WORK}*"):  # by one that was killed: it holds health records
                 shutil.rmtree(left, ignore_errors=True)
             if (file := database_copies.sqlite_file(settings.database)) is not None:
-                database_copies.one_name(file)
+                database_copies.tidy_up(file)
             with tempfile.TemporaryDirectory(prefix=_WORK, dir=folder) as made:
                 yield Path(made)
     except data_lock.InUse:
