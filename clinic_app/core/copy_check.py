@@ -134,6 +134,8 @@ def _read(uri: str, seq: int, over: threading.Event) -> dict[str, Any]:
 
 def _run(command: tuple[str, ...], patience: float, over: threading.Event) -> tuple[int, bytes, bytes]:
     """Its exit code and what it said. Ends it when the server ends, and when it takes too long."""
+    if over.is_set():
+        raise Unchecked("ended")
     process = continuous_copy.start_bound(
         command,
         nice=_LOWEST,
