@@ -98,7 +98,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         direct = Server(tmp_path_factory.mktemp("direct"), CLINIC_BCRYPT_COST=str(COST))
         shared = {**direct.env, "CLINIC_TRUSTED_PROXY_HOPS": "1"}
         proxied = Server(tmp_path_factory.mktemp("proxied"))
-        proxied.env = {**shared, "CLINIC_PORT": str(proxied.port)}
+        apart = {"CLINIC_DATA_DIR": str(proxied.folder / "data"), "CLINIC_DATABASE_URL": direct.database_url}
+        proxied.env = {**shared, **apart, "CLINIC_PORT": str(proxied.port)}
         direct.prepare(people=False)
         direct.start()
         proxied.start()
