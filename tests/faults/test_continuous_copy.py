@@ -385,7 +385,7 @@ def test_what_is_removed_from_the_copy_is_noticed_and_it_is_made_anew(own_databa
     desk = factories.make_staff()
     with running(settings):
         first = factories.make_patient(desk).patient.patient_id
-        until(lambda: any((tmp_path / "copy" / "ltx" / "9").glob("*")), 30, "a snapshot")
+        _snapshot(tmp_path / "copy")
         (tmp_path / "copy" / "ltx").rename(tmp_path / "removed")  # at once: litestream may be writing there
         second = factories.make_patient(desk).patient.patient_id
         until(lambda: trouble(settings) == "nothing there", 30, "that it is incomplete")
@@ -393,6 +393,11 @@ def test_what_is_removed_from_the_copy_is_noticed_and_it_is_made_anew(own_databa
     other = elsewhere(settings, tmp_path / "other")
     restoring.restore_copy(other, settings.copy_to)
     assert ids(other) == {first, second}
+
+
+def _snapshot(copy: Path) -> None:
+    """Wait until the copy has the whole database in one file."""
+    until(lambda: any((copy / "ltx" / "9").glob("*.ltx")), 60, "a snapshot")
 
 
 # --- whether it is whole ------------------------------------------------------------------------------
@@ -464,6 +469,7 @@ def test_a_damaged_copy_is_noticed_told_and_begun_anew(own_database, settings, t
     monkeypatch.setattr(copying.Copier, "_replace", replace)
     with structlog.testing.capture_logs() as said, running(settings):
         until(lambda: noted(settings).checked > 0, 120, "the first look")
+        _snapshot(copy)  # which litestream makes of the database: one that came later would be whole
         _damage(copy)
         until(lambda: "aside" in told, 120, "that it is damaged")
         assert told["doctor"].state == "missing"
