@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sqlalchemy import select
+from sqlmodel import Session
 
 from clinic_app.core import crypto, db
-from clinic_app.models.accounts import ACCOUNTS
+from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.services import intents
 from clinic_app.services.access import Actor, Permission
+from clinic_app.services.accounts.errors import CredentialsSeen, IssuedMeanwhile
 from clinic_app.services.audit.authorization import demand
 
 
@@ -34,3 +36,41 @@ def confirm_shown(actor: Actor, intent: str, username: str, mark: str, *, arrive
         if arrived:
             intents.note_seen(session, actor, intent)
     return True
+
+
+class Lost:
+    """Building block: credentials that a press of ``actor`` issued, and their page has lost.
+
+    Fresh ones take their place while nobody has seen them, and nothing else has replaced them.
+    """
+
+    def __init__(self, actor: Actor, intent: str, resource_type: str) -> None:
+        """Raise ``CredentialsSeen`` where the press issued nothing about a ``resource_type``."""
+        done = intents.outcome(actor, intent)
+        if done is None or done.resource_type != resource_type or done.resource_id is None:
+            raise CredentialsSeen
+        self.key = done.resource_id
+        self._actor, self._done, self._username, self._mark = actor, done, "", ""
+
+    def refuse_if_seen(self, account: Account, had: str) -> None:
+        """Before a fresh password is hashed. ``had``: the mark of those that the page had on its screen."""
+        self._username, self._mark = account.username, mark_of(account.password_hash)
+        if self._done.seen and had != self._mark:
+            raise CredentialsSeen
+
+    def refuse_if_changed(self, session: Session, account: Account) -> None:
+        """While ``account`` is locked, before its password is replaced.
+
+        Raises ``CredentialsSeen`` where they were seen, are in use or have been replaced meanwhile; ``IssuedMeanwhile``
+        where another line of the same page got fresh ones.
+        """
+        now = intents.lock(session, self._actor, self._done.intent)
+        untouched = account.password_temporary and account.is_active and account.username == self._username
+        if now is None or now.seen != self._done.seen or not untouched or account.password_changed_at > now.done_at:
+            raise CredentialsSeen
+        if mark_of(account.password_hash) != self._mark:
+            raise IssuedMeanwhile
+
+    def note_replaced(self, session: Session) -> None:
+        """After it, in the same transaction: nobody has seen the fresh ones."""
+        intents.issued_anew(session, self._actor, self._done.intent)

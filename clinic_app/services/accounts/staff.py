@@ -12,13 +12,11 @@ from sqlmodel import Session
 from clinic_app.core import clock, crypto, db, text_rules
 from clinic_app.core.errors import InvalidInput, PermissionDenied
 from clinic_app.models.accounts import ACCOUNTS, Account, Role
-from clinic_app.services import access, intents
+from clinic_app.services import access
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle, two_factor
 from clinic_app.services.accounts.errors import (
     AccountChanged,
-    CredentialsSeen,
-    IssuedMeanwhile,
     LastAdministrator,
     OwnStaffAccount,
     StaffNotFound,
@@ -26,7 +24,7 @@ from clinic_app.services.accounts.errors import (
 )
 from clinic_app.services.accounts.passwords import assess_password
 from clinic_app.services.accounts.portal_accounts import prepare_credentials
-from clinic_app.services.accounts.shown import mark_of
+from clinic_app.services.accounts.shown import Lost
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import (
     STAFF_LOGIN_URL,
@@ -359,29 +357,20 @@ def reissue_staff_credentials(actor: Actor, intent: str, had: str = "") -> Staff
     since; ``IssuedMeanwhile`` where another line of theirs got fresh ones; else as ``reset_staff_password``.
     """
     _demand(actor)
-    done = intents.outcome(actor, intent)
-    if done is None or done.resource_type != "account" or done.resource_id is None:
-        raise CredentialsSeen
+    lost = Lost(actor, intent, "account")
     with db.reading() as session:
-        found = session.get(Account, done.resource_id)
+        found = session.get(Account, lost.key)
     if found is None or found.role == Role.PATIENT:
         raise StaffNotFound
-    replaces = mark_of(found.password_hash)
-    if done.seen and had != replaces:
-        raise CredentialsSeen
+    lost.refuse_if_seen(found, had)
     credentials, hashed = _prepare(found.username)
     with transaction(actor) as session:
-        account = _lock(session, actor, done.resource_id, None)
-        now = intents.lock(session, actor, intent)
-        untouched = account.password_temporary and account.is_active
-        if now is None or now.seen != done.seen or not untouched or account.password_changed_at > now.done_at:
-            raise CredentialsSeen
-        if mark_of(account.password_hash) != replaces:
-            raise IssuedMeanwhile
+        account = _lock(session, actor, lost.key, None)
+        lost.refuse_if_changed(session, account)
         _renew(session, account, credentials, hashed)
-        intents.issued_anew(session, actor, intent)
+        lost.note_replaced(session)
         _note(session, actor, Action.STAFF_PASSWORD_RESET, account)
-    return StaffCredentials(done.resource_id, account.full_name, credentials)
+    return StaffCredentials(lost.key, account.full_name, credentials)
 
 
 def reset_two_factor(actor: Actor, account_id: int, drawn: str | None = None) -> None:

@@ -15,10 +15,8 @@ from clinic_app.core import clock, db
 from clinic_app.core.errors import ClinicError
 from clinic_app.models.accounts import ACCOUNTS, Account
 from clinic_app.models.patients import Patient
-from clinic_app.services import intents
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts import known_devices, passkey_ceremonies, sessions, sign_in_throttle
-from clinic_app.services.accounts.errors import CredentialsSeen, IssuedMeanwhile
 from clinic_app.services.accounts.merged_accounts import username_is_freed
 from clinic_app.services.accounts.portal_accounts import (
     add_portal_account,
@@ -26,7 +24,7 @@ from clinic_app.services.accounts.portal_accounts import (
     prepare_credentials,
     put_temporary_password,
 )
-from clinic_app.services.accounts.shown import mark_of
+from clinic_app.services.accounts.shown import Lost
 from clinic_app.services.accounts.signing_in import normal_username
 from clinic_app.services.accounts.views import Credentials
 from clinic_app.services.audit.acting import transaction
@@ -283,28 +281,18 @@ def reissue_credentials(actor: Actor, intent: str, had: str = "") -> PortalCreat
     ``PatientNotFound``, ``NoPortalAccount``.
     """
     demand(actor, Permission.PORTAL_MANAGE, resource_type="patient")
-    done = intents.outcome(actor, intent)
-    if done is None or done.resource_type != "patient" or done.resource_id is None:
-        raise CredentialsSeen
-    key = done.resource_id
+    lost = Lost(actor, intent, "patient")
     with db.reading() as session:
-        patient = repository.find(session, key, Seen.UNSHOWN)
+        patient = repository.find(session, lost.key, Seen.UNSHOWN)
         account = account_of(session, patient, None, lock=False)
-        username, replaces = account.username, mark_of(account.password_hash)
-    if done.seen and had != replaces:
-        raise CredentialsSeen
-    credentials, hashed = prepare_credentials(username)
+    lost.refuse_if_seen(account, had)
+    credentials, hashed = prepare_credentials(account.username)
     with transaction(actor) as session:
-        patient = repository.find(session, key, Seen.CHANGED)
+        patient = repository.find(session, lost.key, Seen.CHANGED)
         account = account_of(session, patient, None, lock=True)
-        now = intents.lock(session, actor, intent)
-        untouched = account.password_temporary and account.is_active and account.username == username
-        if now is None or now.seen != done.seen or not untouched or account.password_changed_at > now.done_at:
-            raise CredentialsSeen
-        if mark_of(account.password_hash) != replaces:
-            raise IssuedMeanwhile
+        lost.refuse_if_changed(session, account)
         deliveries = _replace_password(session, patient, account, credentials, hashed)
-        intents.issued_anew(session, actor, intent)
+        lost.note_replaced(session)
         note_change(session, actor, Action.PORTAL_PASSWORD_RESET, patient, account)
     return PortalCreated(RESET, credentials, shown(patient), deliveries, stamp_of(account))
 
