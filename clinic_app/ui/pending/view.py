@@ -8,7 +8,7 @@ from clinic_app.services.patients.verification import REJECT_REASONS
 from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.kit.base import apart, icon, link, link_button, page_head, pick, row, stack, when
 from clinic_app.ui.kit.data import avatar
-from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note
+from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note, told
 from clinic_app.ui.kit.forms import cancel_button, error_text, field, press_button, press_form, submit_button
 from clinic_app.ui.kit.pager import pager
 from clinic_app.ui.pending.state import PendingState as State
@@ -137,7 +137,7 @@ def _foot(one: WaitingRow) -> rx.Component:
     known = verify("Verify", "verify", False)
     refused = State.refused_id == one.id
     without = when(refused & State.without_id, verify("Verify without the national ID", "verify-without", True))
-    problem = when(refused, note("bad", rx.el.p(apart(State.refused)), role="alert"))
+    problem = when(refused, note("bad", rx.el.p(told(State.refused)), role="alert"))
     first = when(one.patient_id, known, rx.fragment(new, without, reject))
     actions = rx.el.div(first, class_name="actions fill")
     return rx.el.div(problem, when(State.rejecting == one.id, _why(), actions), class_name="section-foot")
