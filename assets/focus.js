@@ -115,8 +115,9 @@
     for (const element of document.querySelectorAll("[data-takes-focus]")) {
       const value = element.dataset.takesFocus;
       if (taken.get(element) === value) continue;
+      if (value && dialog && !dialog.contains(element)) continue; // not from under a dialog: once that has gone
       taken.set(element, value);
-      if (!value || (dialog && !dialog.contains(element))) continue; // not from under a dialog
+      if (!value) continue;
       focus(element);
       element.scrollIntoView({ block: "nearest" });
       return; // the first one; the others have their turn when they change

@@ -50,7 +50,7 @@ def test_what_is_refused_about_a_merged_record_leads_to_the_one_that_stays(open_
     row = page.get_by_role("row").filter(has_text=second.patient_id)
     row.get_by_role("button", name="Create Portal Account").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Portal email").fill("barnabas.merged@example.org")
+    dialog.get_by_label("Email").fill("barnabas.merged@example.org")
     merging.merge_patients(clinic.desk, second.id, MergeRequest(first.id))
     expect(row).to_have_count(0)
     dialog.get_by_role("button", name="Create Portal Account").click()

@@ -118,3 +118,16 @@ def test_a_pair_that_goes_leaves_the_focus_and_the_next_pair_where_they_are(open
     expect(page.locator("li:focus")).to_contain_text("are two people.")
     page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
+
+
+def test_the_keyboard_goes_into_the_question_why_and_back_to_the_card(open_page, waiting):
+    waiting("Keyboarded")
+    page = open_page("receptionist", "/patients/pending")
+    card = _card(page, "Keyboarded")
+    card.get_by_role("button", name="Reject…").focus()
+    page.keyboard.press("Enter")
+    expect(card.get_by_role("radio").first).to_be_focused()
+    card.get_by_role("button", name="Cancel").focus()
+    page.keyboard.press("Enter")
+    expect(card.get_by_role("button", name="Reject…")).to_be_visible()
+    expect(card).to_be_focused()

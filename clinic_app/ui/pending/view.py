@@ -71,15 +71,19 @@ def _why() -> rx.Component:
 
     A form's own hook stands outside of the list, where no card is known.
     """
+    described = {"aria-describedby": "reject-reason-error"}
     choices = [
         rx.el.label(
             rx.el.input(
-                type="radio", name="reason", value=code, custom_attrs={"aria-describedby": "reject-reason-error"}
+                type="radio",
+                name="reason",
+                value=code,
+                custom_attrs=described if place else {**described, "data-takes-focus": State.rejecting.to_string()},
             ),
             rx.el.span(words, class_name="v"),
             class_name="choice",
         )
-        for code, words in REJECT_REASONS.items()
+        for place, (code, words) in enumerate(REJECT_REASONS.items())
     ]
     reasons = rx.el.fieldset(
         rx.el.legend("Why is it rejected?", class_name="label"),
@@ -173,7 +177,7 @@ def _done() -> rx.Component:
         variant="outline",
         size="2",
     )
-    opens = link_button(rx.fragment("Open ", apart(State.done_patient)), href=State.done_href, variant="outline")
+    opens = link_button(rx.el.span("Open ", apart(State.done_patient)), href=State.done_href, variant="outline")
     ways = rx.el.div(when(State.done_href, opens), when(State.undo_id > 0, undo), class_name="actions")
     words = rx.el.div(
         rx.el.p(apart(State.done), class_name="strong"), when(State.done_more, rx.el.p(apart(State.done_more)))
