@@ -25,7 +25,7 @@
   const CALM_MS = 3_000; // after it was said the last time: a new line
   const CLOSE = "1"; // Reflex's server wants to end the line
 
-  const tab = { leaving: false, leave, ask, holds: () => false };
+  const tab = { leaving: false, answered: -Infinity, leave, ask, holds: () => false };
   let line = null; // the socket that was opened last
   let up = false; // it has said something since
   let doubt, lost, apart, again, calm;
@@ -133,6 +133,7 @@
 
   function heard() {
     up = true;
+    if (lost !== undefined) tab.answered = performance.now(); // the first word since something was sent (moved.js)
     clearTimeout(doubt); clearTimeout(lost); clearTimeout(apart);
     doubt = lost = apart = undefined;
     if (!away) say(false); else ask();

@@ -6,14 +6,17 @@
 //   - when a form[aria-busy] has finished and nothing has the focus (what had it was switched off
 //     meanwhile): the first wrong field, else the submit button
 //   - when a dialog has gone: what opened it; if that is gone too, the nearest [data-focus-home]
-//     of its row or section; else the h1
+//     of its row or section; else that row, or the one in its place, where Enter presses nothing; else the h1
 //   - when a press ([data-press]) has taken away what was pressed, with its row: the same
+//   - when a list has changed by itself: a row that is only moved keeps it; what has gone with its row: the row in its
+//     place
 //   - a link to #something: that element, without a new address (an address would load the page's data again)
 // And "Error: " before the title while #error-summary is there, which is heard first.
 "use strict";
 (() => {
   const DIALOG = "[role=dialog], [role=alertdialog]";
   const TICK = "[type=checkbox], [type=radio]";
+  const ROW = "main :is(li, tr)";
   let path = location.pathname;
   let heading = null;
   let begun = null; // what was given the focus on entering the page
@@ -21,15 +24,17 @@
   let scheduled = false;
   let opener = null; // what was pressed last outside of dialogs, and the nodes around it, inner first
   let around = [];
+  let neighbours = []; // and the row it was in, with its neighbours
   let wasOpen = false;
   let returned = 0; // when the focus went back: the opener may still be replaced by a badge
+  let held = null; // what has the focus in a list: {element, rows}
   const busy = new WeakSet(); // forms that are at work
   const taken = new WeakMap(); // element -> the value it took the focus with
 
-  function focus(element) {
+  function focus(element, how) {
     if (!element) return;
     if (element.tabIndex < 0 && !element.hasAttribute("tabindex")) element.tabIndex = -1;
-    element.focus();
+    element.focus(how);
   }
 
   function home() {
@@ -38,7 +43,24 @@
       const found = node.isConnected && node.matches("tr, li, section, article, form") && node.querySelector("[data-focus-home]");
       if (found) { focus(found); return; }
     }
-    focus(document.querySelector("main h1"));
+    inPlaceOf(neighbours);
+  }
+
+  // The row that stands where one was: it can be tabbed on from, and Enter presses nothing there. Else the h1.
+  function inPlaceOf(rows) {
+    const next = rows.flat().find((row) => row.isConnected);
+    focus(next ?? document.querySelector("main h1"), { preventScroll: Boolean(next) });
+  }
+
+  // The row that something is in, and those after and before it, nearest first; then the same of the row around that.
+  function rowsOf(element) {
+    const found = [];
+    for (let row = element.closest(ROW); row; row = row.parentElement.closest(ROW)) {
+      const all = [...row.parentElement.children];
+      const place = all.indexOf(row);
+      found.push([row, ...all.slice(place + 1), ...all.slice(0, place).reverse()]);
+    }
+    return found;
   }
 
   function beginning() {
@@ -61,8 +83,8 @@
     if (!found || found === heading) return; // the old page is still there
     path = location.pathname;
     heading = found;
-    opener = null;
-    around = [];
+    opener = held = null;
+    around = neighbours = [];
     begun = beginning();
     focus(begun);
     entered = true;
@@ -81,13 +103,21 @@
     if (gone && !document.querySelector(DIALOG)) home();
   }
 
+  function lookAtRows() {
+    if (!held || held.element.isConnected || document.activeElement !== document.body || location.pathname !== path) return;
+    const { rows } = held;
+    held = null;
+    if (!document.querySelector(DIALOG)) inPlaceOf(rows);
+  }
+
   function lookAtTakers() {
     const dialog = document.querySelector(DIALOG);
     for (const element of document.querySelectorAll("[data-takes-focus]")) {
       const value = element.dataset.takesFocus;
       if (taken.get(element) === value) continue;
+      if (value && dialog && !dialog.contains(element)) continue; // not from under a dialog: once that has gone
       taken.set(element, value);
-      if (!value || (dialog && !dialog.contains(element))) continue; // not from under a dialog
+      if (!value) continue;
       focus(element);
       element.scrollIntoView({ block: "nearest" });
       return; // the first one; the others have their turn when they change
@@ -118,10 +148,14 @@
     lookAtGone();
     lookAtForms();
     lookAtTakers();
+    lookAtRows();
     lookAtTitle();
   }
 
-  new MutationObserver(() => {
+  new MutationObserver((changes) => {
+    const moved = held?.element.isConnected && document.activeElement === document.body
+      && changes.some((change) => [...change.removedNodes].some((node) => node.contains(held.element)));
+    if (moved) focus(held.element, { preventScroll: true });
     if (scheduled) return;
     scheduled = true;
     requestAnimationFrame(look);
@@ -129,7 +163,10 @@
     childList: true, subtree: true, characterData: true, attributes: true, attributeFilter: ["data-takes-focus", "aria-busy"],
   });
 
-  document.addEventListener("focusin", (event) => { if (event.target !== begun) entered = false; }, true);
+  document.addEventListener("focusin", (event) => {
+    if (event.target !== begun) entered = false;
+    held = event.target.closest(ROW) && { element: event.target, rows: rowsOf(event.target) };
+  }, true);
 
   // A press beside an open dialog must not take the focus out of it (the dialog decides whether it closes). Nor must one
   // on a button, a tick or a label of the form one types in: leaving a field may show a sentence or a question under it,
@@ -140,6 +177,7 @@
     const pressed = event.target.closest("a, button, input, label, select, textarea");
     const form = pressed?.matches(`button, label, ${TICK}`) && pressed.form;
     if (beside || (form && document.activeElement?.form === form)) event.preventDefault();
+    setTimeout(() => { if (document.activeElement === document.body) held = null; }); // it was left, beside everything
   });
 
   // A field that is switched off while its form is at work has not been left: checking it now would take back the sentence
@@ -155,6 +193,7 @@
     if (!inside && pressed) {
       opener = pressed;
       around = [];
+      neighbours = rowsOf(pressed);
       for (let node = pressed.parentElement; node; node = node.parentElement) around.push(node);
       returned = 0;
     }

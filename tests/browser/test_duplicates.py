@@ -6,7 +6,8 @@ import re
 
 from playwright.sync_api import expect
 
-from clinic_app.services.patients import pair_finding
+from clinic_app.services.patients import merging, pair_finding
+from clinic_app.services.patients.merge_forms import MergeRequest
 
 
 def _twice(clinic, **changes):
@@ -40,3 +41,20 @@ def test_two_records_become_one_with_the_values_chosen_and_two_again(open_page, 
     expect(page.get_by_text(f"Merge undone. {second.patient_id} is a record of its own again.")).to_be_visible()
     expect(page.get_by_role("heading", name=f"{first.first_name} Cheruiyot", level=1, exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Undo merge")).to_have_count(0)
+
+
+def test_what_is_refused_about_a_merged_record_leads_to_the_one_that_stays(open_page, clinic):
+    first, second = _twice(clinic)
+    page = open_page("receptionist", "/patients")
+    page.get_by_label("Search patients").fill(second.patient_id)
+    row = page.get_by_role("row").filter(has_text=second.patient_id)
+    row.get_by_role("button", name="Create Portal Account").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Email").fill("barnabas.merged@example.org")
+    merging.merge_patients(clinic.desk, second.id, MergeRequest(first.id))
+    expect(row).to_have_count(0)
+    dialog.get_by_role("button", name="Create Portal Account").click()
+    refused = dialog.get_by_role("alert").filter(has_text=f"{second.patient_id} was merged into {first.patient_id}.")
+    refused.get_by_role("link", name=f"Open {first.patient_id}").click()
+    expect(page.get_by_role("heading", name=f"{first.first_name} Cheruiyot", level=1, exact=True)).to_be_visible()
+    expect(dialog).to_have_count(0)

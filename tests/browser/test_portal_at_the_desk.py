@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from clinic_app.services.portal import provisioning
 from tests import factories
 from tests.browser.conftest import begin_edit, until
 
@@ -185,3 +186,15 @@ def test_reissue_from_the_list_asks_first_and_escape_takes_it_back(open_page, cl
     expect(page.get_by_role("textbox", name="Temporary Password")).to_be_visible()
     page.get_by_role("button", name="Close").click()
     expect(row.get_by_text("✓ Portal Active")).to_be_visible()
+
+
+def test_that_another_desk_replaced_a_shown_password_is_in_sight_on_a_phone(open_page, clinic):
+    page, email = _credentials(open_page, clinic)
+    page.set_viewport_size({"width": 320, "height": 640})
+    (patient,) = clinic.sql("SELECT patient_id FROM accounts WHERE username = ?", email)[0]
+    seen = "SELECT 1 FROM intents WHERE seen_at IS NOT NULL AND resource_type = 'patient' AND resource_id = ?"
+    until(lambda: clinic.sql(seen, patient))  # the page has said that it shows it
+    provisioning.reset_portal_password(clinic.actor("admin"), patient)
+    told = page.get_by_role("alert").filter(has_text="The password that was shown here no longer works.")
+    expect(told).to_be_focused()
+    expect(told).to_be_in_viewport(ratio=1)

@@ -24,14 +24,14 @@ _FIXED = re.compile(r'\? "[^"]*" : "[^"]*"\)$|return \("')
 _SINGLE = re.compile(r'\["(initials|count|day)"\]$')
 
 
-def _parts(component: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+def parts(component: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[Any, ...]]]:
     """Everything in the tree that a page compiles to, with what surrounds it."""
     yield component, above
     inner = list(getattr(component, "children", ()) or ())
     if type(component).__name__ == "Match":
         inner += [*[case[-1] for case in component.match_cases], component.default]
     for one in inner:
-        yield from _parts(one, (*above, component))
+        yield from parts(one, (*above, component))
 
 
 def _sets_direction(component: Any) -> bool:
@@ -43,7 +43,7 @@ def not_apart(component: Any) -> list[str]:
     """What is drawn from a state, or from a value that is only known later, and takes the page's direction."""
     return [
         str(part.contents)
-        for part, above in _parts(component)
+        for part, above in parts(component)
         if type(part).__name__ == "Bare"
         and isinstance(part.contents, rx.Var)
         and (part.contents._get_all_var_data() or not isinstance(part.contents, LiteralVar))

@@ -166,6 +166,18 @@ async def test_ten_a_page(here, people):
     assert state.page == 2
 
 
+async def test_what_was_decided_stays_said_when_the_page_is_turned(here, people):
+    for number in range(12):
+        factories.registered_themselves(first_name=f"Esther {'abcdefghijkl'[number]}")
+    state = here.state(PendingState)
+    await here.fire(PendingState.load)
+    await here.fire(PendingState.reject, state.rows[0].id, _form(reason="TWICE"))
+    said = state.done
+    assert said
+    await here.fire(PendingState.turn, 1)
+    assert (state.page, state.done) == (2, said)
+
+
 @pytest.mark.parametrize("given", ["", None, -1, 2**40, {"a": 1}, True])
 async def test_nonsense_changes_nothing(here, people, given):
     factories.registered_themselves()

@@ -164,7 +164,7 @@ def _waiting() -> rx.Component:
 
 def _missing() -> rx.Component:
     back = link_button("Possible duplicates", href=routes.DUPLICATES, name="copy")
-    opens = link_button(rx.fragment("Open ", apart(State.instead)), href=State.instead_href, variant="outline")
+    opens = link_button(rx.el.span("Open ", apart(State.instead)), href=State.instead_href, variant="outline")
     ways = (when(State.instead, opens), back)
     return rx.el.div(
         empty("search-x", "There is nothing to compare", apart(State.missing), *ways, heading=rx.el.h1),

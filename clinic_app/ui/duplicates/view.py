@@ -107,7 +107,7 @@ def _pair(one: PairCard) -> rx.Component:
         class_name="card pair-box",
         key=one.key,
     )
-    return when(one.said, _said(one), shown)
+    return rx.fragment(when(one.said, _said(one), shown), key=one.key)
 
 
 def _rows() -> rx.Component:

@@ -28,5 +28,6 @@ def told_note() -> rx.Component:
         rx.el.p(apart(PressState.told), class_name=when(PressState.told_more, "strong", "")),
         when(PressState.told_more, rx.el.p(apart(PressState.told_more))),
     )
-    bad = note("warn", *words, role="alert", tab_index=-1)
+    focus = {"data-takes-focus": PressState.told}  # also where the dialog that it is about was far below
+    bad = note("warn", *words, role="alert", tab_index=-1, custom_attrs=focus)
     return when(PressState.told, when(PressState.bad, bad, note("info", *words, role="status")))

@@ -7,7 +7,8 @@ from typing import Any
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import Child, Text, apart, cx, icon, pick, when
+from clinic_app.core import routes
+from clinic_app.ui.kit.base import Child, Text, apart, cx, icon, link, pick, when
 from clinic_app.ui.view_models import PatientRow
 
 _NOTE_ICONS = {
@@ -34,9 +35,18 @@ def success_note(words: Text) -> rx.Component:
     return when(words, note("good", rx.el.p(apart(words)), role="status"))
 
 
+def told(words: Text) -> rx.Component:
+    """Why something was refused; with a link to the record that stays, where one was merged (``PatientMerged``)."""
+    if not isinstance(words, rx.Var):
+        return apart(words)
+    stays = words.to(str).split(" was merged into ")[1].split(".")[0]
+    opens = rx.fragment(" ", link("Open ", apart(stays), href=routes.PATIENTS + "/" + stays))
+    return rx.fragment(apart(words), when(words.to(str).contains(". Open that record instead."), opens))
+
+
 def error_note(words: Text) -> rx.Component:
     """What went wrong; not there while nothing did."""
-    return when(words, note("bad", rx.el.p(apart(words)), role="alert"))
+    return when(words, note("bad", rx.el.p(told(words)), role="alert"))
 
 
 def failure_note(title: Text, detail: Text, attempt: Text = "1") -> rx.Component:
@@ -44,7 +54,7 @@ def failure_note(title: Text, detail: Text, attempt: Text = "1") -> rx.Component
     return note(
         "bad",
         rx.el.p(apart(title), class_name="strong"),
-        rx.el.p(apart(detail)),
+        rx.el.p(told(detail)),
         role="alert",
         tab_index=-1,
         custom_attrs={"data-takes-focus": attempt},

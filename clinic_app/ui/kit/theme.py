@@ -14,7 +14,10 @@ FONT_FILE = "/fonts/atkinson-next-latin.woff2"
 FIRST_SCRIPT = "/connection.js"
 SCRIPTS = tuple(
     f"/{name}.js"
-    for name in "shell focus shortcuts combobox copy show password ticks emails anyway drafts press idle upload".split()
+    for name in (
+        *("shell", "moved", "focus", "shortcuts", "combobox", "copy", "show", "password", "ticks", "emails", "anyway"),
+        *("drafts", "press", "idle", "upload"),
+    )
 )
 
 

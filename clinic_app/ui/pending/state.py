@@ -152,7 +152,6 @@ class PendingState(Asking, rx.State):
     async def turn(self, by: int):
         """One page on (1) or back (-1)."""
         self._calm()
-        self.done = ""
         await self._look(clamp(self.page + clamp(by, -1, 1, 0), 1, self.pages, 1))
 
     @handler(Permission.PATIENT_VERIFY, about="person")

@@ -8,7 +8,7 @@ from clinic_app.services.patients.verification import REJECT_REASONS
 from clinic_app.ui.frame.page import staff_page
 from clinic_app.ui.kit.base import apart, icon, link, link_button, page_head, pick, row, stack, when
 from clinic_app.ui.kit.data import avatar
-from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note
+from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note, told
 from clinic_app.ui.kit.forms import cancel_button, error_text, field, press_button, press_form, submit_button
 from clinic_app.ui.kit.pager import pager
 from clinic_app.ui.pending.state import PendingState as State
@@ -71,15 +71,19 @@ def _why() -> rx.Component:
 
     A form's own hook stands outside of the list, where no card is known.
     """
+    described = {"aria-describedby": "reject-reason-error"}
     choices = [
         rx.el.label(
             rx.el.input(
-                type="radio", name="reason", value=code, custom_attrs={"aria-describedby": "reject-reason-error"}
+                type="radio",
+                name="reason",
+                value=code,
+                custom_attrs=described if place else {**described, "data-takes-focus": State.rejecting.to_string()},
             ),
             rx.el.span(words, class_name="v"),
             class_name="choice",
         )
-        for code, words in REJECT_REASONS.items()
+        for place, (code, words) in enumerate(REJECT_REASONS.items())
     ]
     reasons = rx.el.fieldset(
         rx.el.legend("Why is it rejected?", class_name="label"),
@@ -137,7 +141,7 @@ def _foot(one: WaitingRow) -> rx.Component:
     known = verify("Verify", "verify", False)
     refused = State.refused_id == one.id
     without = when(refused & State.without_id, verify("Verify without the national ID", "verify-without", True))
-    problem = when(refused, note("bad", rx.el.p(apart(State.refused)), role="alert"))
+    problem = when(refused, note("bad", rx.el.p(told(State.refused)), role="alert"))
     first = when(one.patient_id, known, rx.fragment(new, without, reject))
     actions = rx.el.div(first, class_name="actions fill")
     return rx.el.div(problem, when(State.rejecting == one.id, _why(), actions), class_name="section-foot")
@@ -173,7 +177,7 @@ def _done() -> rx.Component:
         variant="outline",
         size="2",
     )
-    opens = link_button(rx.fragment("Open ", apart(State.done_patient)), href=State.done_href, variant="outline")
+    opens = link_button(rx.el.span("Open ", apart(State.done_patient)), href=State.done_href, variant="outline")
     ways = rx.el.div(when(State.done_href, opens), when(State.undo_id > 0, undo), class_name="actions")
     words = rx.el.div(
         rx.el.p(apart(State.done), class_name="strong"), when(State.done_more, rx.el.p(apart(State.done_more)))

@@ -1,0 +1,70 @@
+// A press is for the row that stood there when it was aimed at. Other desks decide and register, and an open list moves by
+// itself: a link or button of a row is not pressed where that of another row stood half a moment (HOLD_MS) before.
+// Whoever has just typed or pressed moves the list themselves: that holds nothing back, but for the answer to a press
+// that decided something, which on a slow line comes when the next row is aimed at. focus.js sees to the keyboard.
+"use strict";
+(() => {
+  const HOLD_MS = 500;
+  const OWN_MS = 1_000; // after a key or press
+  const ANSWER_MS = 300; // after the server's answer to one
+  const ROW = "main :is(li, tr)";
+  let places = []; // where the links and buttons of rows stand: {row, box}
+  let before = []; // where they stood when something changed by itself: {places, at}
+  let touched = -OWN_MS; // when somebody typed or pressed last
+  let decides = false; // and whether that decided something
+  let scheduled = false;
+  let changed = false;
+  let held = false;
+
+  function row_of(control) {
+    const row = control.closest(ROW);
+    return row && (row.querySelector("[id]")?.id || row); // React may draw the same row anew
+  }
+
+  function look() {
+    scheduled = changed = false;
+    places = [...document.querySelectorAll(`${ROW} :is(a[href], button)`)]
+      .map((control) => ({ row: row_of(control), box: control.getBoundingClientRect() }))
+      .filter(({ box }) => box.bottom > 0 && box.top < innerHeight);
+  }
+
+  function schedule() {
+    if (scheduled) return;
+    scheduled = true;
+    requestAnimationFrame(() => setTimeout(look)); // drawn by then
+  }
+
+  function own(now) {
+    return now - touched < OWN_MS || (!decides && now - clinicTab.answered < ANSWER_MS);
+  }
+
+  new MutationObserver(() => {
+    const now = performance.now();
+    if (!changed && places.length && !own(now)) {
+      before = [...before.filter(({ at }) => now - at < HOLD_MS), { places, at: now }];
+    }
+    changed = true;
+    schedule();
+  }).observe(document.documentElement, { childList: true, subtree: true });
+  addEventListener("scroll", schedule, { capture: true, passive: true });
+  addEventListener("resize", schedule);
+  for (const type of ["wheel", "touchmove"]) addEventListener(type, () => { before = []; }, { capture: true, passive: true });
+
+  for (const type of ["keydown", "input", "click"]) {
+    addEventListener(type, (event) => {
+      touched = performance.now();
+      decides = type === "click" && Boolean(event.target.closest("[data-press], [type=submit]"));
+    }, true);
+  }
+
+  addEventListener("pointerdown", (event) => {
+    const row = event.target.closest("a[href], button") && row_of(event.target);
+    const { clientX: x, clientY: y } = event;
+    const there = ({ row: other, box }) => other !== row && x >= box.left && x < box.right && y >= box.top && y < box.bottom;
+    held = Boolean(row) && before.some((one) => performance.now() - one.at < HOLD_MS && one.places.some(there));
+  }, true);
+  addEventListener("click", (event) => {
+    if (held && event.detail) { event.preventDefault(); event.stopImmediatePropagation(); }
+    held = false;
+  }, true);
+})();

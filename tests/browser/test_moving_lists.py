@@ -1,0 +1,133 @@
+"""Lists that other desks change while somebody is about to press: nobody else is pressed, and the focus is not lost."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from clinic_app.core import db
+from clinic_app.core.errors import ClinicError
+from clinic_app.services.patients import pair_finding
+from clinic_app.services.patients.forms import PatientDetails
+from clinic_app.services.patients.pairs import say_not_duplicate
+from clinic_app.services.patients.self_registration import add_waiting
+from clinic_app.services.patients.verification import Rejection, reject_registration
+
+
+@pytest.fixture
+def waiting(clinic) -> Iterator[Callable[..., list[int]]]:
+    """Registers people of these names, who wait for the desk until the test ends; returns their numbers."""
+    made: list[int] = []
+
+    def register(*names: str) -> list[int]:
+        with db.transaction() as session:
+            typed = ({"first_name": name, "last_name": name, "phone": "0712 000 111"} for name in names)
+            added = [add_waiting(session, PatientDetails.parse(one)) for one in typed]
+        made.extend(added)
+        return added
+
+    yield register
+    for person in made:
+        with contextlib.suppress(ClinicError):
+            _goes(clinic, person)
+
+
+def _goes(clinic, person: int) -> None:
+    reject_registration(clinic.desk, person, Rejection.parse({"reason": "OTHER", "words": "Left"}))
+
+
+def _card(page: Page, name: str) -> Locator:
+    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name))
+
+
+def _aim(page: Page, button: Locator) -> None:
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def _press(page: Page) -> None:
+    page.mouse.down()
+    page.mouse.up()
+
+
+def test_a_press_on_a_row_that_has_just_moved_is_nobody_elses(open_page, clinic, waiting):
+    first, *_ = waiting("Movesaway", "Aimedat", "Comesunder", "Comesafter")
+    page = open_page("receptionist", "/patients/pending", height=2000)
+    aimed, under = (
+        _card(page, name).get_by_role("button", name="Verify as new patient") for name in ("Aimedat", "Comesunder")
+    )
+    page.wait_for_timeout(1_200)  # it is a while since anything was typed or pressed here
+    _aim(page, aimed)
+    where = aimed.bounding_box()
+    _goes(clinic, first)
+    expect(_card(page, "Movesaway")).to_have_count(0)
+    assert where == under.bounding_box()
+    _press(page)
+    page.wait_for_timeout(1000)
+    expect(page.get_by_text("Comesunder Comesunder was verified.")).to_have_count(0)
+    assert under.bounding_box() == where
+    _press(page)  # it has stood there for a while now
+    expect(page.get_by_text("Comesunder Comesunder was verified.")).to_be_visible()
+
+
+def test_the_focus_of_a_row_that_goes_is_on_the_row_in_its_place_and_presses_nothing(open_page, clinic, waiting):
+    first, _, third, last = waiting("Focusgoes", "Focusnext", "Focusbefore", "Focuslast")
+    page = open_page("receptionist", "/patients/pending")
+    button = {
+        name: _card(page, name).get_by_role("button", name="Verify as new patient")
+        for name in ("Focusgoes", "Focusnext", "Focuslast")
+    }
+    button["Focusnext"].focus()
+    _goes(clinic, third)
+    expect(_card(page, "Focusbefore")).to_have_count(0)
+    expect(button["Focusnext"]).to_be_focused()
+    button["Focusgoes"].focus()
+    _goes(clinic, first)
+    expect(_card(page, "Focusgoes")).to_have_count(0)
+    expect(_card(page, "Focusnext")).to_be_focused()
+    page.keyboard.press("Enter")
+    button["Focuslast"].focus()
+    _goes(clinic, last)
+    expect(_card(page, "Focuslast")).to_have_count(0)
+    expect(page.locator("li:focus")).to_have_count(1)
+    expect(page.get_by_text("was verified")).to_have_count(0)
+
+
+def test_a_pair_that_goes_leaves_the_focus_and_the_next_pair_where_they_are(open_page, clinic):
+    pairs = []
+    for name in ("Zebedayo", "Zephania", "Zipporah"):
+        same = {"first_name": name, "date_of_birth": "3/4/1975", "phone": f"0712 111 {ord(name[3]) + 500}"}
+        one = clinic.patient(**same, last_name="Cheruiyot").patient
+        pairs.append((one, clinic.patient(**same, last_name="Cheruiyott").patient))
+    pair_finding.compare_all()
+    page = open_page("receptionist", "/patients/duplicates")
+    buttons = page.get_by_role("button", name="Not a duplicate")
+    expect(buttons.nth(1)).to_be_visible()
+    shown = [page.get_by_role("heading", level=2).nth(n).inner_text() for n in range(3)]
+    gone = next(pair for pair in pairs if pair[0].first_name in shown[0])
+    buttons.nth(1).focus()
+    say_not_duplicate(clinic.desk, gone[0].patient_id, gone[1].patient_id)
+    expect(page.get_by_role("heading", level=2).first).not_to_have_text(shown[0])
+    expect(buttons.nth(0)).to_be_focused()
+    page.keyboard.press("Enter")  # one's own decision: the focus is where its note is, and *Undo* is next
+    expect(page.locator("li:focus")).to_contain_text("are two people.")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+
+
+def test_the_keyboard_goes_into_the_question_why_and_back_to_the_card(open_page, waiting):
+    waiting("Keyboarded")
+    page = open_page("receptionist", "/patients/pending")
+    card = _card(page, "Keyboarded")
+    card.get_by_role("button", name="Reject…").focus()
+    page.keyboard.press("Enter")
+    expect(card.get_by_role("radio").first).to_be_focused()
+    card.get_by_role("button", name="Cancel").focus()
+    page.keyboard.press("Enter")
+    expect(card.get_by_role("button", name="Reject…")).to_be_visible()
+    expect(card).to_be_focused()
