@@ -1,5 +1,6 @@
 // A press is for the row that stood there when it was aimed at. Other desks decide and register, and an open list moves by
-// itself: a link or button of a row is not pressed where that of another row stood half a moment (HOLD_MS) before.
+// itself: a button that decides at once is not pressed where one of another row stood a moment (HOLD_MS) before. Links, and
+// what opens a dialog, show whom they are about before anything is done.
 // Whoever has just typed or pressed moves the list themselves: that holds nothing back, but for the answer to a press
 // that decided something, which on a slow line comes when the next row is aimed at. focus.js sees to the keyboard.
 "use strict";
@@ -8,7 +9,8 @@
   const OWN_MS = 1_000; // after a key or press
   const ANSWER_MS = 300; // after the server's answer to one
   const ROW = "main :is(li, tr)";
-  let places = []; // where the links and buttons of rows stand: {row, box}
+  const DECIDES = ":is([data-press], [type=submit])";
+  let places = []; // where those of rows stand: {row, box}
   let before = []; // where they stood when something changed by itself: {places, at}
   let touched = -OWN_MS; // when somebody typed or pressed last
   let decides = false; // and whether that decided something
@@ -23,7 +25,7 @@
 
   function look() {
     scheduled = changed = false;
-    places = [...document.querySelectorAll(`${ROW} :is(a[href], button)`)]
+    places = [...document.querySelectorAll(`${ROW} ${DECIDES}`)]
       .map((control) => ({ row: row_of(control), box: control.getBoundingClientRect() }))
       .filter(({ box }) => box.bottom > 0 && box.top < innerHeight);
   }
@@ -53,12 +55,12 @@
   for (const type of ["keydown", "input", "click"]) {
     addEventListener(type, (event) => {
       touched = performance.now();
-      decides = type === "click" && Boolean(event.target.closest("[data-press], [type=submit]"));
+      decides = type === "click" && Boolean(event.target.closest(DECIDES));
     }, true);
   }
 
   addEventListener("pointerdown", (event) => {
-    const row = event.target.closest("a[href], button") && row_of(event.target);
+    const row = event.target.closest(DECIDES) && row_of(event.target);
     const { clientX: x, clientY: y } = event;
     const there = ({ row: other, box }) => other !== row && x >= box.left && x < box.right && y >= box.top && y < box.bottom;
     held = Boolean(row) && before.some((one) => performance.now() - one.at < HOLD_MS && one.places.some(there));
