@@ -206,6 +206,66 @@ def test_one_broken_off_goes_on_where_it_was_without_a_double(admin, file, monke
     assert [external for external, _ in _names()] == [f"N-{n}" for n in range(7)]
 
 
+def test_one_that_was_killed_and_not_begun_again_stands_in_nobodys_way(admin, file, monkeypatch):
+    monkeypatch.setattr(work, "BATCH", 1)
+    path = file(AMINA, MOSES)
+    real = taking_in.add_patients
+
+    def dies(session, actor, reads, run_id):
+        if reads[0].external_id == "K-2":
+            raise KeyboardInterrupt
+        return real(session, actor, reads, run_id)
+
+    monkeypatch.setattr(taking_in, "add_patients", dies)
+    killed = runs.begin_file(SYSTEM, path.name, csv_file.survey(path))
+    other = path.with_name("other.csv")
+    other.write_text(HEADER + "K-9,Grace,Wanjiku,1991-01-02,,,\n")
+    with pytest.raises(ImportUnderWay):  # it has just begun
+        runs.begin_upload(admin, "x.csv", 10)
+    with pytest.raises(KeyboardInterrupt):
+        work.work_on(killed, path=path, found=csv_file.survey(path))
+    for begins in (lambda: runs.begin_upload(admin, "x.csv", 10), lambda: _take_in(other)):
+        with pytest.raises(ImportUnderWay):  # as far as anybody knows it goes on
+            begins()
+    monkeypatch.setattr(leases, "dead", lambda lease: True)
+    monkeypatch.setattr(taking_in, "add_patients", real)
+    run = _checked(admin, other)
+    assert runs.view_import(admin, killed).state == "STOPPED"
+    with pytest.raises(NoSuchImport):  # the server has not got its file
+        runs.continue_import(admin, killed)
+    runs.start_import(admin, run)
+    assert work.work_on()
+    assert _take_in(path) == killed
+    assert [external for external, _ in _names()] == ["K-1", "K-9", "K-2"]
+
+
+def test_a_file_that_is_changed_while_it_is_read_ends_there(admin, file, monkeypatch):
+    monkeypatch.setattr(work, "BATCH", 1)
+    path = file(AMINA, MOSES)
+    found = csv_file.survey(path)
+    run = runs.begin_file(SYSTEM, path.name, found)
+
+    def grows(_: int) -> None:
+        with path.open("a") as more:
+            more.write("K-9,Grace,Wanjiku,1991-01-02,,,\n")
+
+    assert work.work_on(run, path=path, found=found, done=grows)
+    seen = runs.view_import(admin, run)
+    assert (seen.state, seen.reason, seen.imported) == ("STOPPED", csv_file.CHANGED, 1)
+    assert _names() == [("K-1", "Amina")]
+    monkeypatch.undo()
+    _take_in(path)
+    assert [external for external, _ in _names()] == ["K-1", "K-2", "K-9"]
+    with pytest.raises(FileRefused):
+        list(csv_file.rows(path, found))
+
+
+def test_a_row_that_is_too_long_says_so(file):
+    path = file(f"K-1,{'x' * csv_file.LONGEST_ROW},Odhiambo,,,,\n", MOSES, 'K-4,"Half\n')
+    problems = [one.problem for one in csv_file.rows(path, csv_file.survey(path))]
+    assert problems == ["This row is longer than 64 kB.", "", csv_file.NOT_CLOSED]
+
+
 def test_the_lease_of_a_process_that_was_killed_is_free(monkeypatch):
     mine = leases.new()
     assert not leases.dead(mine)

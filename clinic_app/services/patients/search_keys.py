@@ -13,6 +13,7 @@ What is kept holds neither of the two signs, so a pattern can say in which part 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,7 @@ def email_words(email: str) -> list[str]:
 
 def _number_words(patient_id: str) -> list[str]:
     """``LMC000032``: as it stands, its digits, and its digits without zeros."""
-    digits = re.sub(r"^.*?(\d*)$", r"\1", patient_id)
+    digits = patient_id[len(patient_id.rstrip(string.digits)) :]
     return [patient_id.lower(), digits, digits.lstrip("0")]
 
 

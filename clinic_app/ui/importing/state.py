@@ -119,7 +119,7 @@ class ImportPageState(Asking, rx.State):
         self.done, self.size, self.progress = found.done, max(1, found.size), words.progress(found)
         self.did, self.how = words.done(found) if self.mode == "report" else ("", "")
         self.early = words.early(found)
-        self.can_go_on = bool(self.early)
+        self.can_go_on = bool(self.early) and found.uploaded
 
     async def _look(self, number: int, *, only: str = "", page: int = 1, again: Collection[int] | None = None) -> None:
         self._seen = live_updates.changes.number

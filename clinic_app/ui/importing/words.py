@@ -170,7 +170,7 @@ def done(found: ImportView) -> tuple[str, str]:
 def early(found: ImportView) -> str:
     """Why it is over before its end; empty where it came to it."""
     if found.state == "STOPPED":
-        return "Stopped before its end. What is in stays in."
+        return f"{found.reason or 'Stopped before its end.'} What is in stays in."
     if found.state == "ENDED":
         return "Ended early: whoever ran it may no longer import patients. What is in stays in."
     return ""

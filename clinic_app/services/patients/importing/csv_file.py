@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _SAVE_AS = "Save it as CSV UTF-8: in a spreadsheet under Save as, CSV UTF-8 (com
 NOT_CLOSED = "A quotation mark is not closed, or stands in the middle of a value."
 CUT_OFF = "This row has {found} of {wanted} columns. The file may have been cut off here."
 TOO_WIDE = "This row has {found} columns, and the first line names {wanted}."
+TOO_LONG = f"This row is longer than {LONGEST_ROW // 1024} kB."
+CHANGED = "The file was changed while it was read. Run it again once it is whole."
 _ENCODINGS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
@@ -47,6 +50,7 @@ class Survey:
     left_out: tuple[str, ...]  # the columns that have no place here, as the file calls them
     first: int  # byte at which the first row begins
     lines: int  # of the header: rows begin on the next one
+    stamp: tuple[int, int, int]  # changes with whatever is done to the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Record:
 def survey(path: Path) -> Survey:
     """Look over the whole file. Raises ``FileRefused``, or ``OSError`` where there is none to read."""
     with path.open("rb") as file:
+        stamp = _stamp(file)
         begun = file.read(4)
         for mark, name in _ENCODINGS.items():
             if begun.startswith(mark):
@@ -73,16 +78,16 @@ def survey(path: Path) -> Survey:
         size, digest = _looked_through(file)
         if not size:
             raise FileRefused("The file is empty.")
-        return _surveyed(file, size, digest)
+        return _surveyed(file, size, digest, stamp)
 
 
 def survey_header(path: Path) -> Survey:
     """The same of a file that was looked over before: its size and digest are not asked for again."""
     with path.open("rb") as file:
-        return _surveyed(file, 0, "")
+        return _surveyed(file, 0, "", _stamp(file))
 
 
-def _surveyed(file: BinaryIO, size: int, digest: str) -> Survey:
+def _surveyed(file: BinaryIO, size: int, digest: str, stamp: tuple[int, int, int]) -> Survey:
     file.seek(0)
     start = 3 if file.read(3) == codecs.BOM_UTF8 else 0
     file.seek(start)
@@ -92,7 +97,12 @@ def _surveyed(file: BinaryIO, size: int, digest: str) -> Survey:
         start, lines = file.tell(), 1
     delimiter, header = _header(file, start, said[1].decode("latin-1") if said else "")
     fields, left_out = _columns(header.cells)
-    return Survey(size, digest, delimiter, fields, left_out, header.end, lines + header.lines)
+    return Survey(size, digest, delimiter, fields, left_out, header.end, lines + header.lines, stamp)
+
+
+def _stamp(file: BinaryIO) -> tuple[int, int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _looked_through(file: BinaryIO) -> tuple[int, str]:
@@ -119,11 +129,12 @@ def _looked_through(file: BinaryIO) -> tuple[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """One record of the file, not yet told which field is which. ``cells`` is None where it cannot be read."""
+    """One record of the file, not yet told which field is which. ``cells`` is None where it cannot be read: ``why``."""
 
     cells: list[str] | None
     end: int
     lines: int
+    why: str = ""
 
 
 def _name(text: str) -> str:
@@ -214,7 +225,7 @@ def _cells(file: BinaryIO, start: int, delimiter: str) -> Iterator[_Cells]:
         if not length:
             return
         start = lines.record + length
-        yield _Cells(None, start, 1)
+        yield _Cells(None, start, 1, TOO_LONG if length > LONGEST_ROW else NOT_CLOSED)
 
 
 def _line_length(file: BinaryIO, start: int) -> int:
@@ -229,17 +240,19 @@ def _line_length(file: BinaryIO, start: int) -> int:
 
 def rows(path: Path, found: Survey, *, start: int = 0, row: int = 2, line: int = 0) -> Iterator[Record]:
     """The rows, from the one that begins at byte ``start`` on, whose numbers are ``row`` and ``line``. Empty ones are
-    left out, and counted."""
+    left out, and counted. Raises ``FileRefused`` where the file is not what ``found`` is of any more."""
     start, line = start or found.first, line or found.lines + 1
     wanted = len(found.fields)
     with path.open("rb") as file:
         for one in _cells(file, start, found.delimiter):
+            if _stamp(file) != found.stamp:
+                raise FileRefused(CHANGED)
             begun, at_line = start, line
             start, line = one.end, line + one.lines
             cells = one.cells
             this, row = row, row + 1
             if cells is None:
-                yield Record(this, at_line, begun, start, line, {}, NOT_CLOSED)
+                yield Record(this, at_line, begun, start, line, {}, one.why)
                 continue
             if not any(cell.strip() for cell in cells):
                 continue

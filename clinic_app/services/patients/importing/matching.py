@@ -16,7 +16,6 @@ from sqlmodel import Session
 from clinic_app.core import db
 from clinic_app.models.imports import RowOutcome
 from clinic_app.models.patients import PATIENTS, BirthPrecision
-from clinic_app.services.patients import national_ids
 from clinic_app.services.patients.birth_dates import BirthDate
 from clinic_app.services.patients.duplicates import Comparable, Grade, finding, keys, scoring
 from clinic_app.services.patients.duplicates.scoring import Register
@@ -99,7 +98,7 @@ class _Memory:
         self._people[row] = form.external_id, person.who
         for key in person.stands:
             self._under.setdefault(key, []).append(row)
-        for value in _ones(form):
+        for value in _ones(person):
             self._ones.setdefault(value, row)
 
     def under(self, asked: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -135,7 +134,7 @@ class _Disk:
         details += [born.day.isoformat(), str(born.precision)] if born else [None, None]
         run("INSERT OR REPLACE INTO person VALUES (?, ?, ?)", (row, form.external_id, json.dumps(details)))
         self._db.executemany("INSERT OR IGNORE INTO sharing VALUES (?, ?)", [(key, row) for key in person.stands])
-        self._db.executemany("INSERT OR IGNORE INTO one VALUES (?, ?)", [(value, row) for value in _ones(form)])
+        self._db.executemany("INSERT OR IGNORE INTO one VALUES (?, ?)", [(value, row) for value in _ones(person)])
 
     def under(self, asked: Sequence[int]) -> Iterable[tuple[int, int]]:
         marks = ",".join("?" * len(asked))
@@ -172,10 +171,10 @@ class Earlier:
         """This one is to go in."""
         self._kept.put(row, form, person)
 
-    def clashes(self, form: PatientDetails) -> dict[str, int]:
+    def clashes(self, person: Person) -> dict[str, int]:
         """Field → the row that has this value, which one patient only may have."""
         found = {}
-        for value in _ones(form):
+        for value in _ones(person):
             if row := self._kept.has(value):
                 found["external_id" if value[0] == "e" else "national_id"] = row
         return found
@@ -186,6 +185,8 @@ class Earlier:
         shared: Counter[int] = Counter()
         for key, row in self._kept.under(asked):
             shared[row] += person.asks[key]
+        if not shared:
+            return []
         kept = {row: self._kept.person(row) for row, _ in shared.most_common(_COMPARED)}
         people = ((row, who) for row, (_, who) in kept.items())
         return [
@@ -198,10 +199,10 @@ def _best_first(one: Match) -> tuple[bool, float, int]:
     return not one.grade.strong, -one.score, one.id
 
 
-def _ones(form: PatientDetails) -> list[str]:
+def _ones(person: Person) -> list[str]:
     """What one patient only may have, each with a letter that says what it is."""
-    national = national_ids.key(form.national_id)
-    return [*([f"e{form.external_id}"] if form.external_id else []), *([f"n{national}"] if national else [])]
+    external, national = person.external_id, person.national_id
+    return [*([f"e{external}"] if external else []), *([f"n{national}"] if national else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +213,9 @@ class _Taken:
     national_ids: Mapping[str, int]
 
 
-def _taken(session: Session, forms: Iterable[PatientDetails]) -> _Taken:
-    forms = list(forms)
-    external = sorted({form.external_id for form in forms if form.external_id})
-    national = sorted({key for form in forms if (key := national_ids.key(form.national_id))})
+def _taken(session: Session, people: Sequence[Person | None]) -> _Taken:
+    external = sorted({one.external_id for one in people if one and one.external_id})
+    national = sorted({one.national_id for one in people if one and one.national_id})
     if not external and not national:
         return _Taken({}, {})
     rows = db.connection(session).execute(_HAVING, {"external_ids": external, "national_ids": national}).all()
@@ -237,7 +237,7 @@ def judge(
     people = [read.person for read in reads]
     register = screening.register(session, people)
     ask = [whole] * len(reads) if whole else screening.perhaps_strong(session, people, register)
-    taken = _taken(session, (read.form for read in reads if read.form is not None))
+    taken = _taken(session, people)
     found: list[Judged] = []
     for read, person, asked in zip(reads, people, ask, strict=True):
         if read.form is None or person is None:
@@ -245,24 +245,24 @@ def judge(
         else:
             known = finding.find(session, person.who, register, limit=LIMIT) if asked else []
             like = [Match(each.id, 0, each.score, each.grade, tuple(each.reasons)) for each in known]
-            one = _judged(read, read.form, [*like, *earlier.matches(person, register)], taken, earlier)
+            one = _judged(read, person, [*like, *earlier.matches(person, register)], taken, earlier)
             if goes_in(one):
                 earlier.add(read.row, read.form, person)
         found.append(one)
     return _named(session, found)
 
 
-def _judged(read: ReadRow, form: PatientDetails, like: list[Match], taken: _Taken, earlier: Earlier) -> Judged:
+def _judged(read: ReadRow, person: Person, like: list[Match], taken: _Taken, earlier: Earlier) -> Judged:
     found = {(one.id, one.row): one for one in like}
     clashes: dict[str, str] = {}
-    in_file = earlier.clashes(form)
+    in_file = earlier.clashes(person)
     for name, label, sentence, has in (
-        ("external_id", "external ID", EXTERNAL_ID_TAKEN, taken.external_ids.get(form.external_id or "", 0)),
+        ("external_id", "external ID", EXTERNAL_ID_TAKEN, taken.external_ids.get(person.external_id or "", 0)),
         (
             "national_id",
             "national ID",
             NATIONAL_ID_TAKEN,
-            taken.national_ids.get(national_ids.key(form.national_id) or "", 0),
+            taken.national_ids.get(person.national_id or "", 0),
         ),
     ):
         row = in_file.get(name, 0)

@@ -11,7 +11,7 @@ from typing import Any
 from clinic_app.core import csv_safe
 from clinic_app.core.errors import InvalidInput
 from clinic_app.models.patients import BirthPrecision
-from clinic_app.services.patients import search_keys
+from clinic_app.services.patients import national_ids, search_keys
 from clinic_app.services.patients.duplicates import Comparable, keys
 from clinic_app.services.patients.forms import ESTIMATED, LABELS, PATIENT_FIELDS, Kind, PatientDetails
 from clinic_app.services.patients.importing.csv_file import PRECISION, Record
@@ -36,13 +36,16 @@ class Person:
     stands: tuple[int, ...]  # under these of the matcher's keys
     asks: Mapping[int, int]  # under these for others, each with its worth
     found_by: SearchKeys  # without the patient ID
+    external_id: str | None
+    national_id: str | None  # as it is compared
 
     @classmethod
     def of(cls, form: PatientDetails) -> Person:
         """Of these details."""
         who = Comparable.of(form)
         nameless = SimpleNamespace(patient_id="", **{name: getattr(form, name) for name in type(form).model_fields})
-        return cls(who, tuple(keys.keys_of(who)), keys.keys_to_ask(who), search_keys.keys_of(nameless))
+        stands, asks, found_by = tuple(keys.keys_of(who)), keys.keys_to_ask(who), search_keys.keys_of(nameless)
+        return cls(who, stands, asks, found_by, form.external_id, national_ids.key(form.national_id))
 
 
 @dataclass(frozen=True, slots=True)

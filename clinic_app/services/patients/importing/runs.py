@@ -25,7 +25,7 @@ from clinic_app.services.audit.authorization import demand
 from clinic_app.services.audit.together import record_alone
 from clinic_app.services.patients import birth_dates, wording
 from clinic_app.services.patients.forms import LABELS
-from clinic_app.services.patients.importing import csv_file, stored
+from clinic_app.services.patients.importing import csv_file, leases, stored
 from clinic_app.services.patients.importing.csv_file import COLUMNS, Survey
 from clinic_app.services.patients.importing.errors import (
     FileRefused,
@@ -84,6 +84,7 @@ def begin_upload(actor: Actor, name: str, size: int) -> int:
         raise FileRefused(TOO_LARGE)
     token, now = secrets.token_hex(16), clock.now()
     with transaction(actor) as session:
+        _set_aside(session, actor)
         if session.execute(select(_IMPORTS.id).where(_IMPORTS.state.in_(_BUSY))).first():
             raise ImportUnderWay
         unfinished = (_IMPORTS.started_by_id == actor.account_id, _IMPORTS.state == ImportState.RECEIVING)
@@ -134,6 +135,7 @@ def _begin_check(actor: Actor, import_id: int) -> None:
     try:
         with transaction(actor) as session:
             _of(session, import_id, ImportState.RECEIVING, lock=True)
+            _set_aside(session, actor)
             _turn(session, import_id, ImportState.CHECKING)
             note(session, actor, {"import": import_id, "state": str(ImportState.CHECKING)})
     except IntegrityError as error:
@@ -143,6 +145,21 @@ def _begin_check(actor: Actor, import_id: int) -> None:
 def _turn(session: Session, import_id: int, state: ImportState, **values: Any) -> None:
     fresh = {"state": state, "changed_at": clock.now(), "lease": None, "leased_until": None, **values}
     session.execute(update(PATIENT_IMPORTS).where(_IMPORTS.id == import_id).values(fresh))
+
+
+def _set_aside(session: Session, actor: Actor) -> None:
+    """Stop what the command line has begun and nobody works on any more: killed, and its file not given again since.
+
+    Else it would be in everybody's way. What is in stays in; given its file again, it goes on.
+    """
+    now = clock.now()
+    begun = select(PATIENT_IMPORTS).where(_IMPORTS.state == ImportState.IMPORTING, _IMPORTS.token.is_(None))
+    for run in session.execute(begun.with_for_update()).all():
+        # One that has no lease yet was begun just now.
+        killed = run.lease is not None and leases.dead(run.lease)
+        if killed or (run.leased_until or run.changed_at + leases.LEASE) <= now:
+            _turn(session, run.id, ImportState.STOPPED, ended_at=now)
+            note(session, actor, {"import": run.id, "state": str(ImportState.STOPPED)})
 
 
 def begin_file(actor: Actor, name: str, found: Survey, *, allow_duplicates: bool = False) -> int:
@@ -168,7 +185,8 @@ def begin_file(actor: Actor, name: str, found: Survey, *, allow_duplicates: bool
                     .values(allow_duplicates=allow_duplicates, changed_at=now)
                 )
                 return run.id
-            begun = {"import_started_at": now, "allow_duplicates": allow_duplicates}
+            _set_aside(session, actor)
+            begun = {"import_started_at": now, "allow_duplicates": allow_duplicates, "reason": None}
             if run is not None:
                 goes_on = {} if run.state != ImportState.DONE else {"position": 0, "next_row": 2, "next_line": 0}
                 _turn(session, run.id, ImportState.IMPORTING, **{"ended_at": None, "token": None, **begun, **goes_on})
@@ -231,11 +249,22 @@ def discard_import(actor: Actor, import_id: int) -> None:
         stored.remove(run.token)
 
 
-def _move(actor: Actor, import_id: int, before: Sequence[ImportState], after: ImportState, **values: Any) -> None:
+def _move(
+    actor: Actor,
+    import_id: int,
+    before: Sequence[ImportState],
+    after: ImportState,
+    *,
+    uploaded: bool = False,
+    **values: Any,
+) -> None:
     demand(actor, Permission.PATIENT_IMPORT, resource_type="patient")
     try:
         with transaction(actor) as session:
-            _of(session, import_id, *before, lock=True)
+            if _of(session, import_id, *before, lock=True).token is None and uploaded:
+                raise NoSuchImport
+            if after in _BUSY:
+                _set_aside(session, actor)
             _turn(session, import_id, after, **values)
             note(session, actor, {"import": import_id, "state": str(after)})
     except IntegrityError as error:
@@ -275,7 +304,9 @@ def continue_import(actor: Actor, import_id: int) -> None:
         import_id,
         (ImportState.STOPPED, ImportState.ENDED),
         ImportState.IMPORTING,
+        uploaded=True,
         ended_at=None,
+        reason=None,
         started_by_id=actor.account_id,
     )
 
@@ -404,6 +435,7 @@ def _view(session: Session, run: Any, left: Counter[str], over: bool) -> dict[st
         "same": run.same if over else same,
         "allow_duplicates": run.allow_duplicates,
         "reason": run.reason or "",
+        "uploaded": run.token is not None,
         "first_patient_id": run.first_patient_id or "",
         "last_patient_id": run.last_patient_id or "",
         "started_by": by or "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, func, insert, select, text, update
@@ -77,6 +78,7 @@ def add_patients(session: Session, actor: Actor, reads: Sequence[ReadRow], run_i
         for ident, (_, person) in zip(ids, people, strict=True)
         for key in person.stands
     ]
+    stands.sort(key=operator.itemgetter("key"))  # each page of the index is found once
     index.add_many(session, stands)
     numbers = [patient["patient_id"] for patient in patients]
     about = [

@@ -56,6 +56,7 @@ class ImportView:
     same: int
     allow_duplicates: bool
     reason: str
+    uploaded: bool
     first_patient_id: str
     last_patient_id: str
     started_by: str

@@ -424,7 +424,9 @@ def work_on(
     except _Lost:
         pass
     except FileRefused as error:
-        _end(held, ImportState.REFUSED, reason=error.sentence[:300])
+        # What is in stays in: it was read before the file was changed.
+        over = ImportState.REFUSED if held.run.state == ImportState.CHECKING else ImportState.STOPPED
+        _end(held, over, reason=error.sentence[:300])
     except OSError:
         _end(held, ImportState.REFUSED, reason=GONE)
     except Unavailable:
