@@ -48,7 +48,6 @@ _REASONS = (
     ("disk quota", "full"),
     ("read-only file system", "denied"),
     ("permission denied", "denied"),
-    ("not a directory", "no folder"),
     ("no such file", "no folder"),
     ("accessdenied", "denied"),
     ("invalidaccesskeyid", "denied"),
@@ -60,6 +59,10 @@ _REASONS = (
     ("network is unreachable", "unreachable"),
     ("timeout", "unreachable"),
     ("deadline exceeded", "unreachable"),
+    ("connection reset", "unreachable"),
+    ("statuscode: 5", "unreachable"),
+    ("x509:", "unreachable"),
+    ("tls:", "unreachable"),
     ("no matching backup files", "nothing there"),
 )
 #: A program, ended with the process that started it, whatever ends that. Linux has a signal for it.
@@ -161,7 +164,7 @@ def can_be_restored(settings: Settings, executable: str) -> str:
 
 def forget(file: Path) -> None:
     """Remove what litestream keeps beside the database ``file``: it begins with the whole of it again."""
-    shutil.rmtree(file.with_name(f".{file.name}-litestream"), ignore_errors=True)
+    _remove(file.with_name(f".{file.name}-litestream"))
 
 
 def put_aside(settings: Settings) -> None:
@@ -174,7 +177,16 @@ def put_aside(settings: Settings) -> None:
 def forget_aside(settings: Settings) -> None:
     """Remove the damaged copy: there is a whole one again."""
     if (folder := settings.copy_folder) is not None:
-        shutil.rmtree(folder / _ASIDE, ignore_errors=True)
+        _remove(folder / _ASIDE)
+
+
+def _remove(place: Path) -> None:
+    """A folder with what is in it; a file, where a damaged disk made it one."""
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            place.unlink()
 
 
 def _run(
