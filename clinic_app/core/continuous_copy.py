@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from clinic_app.core import starting
 from clinic_app.core.database_copies import CopyFailed, sqlite_file
@@ -221,6 +222,12 @@ def on_the_same_disk(settings: Settings) -> bool:
 def holds_one(source: str) -> bool:
     """Whether ``source`` is an address, or a folder with a continuous copy in it."""
     return "://" in source or any((Path(source) / name).is_dir() for name in ("ltx", _ASIDE))
+
+
+def is_storage(source: str) -> bool:
+    """Whether ``source`` is the address of a bucket."""
+    found = urlsplit(source)
+    return found.scheme == "s3" and bool(found.netloc)
 
 
 def moment(at: str) -> str:

@@ -335,6 +335,19 @@ def test_a_data_directory_with_a_question_mark_is_refused(clinic, monkeypatch, t
     assert not list(tmp_path.iterdir()), "the database would be beside it, open to everybody"
 
 
+def test_no_name_is_no_file(clinic):
+    clinic("migrate")
+    for name in ("", ".", "/"):
+        done = clinic("audit", "export", "--out", name)
+        assert (done.exit_code, done.stderr) == (2, "Name the file that is to be written.\n")
+
+
+@pytest.mark.parametrize("address", ["s3://", "http://127.0.0.1:1/copy", "s3:///folder"])
+def test_an_address_that_is_none_is_not_called_damaged(clinic, address):
+    done = clinic("restore", address)
+    assert (done.exit_code, done.stderr) == (2, "An address of a continuous copy is s3://bucket/folder.\n")
+
+
 def test_keys_that_are_a_pipe_are_not_waited_for(clinic):
     clinic.folder.mkdir()
     os.mkfifo(clinic.folder / "keys.json")
