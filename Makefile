@@ -42,6 +42,9 @@ check: venv-dev ## Check format, lint, types, the direction of imports, licences
 	@$(PY) tools/pins
 
 audit: venv-dev ## Ask which packages have known vulnerabilities (needs the services of PyPI and npm)
+	@$(PY) -c "import requests; requests.get('https://pypi.org/pypi/pip/json', timeout=20).raise_for_status()" 2>/dev/null \
+		&& $(VENV)/bin/npm ping >/dev/null 2>&1 \
+		|| { echo "PyPI or the npm registry does not answer, so nothing was asked: try again later, or set https_proxy." >&2; exit 1; }
 	@$(PY) -m pip_audit --requirement requirements-dev.txt --no-deps --disable-pip
 	@$(PY) -m pip_audit --requirement tests/api/clients/requirements.txt --no-deps --disable-pip
 	@cd reflex.lock && $(CURDIR)/$(VENV)/bin/npm audit --audit-level=moderate

@@ -91,6 +91,8 @@ def restore(
     The server has to be stopped. Everything is checked before anything is changed.
     """
     bootstrap.stop()
+    if "://" in source and not continuous_copy.is_storage(source):
+        raise CommandFailed("An address of a continuous copy is s3://bucket/folder.", code=WRONG_SETTING)
     if continuous_copy.holds_one(source):
         with tidily():
             done = restoring.restore_copy(get_settings(), source, at)

@@ -34,7 +34,8 @@ SOON = 10.0
 PATIENCE = 60.0
 #: Seconds between two times that the copy is restored to look through it, and until the next try where it could not be.
 CHECK, CHECK_AGAIN = 86_400.0, 3_600.0
-#: Seconds between two looks whether that is due; and until what seems damaged is restored once more, to be sure.
+#: Seconds between two looks whether that is due; and until what seems damaged is restored once more, to be sure, or
+#: what stands still for no known reason is looked at.
 DUE, SURE = 10.0, 60.0
 _log = logs.get("copy")
 
@@ -67,6 +68,7 @@ class Copier(threading.Thread):
         self._folder, self._patience = _identity(None), PATIENCE
         self._checker = threading.Thread(target=self._check_daily, name="copy-checker", daemon=True)
         self._found: deque[str] = deque()  # what the checker has found: a word, or nothing where the copy is whole
+        self._doubted = False  # litestream could not read what is in the copy
 
     def stop(self) -> None:
         """Copy what is left, and end."""
@@ -82,6 +84,8 @@ class Copier(threading.Thread):
         while not self._over.is_set():
             began, why, code = time.monotonic(), "", None
             try:
+                if self._found:
+                    self._heed(self._found.popleft())
                 why = self._start()
                 if not why:
                     code = self._watch()
@@ -138,6 +142,7 @@ class Copier(threading.Thread):
         with process.stderr as lines:
             for line in lines:
                 self._said = continuous_copy.reason(line.decode(errors="replace"))
+                self._doubted |= self._said == "other" and b"compaction failed" in line
 
     def _watch(self) -> int | None:
         """Ask again and again whether all is copied, until it ends (its exit code) or the server does (None)."""
@@ -222,16 +227,20 @@ class Copier(threading.Thread):
     # --- whether it is whole --------------------------------------------------------------------
 
     def _check_daily(self) -> None:
-        """Until told to stop: once a day, restore the copy and look through it."""
+        """Until told to stop: once a day, and where litestream trips over it, restore the copy and look through it."""
         with contextlib.suppress(Exception):
             copy_check.tidy(self._settings)
         tried, again = 0.0, CHECK
         while not self._over.wait(DUE):
-            known = self._known
-            due = known.checked + CHECK if known.checked and not known.damaged else 0.0
-            if time.time() < due or (tried and time.monotonic() - tried < again) or known.trouble or not known.at:
+            known, stuck = self._known, self._is_stuck()
+            well = known.checked and not (known.damaged or stuck or self._doubted)
+            due = known.checked + CHECK if well else 0.0
+            if time.time() < due or (tried and time.monotonic() - tried < again) or not known.at:
                 continue
-            found = self._checked()
+            if known.trouble and not stuck:
+                continue
+            self._doubted = False
+            found = self._checked(stuck)
             if found == "ended":
                 continue
             # A new one is looked at as soon as it is there; if that is damaged, too, another would not be better.
@@ -241,11 +250,17 @@ class Copier(threading.Thread):
             while self._found and not self._over.wait(0.2):
                 pass
 
-    def _checked(self) -> str:
-        """Nothing where the copy is whole; ``damaged``, or a word for why that could not be told."""
+    def _is_stuck(self) -> bool:
+        """Whether nothing has come into the copy for a while, for no reason that lies outside of it."""
+        return self._known.trouble == "other" and bool(self._told) and time.monotonic() - self._told > SURE
+
+    def _checked(self, stuck: bool) -> str:
+        """Nothing where the copy is whole; ``damaged``, or a word for why that could not be told.
+
+        Of one that is ``stuck`` the last changes are not expected."""
         for sure in (False, True):
             try:
-                least, at = copy_check.end_of_trail(self._settings, self._over), time.time()
+                least, at = (0, 0.0) if stuck else (copy_check.end_of_trail(self._settings, self._over), time.time())
                 while not self._known.at > at:
                     if self._known.trouble or self._over.wait(0.2):
                         return "ended"
@@ -280,6 +295,9 @@ class Copier(threading.Thread):
             self._known = replace(self._known, checked=now, damaged=0.0, unchecked="")
             continuous_copy.forget_aside(self._settings)
         self._note()
+        if not found and self._is_stuck():  # it is not what is in the copy: what litestream keeps here, then
+            self._begin_anew()
+            return True
         return False
 
     def _replace(self) -> bool:

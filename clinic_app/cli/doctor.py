@@ -68,6 +68,8 @@ def _node(_: Settings) -> Finding:
 
 def _data_dir(settings: Settings) -> Finding:
     folder = settings.data_dir
+    if not folder.is_dir() and os.path.lexists(folder):
+        return Finding("data directory", "missing", f"{folder} is no folder: see CLINIC_DATA_DIR")
     if not folder.is_dir():
         return Finding("data directory", "missing", f"{folder} does not exist yet: python -m clinic_app migrate")
     mode = stat.S_IMODE(folder.stat().st_mode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 from collections.abc import Callable
@@ -34,6 +35,11 @@ NO_WRITES = (
     "The database or the disk cannot be reached or written now (full, read-only, locked or away), and what was begun "
     "is undone. `python -m clinic_app doctor` says more."
 )
+DAMAGED = "The database file is damaged, or is no database: stop the server, and restore the newest backup."
+#: What an ``OSError`` says of a file or folder that is another user's, or something else than it should be.
+_NOT_USABLE = {
+    errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG
+}  # fmt: skip
 
 
 def say(sentence: str) -> None:
@@ -44,6 +50,18 @@ def say(sentence: str) -> None:
 def _takes_no_writes(error: BaseException) -> bool:
     on_disk = isinstance(error, OSError) and error.errno in storage.NO_WRITES
     return on_disk or outage.database_is_away(error)
+
+
+def _told(error: Exception) -> tuple[str, int] | None:
+    """What is known of an error that no use case raised: a sentence, and the exit code."""
+    if _takes_no_writes(error):
+        return NO_WRITES, EXIT_CODES[ErrorKind.UNAVAILABLE]
+    if outage.database_is_damaged(error):
+        return DAMAGED, UNEXPECTED
+    if isinstance(error, OSError) and error.errno in _NOT_USABLE and error.filename:
+        asked = "is it what it should be, and may the user who runs this use it?"
+        return f"{error.filename} cannot be used ({error.strerror}): {asked}", WRONG_SETTING
+    return None
 
 
 def command(function: Callable[P, R]) -> Callable[P, R]:
@@ -68,12 +86,10 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             except (typer.Exit, typer.Abort):
                 raise
             except Exception as error:  # noqa: BLE001  a traceback may hold values of a record
-                if _takes_no_writes(error):
-                    logs.failure(error, f"command {function.__name__}")
-                    say(NO_WRITES)
-                    raise typer.Exit(EXIT_CODES[ErrorKind.UNAVAILABLE]) from None
                 reference = logs.failure(error, f"command {function.__name__}")
-                say(f"Something went wrong ({type(error).__name__}). Reference: {reference}")
-                raise typer.Exit(UNEXPECTED) from None
+                unknown = f"Something went wrong ({type(error).__name__}). Reference: {reference}", UNEXPECTED
+                sentence, code = _told(error) or unknown
+                say(sentence)
+                raise typer.Exit(code) from None
 
     return run

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from clinic_app.core import starting
 from clinic_app.core.database_copies import CopyFailed, sqlite_file
@@ -48,7 +49,6 @@ _REASONS = (
     ("disk quota", "full"),
     ("read-only file system", "denied"),
     ("permission denied", "denied"),
-    ("not a directory", "no folder"),
     ("no such file", "no folder"),
     ("accessdenied", "denied"),
     ("invalidaccesskeyid", "denied"),
@@ -60,6 +60,10 @@ _REASONS = (
     ("network is unreachable", "unreachable"),
     ("timeout", "unreachable"),
     ("deadline exceeded", "unreachable"),
+    ("connection reset", "unreachable"),
+    ("statuscode: 5", "unreachable"),
+    ("x509:", "unreachable"),
+    ("tls:", "unreachable"),
     ("no matching backup files", "nothing there"),
 )
 #: A program, ended with the process that started it, whatever ends that. Linux has a signal for it.
@@ -161,7 +165,7 @@ def can_be_restored(settings: Settings, executable: str) -> str:
 
 def forget(file: Path) -> None:
     """Remove what litestream keeps beside the database ``file``: it begins with the whole of it again."""
-    shutil.rmtree(file.with_name(f".{file.name}-litestream"), ignore_errors=True)
+    _remove(file.with_name(f".{file.name}-litestream"))
 
 
 def put_aside(settings: Settings) -> None:
@@ -174,7 +178,16 @@ def put_aside(settings: Settings) -> None:
 def forget_aside(settings: Settings) -> None:
     """Remove the damaged copy: there is a whole one again."""
     if (folder := settings.copy_folder) is not None:
-        shutil.rmtree(folder / _ASIDE, ignore_errors=True)
+        _remove(folder / _ASIDE)
+
+
+def _remove(place: Path) -> None:
+    """A folder with what is in it; a file, where a damaged disk made it one."""
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            place.unlink()
 
 
 def _run(
@@ -209,6 +222,12 @@ def on_the_same_disk(settings: Settings) -> bool:
 def holds_one(source: str) -> bool:
     """Whether ``source`` is an address, or a folder with a continuous copy in it."""
     return "://" in source or any((Path(source) / name).is_dir() for name in ("ltx", _ASIDE))
+
+
+def is_storage(source: str) -> bool:
+    """Whether ``source`` is the address of a bucket."""
+    found = urlsplit(source)
+    return found.scheme == "s3" and bool(found.netloc)
 
 
 def moment(at: str) -> str:

@@ -33,7 +33,7 @@ def _generated(settings: Settings) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text()) if file.is_file() else None  # a pipe would be waited for
         if isinstance(found, dict) and all(isinstance(found.get(name), str) for name in NAMES):
             return found
     except (ValueError, OSError):

@@ -62,6 +62,14 @@ def database_is_away(error: BaseException) -> bool:
     return any(_is_one(one) for one in _chain(error))
 
 
+def database_is_damaged(error: BaseException) -> bool:
+    """Whether ``error``, or what caused it, says that the file of SQLite is damaged, or is not one."""
+    signs = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return any(
+        isinstance(one, sqlite3.Error) and getattr(one, "sqlite_errorcode", 0) & 0xFF in signs for one in _chain(error)
+    )
+
+
 def told(error: BaseException, reference: str, title: str | None = None) -> ClinicError:
     """How a fault, logged under ``reference``, is told: that the database is away, or that something went wrong."""
     return DatabaseAway() if database_is_away(error) else Unexpected(reference, title)

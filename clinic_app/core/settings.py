@@ -210,6 +210,8 @@ class Settings(BaseSettings):
         whole = value.resolve()
         if whole == Path(whole.anchor) or (whole == Path.cwd() and not value.is_absolute()):  # an empty value, too
             raise ValueError("must be a folder of its own, such as /srv/clinic/data")
+        if "?" in str(whole):  # in the address of a database what follows it are options
+            raise ValueError("must have no question mark in its path")
         return value
 
     @field_validator("region")
@@ -319,6 +321,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "CLINIC_COPY_TO: a continuous copy is one of SQLite; PostgreSQL has its own ways (docs/cluster.md)"
             )
+        if self.anchors.resolve() in self._files():
+            raise ValueError(
+                "CLINIC_AUDIT_ANCHOR_FILE: must be a file of its own: the clinic keeps something else there"
+            )
         if (folder := self.copy_folder) and folder.resolve().is_relative_to(self.data_dir.resolve()):
             raise ValueError("CLINIC_COPY_TO: must be outside of the data directory: what takes one takes the other")
         on_this_machine = self.smtp_host in {"localhost", "127.0.0.1", "::1"}
@@ -344,6 +350,12 @@ class Settings(BaseSettings):
                     "CLINIC_PUBLIC_URL: must be https in production, or health records would travel unencrypted"
                 )
         return self
+
+    def _files(self) -> set[Path]:
+        """What has its place already, and would be destroyed by what is added to it."""
+        mine = ("keys.json", "clinic.sqlite3", "clinic.sqlite3-wal", "in-use.lock", "server.lock")
+        own = self.database.removeprefix("sqlite:///").partition("?")[0] if self.database.startswith("sqlite") else ""
+        return {(self.data_dir / name).resolve() for name in mine} | ({Path(own).resolve()} if own else set())
 
     @property
     def origin(self) -> str:

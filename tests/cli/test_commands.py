@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import pathlib
 import stat
 
 import pytest
@@ -13,7 +16,7 @@ from typer.testing import CliRunner
 from clinic_app.cli import errors
 from clinic_app.cli.app import app
 from clinic_app.cli.failure import CommandFailed
-from clinic_app.core import context
+from clinic_app.core import bootstrap, context
 from clinic_app.core import errors as core_errors
 from clinic_app.core.errors import ErrorKind
 from clinic_app.services.accounts.errors import UsernameTaken
@@ -268,3 +271,85 @@ def test_serve_says_that_a_port_is_taken(clinic):
 def test_serve_never_migrates_outside_demo_mode(clinic):
     done = clinic("serve", "--port", "4449")
     assert (done.exit_code, done.stderr) == (1, "The database is not up to date: run `python -m clinic_app migrate`.\n")
+
+
+def _is_a_file(folder):
+    folder.write_text("x")
+
+
+def _leads_nowhere(folder):
+    folder.symlink_to(folder.with_name("nowhere"))
+
+
+@pytest.mark.parametrize("make", [_is_a_file, _leads_nowhere])
+def test_a_data_directory_that_is_none_is_said_in_words(clinic, make):
+    make(clinic.folder)
+    done = clinic("migrate")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"{clinic.folder} cannot be used (File exists)" in done.stderr
+    assert "Something went wrong" not in done.stderr
+    assert f"{clinic.folder} is no folder" in clinic("doctor").stdout
+
+
+def test_a_folder_of_somebody_else_is_said_in_words(clinic, monkeypatch):
+    def refuse(self, mode):
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(self))
+
+    monkeypatch.setattr(pathlib.Path, "chmod", refuse)
+    done = clinic("migrate")
+    assert done.exit_code == 2
+    assert f"{clinic.folder} cannot be used (Operation not permitted)" in done.stderr
+    assert "may the user who runs this use it?" in done.stderr
+
+
+def test_anchors_that_are_a_folder_are_said_in_words(clinic):
+    clinic("migrate")
+    (clinic.folder / "audit-anchors.jsonl").mkdir()
+    done = clinic("audit", "verify")
+    assert (done.exit_code, "audit-anchors.jsonl cannot be used (Is a directory)" in done.stderr) == (2, True)
+
+
+def test_a_file_that_is_no_database_is_said_in_words(clinic):
+    clinic("migrate")
+    bootstrap.stop()
+    (clinic.folder / "clinic.sqlite3").write_text("this is no database, but is long enough to look like something" * 9)
+    done = clinic("staff", "list")
+    assert (done.exit_code, errors.DAMAGED in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["keys.json", "clinic.sqlite3", "clinic.sqlite3-wal"])
+def test_the_anchors_take_no_place_of_something_else(clinic, monkeypatch, name):
+    clinic("migrate")
+    file = clinic.folder / name
+    before = file.read_bytes() if file.exists() else None
+    monkeypatch.setenv("CLINIC_AUDIT_ANCHOR_FILE", str(clinic.folder / ".." / "data" / name))
+    done = clinic("audit", "anchor")
+    assert (done.exit_code, "CLINIC_AUDIT_ANCHOR_FILE: must be a file of its own" in done.stderr) == (2, True)
+    assert (file.read_bytes() if file.exists() else None) == before
+
+
+def test_a_data_directory_with_a_question_mark_is_refused(clinic, monkeypatch, tmp_path):
+    monkeypatch.setenv("CLINIC_DATA_DIR", str(tmp_path / "what?now"))
+    done = clinic("migrate")
+    assert (done.exit_code, "CLINIC_DATA_DIR: must have no question mark" in done.stderr) == (2, True)
+    assert not list(tmp_path.iterdir()), "the database would be beside it, open to everybody"
+
+
+def test_no_name_is_no_file(clinic):
+    clinic("migrate")
+    for name in ("", ".", "/"):
+        done = clinic("audit", "export", "--out", name)
+        assert (done.exit_code, done.stderr) == (2, "Name the file that is to be written.\n")
+
+
+@pytest.mark.parametrize("address", ["s3://", "http://127.0.0.1:1/copy", "s3:///folder"])
+def test_an_address_that_is_none_is_not_called_damaged(clinic, address):
+    done = clinic("restore", address)
+    assert (done.exit_code, done.stderr) == (2, "An address of a continuous copy is s3://bucket/folder.\n")
+
+
+def test_keys_that_are_a_pipe_are_not_waited_for(clinic):
+    clinic.folder.mkdir()
+    os.mkfifo(clinic.folder / "keys.json")
+    done = clinic("migrate")
+    assert (done.exit_code, "keys.json in it is damaged" in done.stderr) == (2, True)

@@ -490,6 +490,75 @@ def test_a_damaged_copy_is_noticed_told_and_begun_anew(own_database, settings, t
     assert str(tmp_path) not in str(said)
 
 
+def _levels_are_files(copy: Path, _: Path) -> None:
+    for level in (copy / "ltx").iterdir():
+        shutil.rmtree(level)
+        level.write_bytes(b"x")
+
+
+def _unreadable_at_its_end(copy: Path, _: Path) -> None:
+    (copy / "ltx" / "0" / "00000000000000ff-00000000000000ff.ltx").write_bytes(b"x" * 300)
+
+
+def _unreadable_here(_: Path, beside: Path) -> None:
+    for file in beside.rglob("*.ltx"):
+        file.write_bytes(b"x" * 300)
+
+
+def _a_file_here(_: Path, beside: Path) -> None:
+    shutil.rmtree(beside)
+    beside.write_bytes(b"x")
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (_levels_are_files, "copy_was_damaged"),
+        (_unreadable_at_its_end, "copy_was_damaged"),
+        (_unreadable_here, "copy_was_incomplete"),
+        (_a_file_here, "copy_was_incomplete"),
+    ],
+)
+@pytest.mark.usefixtures("often")
+def test_what_litestream_trips_over_for_ever_is_found_and_begun_anew(
+    own_database, settings, tmp_path, monkeypatch, damage, told
+):
+    for name, seconds in (("CHECK", 500.0), ("SOON", 1.0)):
+        monkeypatch.setattr(copying, name, seconds)
+    desk, copy = factories.make_staff(), tmp_path / "copy"
+    factories.make_patient(desk)
+    with running(settings):
+        until(lambda: noted(settings).checked > 0, 60, "the first look")
+    file = continuous_copy.database(settings)
+    damage(copy, file.with_name(f".{file.name}-litestream"))
+    with structlog.testing.capture_logs() as said, running(settings):
+        factories.make_patient(desk, first_name="Second")
+        until(lambda: bool(trouble(settings)), 20, "that it stands still")
+        assert trouble(settings) == "other", "no disk that is missing is blamed"
+        whole(settings)
+        until(lambda: not noted(settings).damaged, 20, "a whole one")
+    assert told in [line["event"] for line in said]
+    assert not (copy / "ltx-damaged").exists()
+    restoring.restore_copy(elsewhere(settings, tmp_path / "other"), settings.copy_to)
+    assert len(ids(elsewhere(settings, tmp_path / "other"))) == 2
+
+
+@on_sqlite
+@pytest.mark.usefixtures("often")
+def test_what_cannot_be_merged_is_looked_at_before_the_day_is_over(own_database, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(copying, "CHECK", 500.0)
+    desk, copy = factories.make_staff(), tmp_path / "copy"
+    factories.make_patient(desk)
+    with running(settings):
+        until(lambda: noted(settings).checked > 0, 60, "the first look")
+    for file in copy.rglob("*.ltx"):
+        file.write_bytes(b"")
+    with structlog.testing.capture_logs() as said, running(settings):
+        until(lambda: "copy_was_damaged" in [line["event"] for line in said], 60, "that it is damaged")
+        until(lambda: not noted(settings).damaged, 30, "a whole one")
+
+
 @pytest.fixture
 def looked(own_database, settings, copy) -> Settings:
     """What a check needs: a whole copy, and what litestream is told."""
