@@ -534,10 +534,10 @@ def test_what_litestream_trips_over_for_ever_is_found_and_begun_anew(
     damage(copy, file.with_name(f".{file.name}-litestream"))
     with structlog.testing.capture_logs() as said, running(settings):
         factories.make_patient(desk, first_name="Second")
-        until(lambda: bool(trouble(settings)), 20, "that it stands still")
+        until(lambda: bool(trouble(settings)), 60, "that it stands still")
         assert trouble(settings) == "other", "no disk that is missing is blamed"
         whole(settings)
-        until(lambda: not noted(settings).damaged, 20, "a whole one")
+        until(lambda: not noted(settings).damaged, 60, "a whole one")
     assert told in [line["event"] for line in said]
     assert not (copy / "ltx-damaged").exists()
     restoring.restore_copy(elsewhere(settings, tmp_path / "other"), settings.copy_to)
@@ -556,7 +556,7 @@ def test_what_cannot_be_merged_is_looked_at_before_the_day_is_over(own_database,
         file.write_bytes(b"")
     with structlog.testing.capture_logs() as said, running(settings):
         until(lambda: "copy_was_damaged" in [line["event"] for line in said], 60, "that it is damaged")
-        until(lambda: not noted(settings).damaged, 30, "a whole one")
+        until(lambda: not noted(settings).damaged, 60, "a whole one")
 
 
 @pytest.fixture
