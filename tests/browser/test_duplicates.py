@@ -47,6 +47,7 @@ def test_what_is_refused_about_a_merged_record_leads_to_the_one_that_stays(open_
     first, second = _twice(clinic)
     page = open_page("receptionist", "/patients")
     page.get_by_label("Search patients").fill(second.patient_id)
+    expect(page.get_by_role("row")).to_have_count(2)  # its head, and whoever was searched for
     row = page.get_by_role("row").filter(has_text=second.patient_id)
     row.get_by_role("button", name="Create Portal Account").click()
     dialog = page.get_by_role("dialog")
