@@ -131,6 +131,7 @@ def build(settings: Settings | None = None, *, force: bool = False, update_lock:
             shutil.copytree(web / "build" / "client", draft / "build" / "client")
             shutil.copytree(web / "backend", draft / "backend")
             make_portable(draft / "build" / "client")
+            leave_comments_out(draft / "build" / "client")
             draft.chmod(0o755)
             shutil.rmtree(folder, ignore_errors=True)
             draft.rename(folder)
@@ -276,6 +277,36 @@ def make_portable(client: Path) -> None:
             compressed.unlink()
             if suffix == ".gz":
                 compressed.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+
+
+#: Compresses each file it is given, as browsers take it.
+_BROTLI = """
+const fs = require("fs"), { brotliCompressSync } = require("zlib");
+for (const file of process.argv.slice(1)) fs.writeFileSync(`${file}.br`, brotliCompressSync(fs.readFileSync(file)));
+"""
+
+
+def leave_comments_out(client: Path) -> None:
+    """Our own scripts without their lines of comments, which browsers need not load: a fifth of them.
+
+    The compressed copies that are there are made anew. Raises ``CommandFailed``.
+    """
+    again = []
+    for script in (client / source.name for source in (ROOT / "assets").glob("*.js")):
+        lines = script.read_text(encoding="utf-8").splitlines(keepends=True)
+        script.write_text("".join(line for line in lines if not line.lstrip().startswith("//")), encoding="utf-8")
+        if (zipped := script.with_name(script.name + ".gz")).exists():
+            zipped.write_bytes(gzip.compress(script.read_bytes(), 9, mtime=0))
+        if script.with_name(script.name + ".br").exists():
+            again.append(str(script))
+    if not again:
+        return
+    path = environment()["PATH"]
+    node = shutil.which("node", path=path) or "node"
+    try:
+        subprocess.run([node, "-e", _BROTLI, *again], check=True, capture_output=True, timeout=60)  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CommandFailed("The scripts of the pages could not be compressed.") from error
 
 
 def _mentions(file: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -253,6 +254,24 @@ def test_a_failing_export_names_the_log(checkout, monkeypatch):
     monkeypatch.setattr(build.subprocess, "run", fails)
     with pytest.raises(CommandFailed, match=r"no such page\): see \.build/last-build\.log\."):
         build._export(env)
+
+
+def test_browsers_load_our_scripts_without_their_comments(tmp_path):
+    for source in (build.ROOT / "assets").glob("*.js"):
+        for name in (source.name, f"{source.name}.gz", f"{source.name}.br"):
+            shutil.copy(source, tmp_path / name)
+    build.leave_comments_out(tmp_path)
+    opened = "process.stdout.write(require('zlib').brotliDecompressSync(require('fs').readFileSync(process.argv[1])))"
+    node = shutil.which("node", path=build.environment()["PATH"])
+    for source in (build.ROOT / "assets").glob("*.js"):
+        kept = (tmp_path / source.name).read_text()
+        assert [line for line in kept.splitlines() if line.strip().startswith("//")] == []
+        assert set(kept.splitlines()) <= set(source.read_text().splitlines())
+        subprocess.run([node, "--check", tmp_path / source.name], check=True)
+        assert gzip.decompress((tmp_path / f"{source.name}.gz").read_bytes()).decode() == kept
+    focus = tmp_path / "focus.js"
+    said = subprocess.run([node, "-e", opened, f"{focus}.br"], check=True, capture_output=True)
+    assert said.stdout == focus.read_bytes()
 
 
 # --- the lock that is committed -------------------------------------------------------------------
