@@ -156,7 +156,7 @@ def _run(actor: Actor, *, stopped: bool = False) -> int:
     return run
 
 
-_SURVEY = Survey(1, "d" * 64, ",", ("first_name", "last_name"), (), 0, 1)
+_SURVEY = Survey(1, "d" * 64, ",", ("first_name", "last_name"), (), 0, 1, (0, 0, 0))
 
 MATRIX: dict[str, tuple[Callable[[Actor, World], Any], set[str], str, str]] = {
     "register_patient": (
