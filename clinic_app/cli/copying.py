@@ -252,7 +252,11 @@ class Copier(threading.Thread):
 
     def _is_stuck(self) -> bool:
         """Whether nothing has come into the copy for a while, for no reason that lies outside of it."""
-        return self._known.trouble == "other" and bool(self._told) and time.monotonic() - self._told > SURE
+        inside = self._known.trouble == "other" or (
+            # Litestream has answered too late: a storage may be away, a folder is not.
+            self._known.trouble == "unreachable" and self._settings.copy_folder is not None
+        )
+        return inside and bool(self._told) and time.monotonic() - self._told > SURE
 
     def _checked(self, stuck: bool) -> str:
         """Nothing where the copy is whole; ``damaged``, or a word for why that could not be told.
@@ -295,7 +299,8 @@ class Copier(threading.Thread):
             self._known = replace(self._known, checked=now, damaged=0.0, unchecked="")
             continuous_copy.forget_aside(self._settings)
         self._note()
-        if not found and self._is_stuck():  # it is not what is in the copy: what litestream keeps here, then
+        # It is not what is in the copy: what litestream keeps here, then, if it is not just slow.
+        if not found and self._is_stuck() and self._known.trouble == "other":
             self._begin_anew()
             return True
         return False

@@ -530,12 +530,13 @@ def test_what_litestream_trips_over_for_ever_is_found_and_begun_anew(
     factories.make_patient(desk)
     with running(settings):
         until(lambda: noted(settings).checked > 0, 60, "the first look")
+        _snapshot(copy)
     file = continuous_copy.database(settings)
     damage(copy, file.with_name(f".{file.name}-litestream"))
     with structlog.testing.capture_logs() as said, running(settings):
         factories.make_patient(desk, first_name="Second")
         until(lambda: bool(trouble(settings)), 60, "that it stands still")
-        assert trouble(settings) == "other", "no disk that is missing is blamed"
+        assert trouble(settings) != "no folder", "no disk that is missing is blamed"
         whole(settings)
         until(lambda: not noted(settings).damaged, 60, "a whole one")
     assert told in [line["event"] for line in said]
@@ -552,6 +553,7 @@ def test_what_cannot_be_merged_is_looked_at_before_the_day_is_over(own_database,
     factories.make_patient(desk)
     with running(settings):
         until(lambda: noted(settings).checked > 0, 60, "the first look")
+        _snapshot(copy)
     for file in copy.rglob("*.ltx"):
         file.write_bytes(b"")
     with structlog.testing.capture_logs() as said, running(settings):
