@@ -151,9 +151,13 @@ def _alone() -> Iterator[None]:
         yield
 
 
+def _node(path: str | None = None) -> str | None:
+    return shutil.which("node", path=path or environment()["PATH"])
+
+
 def node_version(path: str | None = None) -> tuple[int, ...] | None:
     """The version of the ``node`` that a build would use, or ``None``."""
-    node = shutil.which("node", path=path or environment()["PATH"])
+    node = _node(path)
     if node is None:
         return None
     try:
@@ -301,10 +305,8 @@ def leave_comments_out(client: Path) -> None:
             again.append(str(script))
     if not again:
         return
-    path = environment()["PATH"]
-    node = shutil.which("node", path=path) or "node"
     try:
-        subprocess.run([node, "-e", _BROTLI, *again], check=True, capture_output=True, timeout=60)  # noqa: S603
+        subprocess.run([_node() or "node", "-e", _BROTLI, *again], check=True, capture_output=True, timeout=60)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
         raise CommandFailed("The scripts of the pages could not be compressed.") from error
 

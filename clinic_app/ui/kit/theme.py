@@ -15,9 +15,8 @@ FIRST_SCRIPT = "/connection.js"
 SCRIPTS = tuple(
     f"/{name}.js"
     for name in (
-        *("shell", "moved", "focus", "shortcuts", "combobox", "copy", "show", "password", "ticks", "emails", "anyway"),
-        *("drafts", "press", "idle", "upload"),
-    )
+        "shell moved focus shortcuts combobox copy show password ticks emails anyway drafts press idle upload"
+    ).split()
 )
 
 
