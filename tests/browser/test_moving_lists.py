@@ -15,12 +15,18 @@ from clinic_app.services.patients import pair_finding
 from clinic_app.services.patients.forms import PatientDetails
 from clinic_app.services.patients.pairs import say_not_duplicate
 from clinic_app.services.patients.self_registration import add_waiting
-from clinic_app.services.patients.verification import Rejection, reject_registration
+from clinic_app.services.patients.verification import Rejection, list_waiting, reject_registration
 
 
 @pytest.fixture
 def waiting(clinic) -> Iterator[Callable[..., list[int]]]:
-    """Registers people of these names, who wait for the desk until the test ends; returns their numbers."""
+    """Registers people of these names, who wait for the desk until the test ends; returns their numbers.
+
+    Nobody else waits: whom another test left would stand before them, and push them out of the window.
+    """
+    while others := list_waiting(clinic.desk).items:
+        for one in others:
+            _goes(clinic, one.id)
     made: list[int] = []
 
     def register(*names: str) -> list[int]:
