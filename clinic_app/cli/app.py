@@ -13,6 +13,7 @@ import typer
 from clinic_app.cli import backups, duplicates, exporting, keys, outbox, portal, proofs, staff
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
+from clinic_app.core.counts import plural
 
 app = typer.Typer(
     help="The clinic's front desk and patient portal.",
@@ -38,10 +39,6 @@ app.command()(backups.restore)
 app.command()(backups.move)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _answer(as_json: bool, words: str, data: dict[str, Any]) -> None:
@@ -172,9 +169,7 @@ def rebuild_search(as_json: AsJson = False) -> None:
 
     connect()
     made = rebuilding.rebuild_search()
-    words = (
-        f"The search index is made anew: {_counted(made.patients, 'patient')}, {_counted(made.parts, 'part')} of names."
-    )
+    words = f"The search index is made anew: {plural(made.patients, 'patient')}, {plural(made.parts, 'part')} of names."
     _answer(as_json, words, asdict(made))
 
 
@@ -187,8 +182,8 @@ def audit_verify(as_json: AsJson = False) -> None:
 
     connect()
     found = chain.verify()
-    words = f"The audit trail is intact: {_counted(found.count, 'row')}, {_counted(found.anchors, 'anchor')}"
-    words += f", {_counted(found.checkpoints, 'signed checkpoint')}." if found.checkpoints else "."
+    words = f"The audit trail is intact: {plural(found.count, 'row')}, {plural(found.anchors, 'anchor')}"
+    words += f", {plural(found.checkpoints, 'signed checkpoint')}." if found.checkpoints else "."
     if not found.ok:
         where = "" if found.first_bad is None else f" at row {found.first_bad}"
         words = f"The audit trail is broken{where}: {found.why}"
@@ -246,7 +241,7 @@ def audit_export(
     connect()
     asked = {"since": since, "until": until, "actor": actor, "action": action, "patient": patient, "outcome": outcome}
     count = exports.write_audit(out, asked)
-    _answer(as_json, f"{_counted(count, 'row')} written to {out}.", {"count": count, "file": str(out)})
+    _answer(as_json, f"{plural(count, 'row')} written to {out}.", {"count": count, "file": str(out)})
 
 
 @app.command()

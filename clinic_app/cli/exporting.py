@@ -14,6 +14,7 @@ from clinic_app.cli.begin import connect
 from clinic_app.cli.errors import command
 from clinic_app.cli.failure import CommandFailed
 from clinic_app.cli.files import new_file
+from clinic_app.core.counts import plural
 
 app = typer.Typer(help="Patients as files. Every export is in the audit trail.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -49,7 +50,7 @@ def patients(
                 bar.update(500 if number else 0)
 
         _written(out, shown())
-    words = f"{export.count:,} {'patient' if export.count == 1 else 'patients'} written to {out}."
+    words = f"{plural(export.count, 'patient')} written to {out}."
     typer.echo(json.dumps({"count": export.count, "file": str(out)}) if as_json else words)
 
 

@@ -19,6 +19,7 @@ import typer
 from clinic_app.cli.errors import say
 from clinic_app.cli.failure import CommandFailed
 from clinic_app.cli.files import new_file
+from clinic_app.core.counts import plural
 from clinic_app.services.access import SYSTEM
 from clinic_app.services.patients.importing import csv_file, runs, work
 from clinic_app.services.patients.importing.csv_file import Survey
@@ -88,8 +89,9 @@ def dry_run(path: Path, report: Path | None, *, allow_duplicates: bool, as_json:
         columns = list(found.left_out)
         typer.echo(json.dumps({"rows": counts.total(), **numbers, "left_out_columns": columns}))
         return
+    doubles = plural(numbers["possible_duplicate"], "possible duplicate")
     typer.echo(
-        f"{counts.total():,} rows: {numbers['new']:,} new, {numbers['possible_duplicate']:,} possible duplicates, "
+        f"{plural(counts.total(), 'row')}: {numbers['new']:,} new, {doubles}, "
         f"{numbers['invalid']:,} invalid. Nothing was written."
     )
 
@@ -141,8 +143,9 @@ def _tell(done: ImportView, imported: int, as_json: bool) -> None:
         typer.echo(json.dumps(data))
         return
     numbers = f" ({done.first_patient_id} to {done.last_patient_id})" if done.first_patient_id else ""
-    before = f", {done.imported - imported:,} were in before" if done.imported > imported else ""
+    earlier = done.imported - imported
+    before = f", {earlier:,} {'was' if earlier == 1 else 'were'} in before" if earlier else ""
+    doubles = plural(done.duplicates, "possible duplicate")
     typer.echo(
-        f"{imported:,} patients imported{before}{numbers}. Left out: {done.duplicates:,} possible duplicates, "
-        f"{done.invalid:,} invalid."
+        f"{plural(imported, 'patient')} imported{before}{numbers}. Left out: {doubles}, {done.invalid:,} invalid."
     )

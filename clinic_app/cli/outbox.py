@@ -10,6 +10,7 @@ import typer
 
 from clinic_app.cli.begin import connect
 from clinic_app.cli.errors import command
+from clinic_app.core.counts import plural
 
 app = typer.Typer(help="Messages to patients.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -25,7 +26,7 @@ def send(as_json: AsJson = False) -> None:
 
     remind_due()
     tried = asyncio.run(Worker().send_due())
-    words = f"{tried} message{'' if tried == 1 else 's'} tried." if tried else "Nothing is due."
+    words = f"{plural(tried, 'message')} tried." if tried else "Nothing is due."
     typer.echo(json.dumps({"tried": tried}) if as_json else words)
 
 

@@ -12,6 +12,7 @@ import typer
 from clinic_app.cli.errors import command, say
 from clinic_app.cli.failure import CommandFailed
 from clinic_app.cli.files import new_file
+from clinic_app.core.counts import plural
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Older = Annotated[
@@ -103,7 +104,7 @@ def prove(
         proof = prove_audit(SYSTEM, query, event=event, older=kept)
         for piece in proof.pieces:
             opened.write(piece)
-    counted = f"{proof.count} event{'' if proof.count == 1 else 's'}"
+    counted = plural(proof.count, "event")
     words = f"{counted} of the {proof.checkpoint.size} in the trail, with the proof of it, written to {out}."
     found = {"events": proof.count, "size": proof.checkpoint.size, "file": str(out)}
     typer.echo(json.dumps(found) if as_json else words)

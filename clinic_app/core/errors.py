@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from clinic_app.core.counts import plural
+
 
 class ErrorKind(StrEnum):
     """What sort of failure it is, in the domain's words."""
@@ -119,7 +121,7 @@ class TooManyAttempts(ClinicError):
     def __init__(self, retry_after: int) -> None:
         self.retry_after = max(1, retry_after)
         minutes = -(-self.retry_after // 60)
-        super().__init__(f"Too many attempts. Please try again in {minutes} {'minute' if minutes == 1 else 'minutes'}.")
+        super().__init__(f"Too many attempts. Please try again in {plural(minutes, 'minute')}.")
 
 
 class TryAgainShortly(TooManyAttempts):

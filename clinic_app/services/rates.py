@@ -21,6 +21,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 
 from clinic_app.core import logs
+from clinic_app.core.counts import plural
 from clinic_app.core.errors import TooManyAttempts
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Actor
@@ -68,7 +69,7 @@ class TooManyLists(TooManyRequests):
         minutes = -(-self.retry_after // 60)
         self.detail = (
             "You have opened very many pages of the list in the last hour. Search for the person, or go on in "
-            f"{minutes} {'minute' if minutes == 1 else 'minutes'}."
+            f"{plural(minutes, 'minute')}."
         )
 
 

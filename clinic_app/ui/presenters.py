@@ -10,6 +10,7 @@ from typing import Any
 
 from clinic_app.core import clock, routes
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
+from clinic_app.core.counts import plural
 from clinic_app.core.paging import Page
 from clinic_app.services.access import Actor, Permission
 from clinic_app.services.accounts.views import FailedTries, OwnPasskey, OwnSession, StaffMember
@@ -504,11 +505,6 @@ def copy_words(late: float | None, *, damaged: bool) -> str:
     minutes = max(1, int(late // 60))
     span = plural(minutes, "minute") if minutes < 120 else plural(minutes // 60, "hour")
     return f"The continuous copy of the database has stood still for {span}."
-
-
-def plural(count: int, word: str) -> str:
-    """``1 patient``, ``4,903 patients``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def counted(page: Page[Any], word: str) -> str:

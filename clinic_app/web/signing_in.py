@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from clinic_app.core import addresses, cookies, crypto, routes, waiting_room
+from clinic_app.core.counts import plural
 from clinic_app.core.errors import ClinicError
 from clinic_app.core.settings import get_settings
 from clinic_app.services.accounts import places, sessions
@@ -82,9 +83,9 @@ def _why_over(door: Door, over: sessions.Over | None) -> str:
     if over.changed:
         return "Your password was changed. Sign in with the new one."
     if over.hours:
-        hours = f"{over.hours} hour{'' if over.hours == 1 else 's'}"
+        hours = plural(over.hours, "hour")
         return f"Signing in lasts {hours}. Sign in again to go on."
-    why = f"Nothing was done for {over.minutes} minute{'' if over.minutes == 1 else 's'}."
+    why = f"Nothing was done for {plural(over.minutes, 'minute')}."
     if over.is_patient:
         return f"{why} So nobody else who takes your phone can read your record."
     return f"{why} Sign in to go on where you were; what you typed is kept."

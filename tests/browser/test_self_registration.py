@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, expect
 
-from clinic_app.core import db
+from clinic_app.core import db, routes
 from clinic_app.services.patients.forms import PatientDetails
 from clinic_app.services.patients.self_registration import add_waiting
 from tests.browser.conftest import Clinic
@@ -43,6 +43,22 @@ def test_somebody_registers_and_the_desk_sees_them_and_makes_them_a_patient(open
     expect(desk.get_by_text("Beatrice Achieng was verified.")).to_be_visible()
     desk.get_by_role("link", name="Open LMC").click()
     expect(desk.get_by_role("heading", name="Beatrice Achieng", level=1)).to_be_visible()
+
+
+def test_a_line_that_fails_for_a_moment_keeps_nobody_out(open_page, open_clinic, watch):
+    watch.expect("register-worker.js")
+    page, asked = open_page(at=open_clinic), []
+
+    def answer(route):
+        asked.append(route.request.url)
+        route.abort() if len(asked) < 3 else route.continue_()
+
+    page.route("**/register-worker.js", answer)
+    page.goto(routes.SELF_REGISTRATION)
+    page.get_by_label("First name", exact=True).fill("Wambui")
+    expect(page.get_by_text("Checked: no robot")).to_be_visible()
+    assert len(asked) == 3
+    expect(page.get_by_label("First name", exact=True)).to_have_value("Wambui")
 
 
 def test_a_link_can_be_undone_after_the_record_was_opened(open_page, open_clinic):

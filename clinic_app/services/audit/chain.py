@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from clinic_app.core import clock, db, keys, merkle, signed_notes
+from clinic_app.core.counts import plural
 from clinic_app.models.audit import AUDIT_EVENTS, AUDIT_HEAD
 from clinic_app.services.audit.actions import Action
 from clinic_app.services.audit.anchor import Anchor, anchors
@@ -70,7 +71,7 @@ def verify() -> ChainReport:
     if not noted:
         warnings.append(NO_ANCHORS)
     if unreadable:
-        warnings.append(f"{unreadable} line{'' if unreadable == 1 else 's'} of the anchor file cannot be read.")
+        warnings.append(f"{plural(unreadable, 'line')} of the anchor file cannot be read.")
     signed = all_checkpoints()
     marks: _Marks = {}
     with db.reading() as session:

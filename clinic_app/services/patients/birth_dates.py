@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from clinic_app.core import clock
 from clinic_app.core.calendar_words import MONTHS, WEEKDAYS
+from clinic_app.core.counts import plural
 from clinic_app.core.text_rules import normalised
 from clinic_app.models.patients import BirthPrecision
 
@@ -248,10 +249,6 @@ def _from_age(text: str, *, aged: bool) -> BirthDate:
     return BirthDate.of_month(first.year, first.month, about=True)
 
 
-def _years(count: int) -> str:
-    return f"{count} year{'' if count == 1 else 's'}"
-
-
 def _read(text: str, label: str) -> BirthDate:
     """``text`` understood. Raises ``ValueError`` with a sentence where it is not."""
     unreal = ValueError(f"{label} must be a real date, for example 31 3 1980.")
@@ -286,7 +283,7 @@ def _read(text: str, label: str) -> BirthDate:
                 raise ValueError(f"{label} must be a year, or a month and year, where it is an estimate.")
             return BirthDate(day)
         if re.fullmatch("\\d{1,2}", rest):
-            raise ValueError(f"{label} must be a year or an age: type {_latest(rest)} or {_years(int(rest))}.")
+            raise ValueError(f"{label} must be a year or an age: type {_latest(rest)} or {plural(int(rest), 'year')}.")
         if any((match := one.fullmatch(rest)) and 1 <= _month(match.groupdict()) <= 12 for one in _NO_YEAR):
             raise ValueError(f"{label} must have a year, for example 31 3 1980.")
     raise ValueError(f"{label} must be a date, a year or an age, for example 31 3 1980, 1960 or 35 years.")

@@ -10,6 +10,7 @@ import phonenumbers
 
 from clinic_app.core import clock
 from clinic_app.core.calendar_words import SHORT_MONTHS, SHORT_WEEKDAYS
+from clinic_app.core.counts import plural
 from clinic_app.core.settings import get_settings
 from clinic_app.models.patients import BirthPrecision
 from clinic_app.services.accounts.views import OwnSession
@@ -34,10 +35,6 @@ def birth_words(born: BirthDate | None) -> str:
     elif born.unit == BirthPrecision.YEAR:
         known = str(born.day.year)
     return f"about {known}" if born.estimated else known
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def _months(born: dt.date, today: dt.date) -> int:
@@ -72,7 +69,7 @@ def age_short(born: BirthDate | None) -> str:
             return "under 1 month"
     else:
         count, unit = _age(born.day)
-    return f"{count} y" if unit == "year" else _count(count, unit)
+    return f"{count} y" if unit == "year" else plural(count, unit)
 
 
 def _age_between(born: BirthDate) -> str:
@@ -85,8 +82,8 @@ def _age_between(born: BirthDate) -> str:
     if unit == "year":
         youngest, oldest = youngest // 12, oldest // 12
     if youngest == oldest:
-        return f"{_count(oldest, unit)} old"
-    return f"{youngest} {'or' if oldest - youngest == 1 else 'to'} {_count(oldest, unit)} old"
+        return f"{plural(oldest, unit)} old"
+    return f"{youngest} {'or' if oldest - youngest == 1 else 'to'} {plural(oldest, unit)} old"
 
 
 def birth_and_age(born: BirthDate | None) -> str:
@@ -106,7 +103,7 @@ def read_back(born: BirthDate | None) -> tuple[str, str]:
         return birth_and_age(born), ""
     if born.precision != BirthPrecision.DAY:
         return birth_words(born), _age_between(born)
-    return birth_words(born), f"{_count(*_age(born.day))} old"
+    return birth_words(born), f"{plural(*_age(born.day))} old"
 
 
 def phone_words(number: str | None) -> str:
@@ -197,7 +194,7 @@ def deadline_words(instant: dt.datetime) -> tuple[str, str]:
     """``("31 hours", "Thu 18 Jun, 16:40")``: how long from now, rounded down, and when."""
     minutes = max(0, int((instant - clock.now()).total_seconds() // 60))
     if minutes < 120:
-        left = f"{minutes} minute{'' if minutes == 1 else 's'}"
+        left = plural(minutes, "minute")
     else:
         left = f"{minutes // 60} hours"
     there = clock.local(instant)

@@ -11,6 +11,7 @@ import asyncio
 import reflex as rx
 
 from clinic_app.core import addresses
+from clinic_app.core.counts import plural
 from clinic_app.core.errors import ClinicError
 from clinic_app.core.settings import get_settings
 from clinic_app.services.access import Actor, Permission
@@ -45,7 +46,7 @@ class AccountState(Asking, rx.State):
         """How many there are; nothing where there can be none, or while something has to be done first."""
         self.has_passkeys = bool(addresses.passkey_site(get_settings())) and not actor.held_back
         kept = len(await self._ask(own_passkeys)) if self.has_passkeys else 0
-        self.passkeys = f"You have {kept} passkey{'' if kept == 1 else 's'}." if kept else ""
+        self.passkeys = f"You have {plural(kept, 'passkey')}." if kept else ""
 
     @handler(Permission.OWN_SESSION)
     async def load(self):

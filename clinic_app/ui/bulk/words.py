@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clinic_app.core import clock, routes
+from clinic_app.core.counts import plural
 from clinic_app.services.notifications.kinds import Channel, open_channels
 from clinic_app.services.patients.wording import date_words
 from clinic_app.services.portal.bulk_choice import PREVIEW_ROWS, ChosenPatient, Preview
@@ -28,7 +29,7 @@ _WAYS = {Channel.EMAIL: "email", Channel.SMS: "text message"}
 
 def eligible(number: int) -> str:
     """``268 portal accounts``."""
-    return f"{number:,} portal account{'' if number == 1 else 's'}"
+    return plural(number, "portal account")
 
 
 def preview(found: Preview) -> list[Tally]:
@@ -88,7 +89,7 @@ def left(run: Report) -> str:
         tens = max(1, -(-run.seconds_left // 10)) * 10
         return f"About {tens} seconds left."
     minutes = round(run.seconds_left / 60)
-    return f"About {minutes:,} minute{'' if minutes == 1 else 's'} left."
+    return f"About {plural(minutes, 'minute')} left."
 
 
 def numbers(run: Report) -> list[Tally]:

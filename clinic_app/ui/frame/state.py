@@ -7,6 +7,7 @@ import datetime as dt
 import reflex as rx
 
 from clinic_app.core import routes
+from clinic_app.core.counts import plural
 from clinic_app.core.errors import ClinicError
 from clinic_app.services.access import Permission
 from clinic_app.services.accounts.own_sessions import take_failed_tries
@@ -129,7 +130,7 @@ class SearchState(Asking, rx.State):
         found = await self._ask(opened_last)
         self._forget()
         self.rows = [presenters.patient_row(patient) for patient in found]
-        self.count = f"{presenters.plural(len(found), 'patient')} you opened last"
+        self.count = f"{plural(len(found), 'patient')} you opened last"
         self.shown = bool(found)
 
     @handler(Permission.PATIENT_SEE)

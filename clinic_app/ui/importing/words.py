@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from clinic_app.core import clock, routes
+from clinic_app.core.counts import plural
 from clinic_app.services.patients import wording
 from clinic_app.services.patients.importing.runs import PAGE_SIZE
 from clinic_app.services.patients.importing.views import Alike, EarlierImport, FileRow, ImportView
@@ -19,15 +20,6 @@ _OUTCOMES = {
 _ALIKE = 3
 #: So many of the columns that are left out are named.
 _NAMES = 20
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
-
-
-def patients(number: int) -> str:
-    """``1,873 patients``."""
-    return _counted(number, "patient", "patients")
 
 
 def tally(found: ImportView) -> list[Tally]:
@@ -109,7 +101,7 @@ def row_shown(one: FileRow, *, waits: bool) -> FileRowShown:
 def summary(found: ImportView) -> str:
     """``1–25 of 1,923 rows``."""
     first = (found.page - 1) * PAGE_SIZE
-    return f"{first + 1:,}–{first + len(found.shown):,} of {_counted(found.total, 'row', 'rows')}"
+    return f"{first + 1:,}–{first + len(found.shown):,} of {plural(found.total, 'row')}"
 
 
 def rest(found: ImportView) -> str:
@@ -122,8 +114,8 @@ def rest(found: ImportView) -> str:
 def button(found: ImportView) -> str:
     """``Import 1,873 patients``."""
     if found.same:
-        return f"Import {patients(found.goes_in)}, link {found.same:,}"
-    return f"Import {patients(found.goes_in)}"
+        return f"Import {plural(found.goes_in, 'patient')}, link {found.same:,}"
+    return f"Import {plural(found.goes_in, 'patient')}"
 
 
 def again(found: ImportView) -> str:
@@ -140,7 +132,7 @@ def progress(found: ImportView) -> str:
     """How far it is, in rows while that is known."""
     if found.state == "IMPORTING":
         return f"{found.imported + found.same:,} of {found.goes_in + found.same:,}" if found.rows else ""
-    return _counted(found.rows, "row", "rows")
+    return plural(found.rows, "row")
 
 
 def _took(found: ImportView) -> str:
@@ -148,15 +140,15 @@ def _took(found: ImportView) -> str:
         return ""
     seconds = max(1, round((found.ended_at - found.import_started_at).total_seconds()))
     if seconds < 100:
-        return f"In {_counted(seconds, 'second', 'seconds')}, "
+        return f"In {plural(seconds, 'second')}, "
     return f"In {round(seconds / 60)} minutes, "
 
 
 def done(found: ImportView) -> tuple[str, str]:
     """What was done, and how, when, by whom."""
-    first = f"{patients(found.imported)} imported."
+    first = f"{plural(found.imported, 'patient')} imported."
     if found.same:
-        first += f" {_counted(found.same, 'row was', 'rows were')} somebody who was there already."
+        first += f" {plural(found.same, 'row')} {'was' if found.same == 1 else 'were'} somebody who was there already."
     by = f"by {found.started_by}" if found.started_by else "by the command line"
     how = f"{_took(found)}{by}, {_instant(found.ended_at or found.started_at)}."
     if found.first_patient_id:

@@ -7,6 +7,7 @@ import datetime as dt
 import reflex as rx
 
 from clinic_app.core import clock
+from clinic_app.core.counts import plural
 from clinic_app.core.errors import ClinicError
 from clinic_app.services.access import Permission
 from clinic_app.services.patients import wording
@@ -50,7 +51,7 @@ class ReceptionState(Asking, rx.State):
         self.registered_today = f"{view.registered_today:,}"
         self.registered_note = f"{view.registered_yesterday:,} yesterday"
         self.uptake = self.uptake_width = f"{share}%"
-        self.uptake_note = f"of {presenters.plural(view.patients, 'patient')}"
+        self.uptake_note = f"of {plural(view.patients, 'patient')}"
         self.waiting = f"{view.waiting:,}"
         since = wording.moment_words(view.waiting_since).removeprefix("Today, ")
         since = since[0].lower() + since[1:] if since.startswith("Yesterday") else since
