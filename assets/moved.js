@@ -1,6 +1,6 @@
-// A press is for the row that stood there when it was aimed at. Other desks decide and register, and an open list moves by
-// itself: a button that decides at once is not pressed where one of another row stood a moment (HOLD_MS) before. Links, and
-// what opens a dialog, show whom they are about before anything is done.
+// A press is for the row that stood there when it was aimed at. Other desks decide and register, and an open list moves
+// by itself: a button that decides at once is not pressed where one of another row stood a moment (HOLD_MS) before. A
+// line at the top says so. Links, and what opens a dialog, show whom they are about before anything is done.
 // Whoever has just typed or pressed moves the list themselves: that holds nothing back, but for the answer to a press
 // that decided something, which on a slow line comes when the next row is aimed at. focus.js sees to the keyboard.
 "use strict";
@@ -8,6 +8,7 @@
   const HOLD_MS = 500;
   const OWN_MS = 1_000; // after a key or press
   const ANSWER_MS = 300; // after the server's answer to one
+  const SAID_MS = 5_000;
   const ROW = "main :is(li, tr)";
   const DECIDES = ":is([data-press], [type=submit])";
   let places = []; // where those of rows stand: {row, box}
@@ -17,6 +18,8 @@
   let scheduled = false;
   let changed = false;
   let held = false;
+  let bar = null;
+  let hides = 0;
 
   function row_of(control) {
     const row = control.closest(ROW);
@@ -66,7 +69,15 @@
     held = Boolean(row) && before.some((one) => performance.now() - one.at < HOLD_MS && one.places.some(there));
   }, true);
   addEventListener("click", (event) => {
-    if (held && event.detail) { event.preventDefault(); event.stopImmediatePropagation(); }
+    if (held && event.detail) { event.preventDefault(); event.stopImmediatePropagation(); say(); }
     held = false;
   }, true);
+
+  // React draws all of the page: beside its root is the one place that is ours.
+  function say() {
+    bar ??= document.body.appendChild(Object.assign(document.createElement("p"), { id: "moved", role: "status" }));
+    clearTimeout(hides);
+    bar.textContent = "The list has just moved. Look whose row it is, and press again.";
+    hides = setTimeout(() => { bar.textContent = ""; }, SAID_MS);
+  }
 })();

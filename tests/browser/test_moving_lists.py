@@ -77,6 +77,7 @@ def test_a_press_on_a_row_that_has_just_moved_is_nobody_elses(open_page, clinic,
     page.evaluate(PRESS_WHEN_GONE, ["Movesaway", x, y])
     _goes(clinic, first)
     expect(page.locator("body")).to_have_attribute("data-pressed", "Verify as new patient")
+    expect(page.get_by_text("The list has just moved. Look whose row it is, and press again.")).to_be_visible()
     page.wait_for_timeout(1000)
     expect(page.get_by_text("Comesunder Comesunder was verified.")).to_have_count(0)
     assert under.bounding_box() == where
