@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clinic_app.cli.failure import CommandFailed
@@ -275,12 +275,7 @@ def make_portable(client: Path) -> None:
         raise CommandFailed(f"Reflex writes its address into {script.name} in a way this program does not know.")
     text = _BAKED.sub(_own_origin, text)
     script.write_text(text, encoding="utf-8")
-    for suffix in (".gz", ".br", ".zst"):
-        compressed = script.with_name(script.name + suffix)
-        if compressed.exists():
-            compressed.unlink()
-            if suffix == ".gz":
-                compressed.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    _compress_anew([script])
 
 
 #: Compresses each file it is given, as browsers take it.
@@ -295,18 +290,25 @@ def leave_comments_out(client: Path) -> None:
 
     The compressed copies that are there are made anew. Raises ``CommandFailed``.
     """
-    again = []
-    for script in (client / source.name for source in (ROOT / "assets").glob("*.js")):
+    scripts = [client / source.name for source in (ROOT / "assets").glob("*.js")]
+    for script in scripts:
         lines = script.read_text(encoding="utf-8").splitlines(keepends=True)
         script.write_text("".join(line for line in lines if not line.lstrip().startswith("//")), encoding="utf-8")
+    _compress_anew(scripts)
+
+
+def _compress_anew(scripts: Sequence[Path]) -> None:
+    """Make the compressed copies that these have again, as they are now. Raises ``CommandFailed``."""
+    for script in scripts:
         if (zipped := script.with_name(script.name + ".gz")).exists():
             zipped.write_bytes(gzip.compress(script.read_bytes(), 9, mtime=0))
-        if script.with_name(script.name + ".br").exists():
-            again.append(str(script))
-    if not again:
+    brotli = [str(script) for script in scripts if script.with_name(script.name + ".br").exists()]
+    for script in scripts:
+        script.with_name(script.name + ".zst").unlink(missing_ok=True)  # nothing here makes it again
+    if not brotli:
         return
     try:
-        subprocess.run([_node() or "node", "-e", _BROTLI, *again], check=True, capture_output=True, timeout=60)  # noqa: S603
+        subprocess.run([_node() or "node", "-e", _BROTLI, *brotli], check=True, capture_output=True, timeout=60)  # noqa: S603
     except (OSError, subprocess.SubprocessError) as error:
         raise CommandFailed("The scripts of the pages could not be compressed.") from error
 
