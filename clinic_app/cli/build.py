@@ -46,29 +46,9 @@ SOURCES = (
     "assets/**/*",
     "reflex.lock/*",
 )
-#: Settings that no page may be compiled from; all others are part of a build's fingerprint.
-RUN_TIME_ONLY = frozenset(
-    {
-        "data_dir",
-        "database_url",
-        "read_database_url",
-        "read_lag_kb",
-        "copy_to",
-        "copy_every_ms",
-        "redis_url",
-        "public_url",
-        "host",
-        "port",
-        "workers",
-        "trusted_proxy_hops",
-        "pepper",
-        "audit_key",
-        "token_key",
-        "bcrypt_cost",
-        "log_level",
-        "api_rate_factor",
-    }
-)
+#: The settings that pages are compiled from. For any other no build is made again: whoever changes the password of the
+#: mail server starts the clinic anew, and that is all.
+COMPILED = frozenset({"mode", "name", "telephone", "opening_hours", "region", "languages", "temporary_password_hours"})
 
 
 # --- which build belongs to these sources and settings --------------------------------------------
@@ -79,7 +59,7 @@ def fingerprint(settings: Settings | None = None) -> str:
     settings = settings or get_settings()
     digest = hashlib.sha256()
     versions = f"{sys.version_info[0]}.{sys.version_info[1]} reflex {importlib.metadata.version('reflex')}"
-    compiled = settings.model_dump(mode="json", exclude=set(RUN_TIME_ONLY))
+    compiled = settings.model_dump(mode="json", include=set(COMPILED))
     digest.update(json.dumps([versions, compiled], sort_keys=True).encode())
     for file in sorted({file for pattern in SOURCES for file in ROOT.glob(pattern)}):
         if file.is_file() and "__pycache__" not in file.parts:

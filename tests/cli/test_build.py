@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,7 +134,14 @@ def test_what_pages_never_see_does_not(checkout):
     (checkout / "clinic_app/ui/__pycache__").mkdir()
     (checkout / "clinic_app/ui/__pycache__/x.py").write_text("second")
     other = load_settings(
-        port=4444, host="0.0.0.0", data_dir="/elsewhere", public_url="https://desk.example.org", log_level="ERROR"
+        port=4444,
+        host="0.0.0.0",
+        data_dir="/elsewhere",
+        public_url="https://desk.example.org",
+        smtp_host="mail.example.org",
+        smtp_password="another",
+        self_registration=True,
+        log_level="ERROR",
     )
     assert build.fingerprint(other) == before
 
@@ -144,15 +153,41 @@ def test_what_pages_never_see_does_not(checkout):
         {"telephone": "0700"},
         {"opening_hours": "always"},
         {"mode": "demo"},
-        {"staff_idle_minutes": 9},
+        {"region": "UG"},
+        {"languages": "en"},
+        {"temporary_password_hours": 9},
     ],
 )
 def test_settings_that_pages_show_change_the_build(checkout, change):
     assert build.fingerprint(load_settings(**change)) != build.fingerprint(load_settings())
 
 
-def test_only_known_settings_are_left_out():
-    assert set(load_settings().model_dump()) >= build.RUN_TIME_ONLY
+#: Prints which settings are read for the pages, from the first import to the last page.
+_READ = """
+import json, sys
+from clinic_app.core.settings import Settings
+known, read, plain = set(Settings.model_fields), set(), Settings.__getattribute__
+def noted(self, name):
+    frame = sys._getframe(1) if name in known else None
+    while frame is not None:
+        if "/clinic_app/ui/" in frame.f_code.co_filename:
+            read.add(name)
+        frame = frame.f_back
+    return plain(self, name)
+Settings.__getattribute__ = noted
+from clinic_app.clinic_app import app
+for route in list(app._unevaluated_pages):
+    app._compile_page(route)
+print(json.dumps(sorted(read)))
+"""
+
+
+def test_pages_are_compiled_from_these_settings_and_no_others(tmp_path):
+    env = os.environ | {"CLINIC_DATA_DIR": str(tmp_path / "data")}
+    done = subprocess.run([sys.executable, "-c", _READ], cwd=build.ROOT, env=env, capture_output=True, text=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == sorted(build.COMPILED), done.stderr
+    said = (build.ROOT / "docs" / "operations.md").read_text().partition("settings that pages are made of:")[2]
+    assert set(re.findall("CLINIC_([A-Z_]+)", said.partition(".")[0])) == {name.upper() for name in build.COMPILED}
 
 
 # --- building -------------------------------------------------------------------------------------
