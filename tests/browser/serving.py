@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import psycopg
 from sqlalchemy import select
 
+from clinic_app.cli import build
 from clinic_app.cli.server import EDGE
 from clinic_app.core import context, crypto, db
 from clinic_app.models.accounts import ACCOUNTS, Account
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO_PASSWORD = "demo-clinic-passphrase"
+#: The values of the settings that pages are made of for which this process has had them built.
 _BUILT: set[frozenset[tuple[str, str]]] = set()
 #: Databases as the commands make them, without people and with: SQLite's files, or the names of PostgreSQL's.
 _READY: dict[bool, bytes | str] = {}
@@ -114,7 +116,6 @@ class Server:
         self.folder, self.port, self._factory = folder, free_port(), factory
         self.url = f"http://localhost:{self.port}"
         self.log = folder / "server.log"
-        self._settings = frozenset(settings.items())
         if WORKERS > 1 and "CLINIC_DATABASE_URL" not in settings:
             settings = _stores_of_its_own() | settings
         self.database_url = settings.get("CLINIC_DATABASE_URL", f"sqlite:///{folder / 'data' / 'clinic.sqlite3'}")
@@ -148,14 +149,20 @@ class Server:
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
         return done.stdout
 
+    def build(self) -> None:
+        """Build the pages unless that is done."""
+        names = {f"CLINIC_{name.upper()}" for name in build.COMPILED}
+        compiled = frozenset((name, value) for name, value in self.env.items() if name in names)
+        if compiled not in _BUILT:
+            self.run("build")
+            _BUILT.add(compiled)
+
     def prepare(self, *, people: bool = True) -> None:
         """Build the pages unless that is done, make the tables and, if wanted, the demo clinic.
 
         Once in a process by the commands; later servers begin with a copy of that database.
         """
-        if self._settings not in _BUILT:
-            self.run("build")
-            _BUILT.add(self._settings)
+        self.build()
         if not self.database_url.startswith("sqlite"):
             self._prepare_postgres(people)
             return

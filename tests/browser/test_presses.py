@@ -172,7 +172,7 @@ def test_a_server_that_ends_between_press_and_answer(
     for noise in ("WebSocket connection", "net::ERR", "Failed to load resource"):
         watch.expect(noise)
     server = Server(tmp_path, CLINIC_DATABASE_URL=own_database.url.render_as_string(hide_password=False))
-    server.run("build")  # the database is there
+    server.build()  # the database is there
     factories.make_staff(username="receptionist")
     server.start()
     try:

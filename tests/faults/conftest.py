@@ -93,7 +93,7 @@ def serving(folder: Path, **settings: str) -> Server:
     if made.database_url.startswith("sqlite"):
         made.prepare(people=False)
     else:
-        made.run("build")
+        made.build()
     with bound(made):
         for role, name in (("RECEPTIONIST", "reception"), ("ADMIN", "chief")):
             if not made.sql("SELECT 1 FROM accounts WHERE username = ?", name):

@@ -52,7 +52,7 @@ def server(own_database: sa.Engine, tmp_path_factory: pytest.TempPathFactory) ->
         CLINIC_API_RATE_FACTOR="1",
         CLINIC_LIST_PAGES_PER_HOUR=str(AN_HOUR),
     )
-    made.run("build")
+    made.build()
     forget_lists(factories.make_staff("RECEPTIONIST", "reception"))
     made.start()
     yield made
