@@ -62,8 +62,16 @@ async def test_a_file_from_the_check_to_the_report(here, people, checked):
     assert (state.rest_goes_in, state.button, state.failure) == (True, "Import 1 patient, link 1", "")
     await here.fire(ImportPageState.choose, "invalid")
     assert [one.row for one in state.rows] == [4]
-    await here.fire(ImportPageState.take_in, run, PRESS.format(4))
-    assert state.mode == "running"
+    drawn = state.stamp
+    runs.decide_rest(people.admin, run, import_them=False)  # another administrator, at the same moment
+    await here.fire(ImportPageState.take_in, run, drawn, PRESS.format(4))
+    assert (state.mode, state.failure) == ("preview", "This import has changed meanwhile. Nothing was done.")
+    runs.decide_row(people.admin, run, 2, "LEAVE_OUT")
+    await here.fire(ImportPageState.take_in, run, state.stamp, PRESS.format(5))
+    assert (state.mode, state.button) == ("preview", "Import 1 patient")
+    await here.fire(ImportPageState.decide, run, 2, "SAME_PERSON", there.id, PRESS.format(6))
+    await here.fire(ImportPageState.take_in, run, state.stamp, PRESS.format(7))
+    assert (state.mode, state.failure) == ("running", "")
     assert work.work_on()
     await here.fire(ImportPageState.open_report, run)
     assert (state.mode, state.did) == ("report", "1 patient imported. 1 row was somebody who was there already.")

@@ -30,7 +30,7 @@ from clinic_app.services.patients.importing.views import ImportView
 from clinic_app.ui.importing import words
 from clinic_app.ui.session import guard, identity, live_updates, presses
 from clinic_app.ui.session.drawn import keeps_a_page
-from clinic_app.ui.session.handler import Asking, handler
+from clinic_app.ui.session.handler import Asking, handler, text
 from clinic_app.ui.session.presses import press_of
 from clinic_app.ui.view_models import EarlierFile, FileRowShown, Filter, Tally
 
@@ -52,6 +52,7 @@ class ImportPageState(Asking, rx.State):
         "loading"  # loading, failed (nothing could be read yet), start, checking, refused, preview, running, report
     )
     number: int = 0
+    stamp: str = ""  # of what was decided, as it stands on the screen
     name: str = ""
     reason: str = ""
     columns: str = ""
@@ -104,6 +105,7 @@ class ImportPageState(Asking, rx.State):
     def _show(self, found: ImportView) -> None:
         self.mode = _MODES.get(found.state, "report")
         self.number, self.name, self.reason = found.id, found.name, found.reason
+        self.stamp = found.stamp
         self.columns, self.column_names = words.columns(found), words.column_names(found)
         self.more_columns = words.more_columns(found)
         self.again = words.again(found)
@@ -220,9 +222,9 @@ class ImportPageState(Asking, rx.State):
         await self._look(run_id, only=only, page=page, again=self._rows)
 
     @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
-    async def take_in(self, run_id: int, press: str = ""):
-        """*Import n patients*, as they were decided."""
-        await self._did(start_import, run_id, press=press_of(press))
+    async def take_in(self, run_id: int, stamp: str, press: str = ""):
+        """*Import n patients*, as they were decided on the screen that it was pressed on."""
+        await self._did(start_import, run_id, text(stamp, 40), press=press_of(press))
 
     @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
     async def stop(self, run_id: int, press: str = ""):

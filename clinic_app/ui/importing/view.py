@@ -321,7 +321,7 @@ def _preview() -> rx.Component:
         icon("upload"),
         apart(State.button),
         called="import-" + State.number.to_string(),
-        on_press=lambda press: State.take_in(State.number, press),
+        on_press=lambda press: State.take_in(State.number, State.stamp, press),
         size="3",
         class_name="primary",
         disabled=State.nothing,

@@ -38,12 +38,13 @@ class ImportView:
 
     ``goes_in`` is how many rows would be taken in now, ``same`` how many were, or would be, taken for somebody who is
     there. ``done`` and ``size`` are bytes. ``only`` is the outcome that the rows are filtered by. ``earlier`` is when
-    the same file was imported before.
+    the same file was imported before. ``stamp`` changes with every decision.
     """
 
     id: int
     name: str
     state: str
+    stamp: str
     size: int
     done: int
     left_out_columns: tuple[str, ...]
