@@ -54,6 +54,7 @@ class ImportPageState(Asking, rx.State):
     number: int = 0
     stamp: str = ""  # of what was decided, as it stands on the screen
     name: str = ""
+    by: str = ""
     reason: str = ""
     columns: str = ""
     column_names: list[str] = []
@@ -84,6 +85,7 @@ class ImportPageState(Asking, rx.State):
     failure: str = ""
     busy: bool = False
     form_number: int = 0
+    _mine: bool = False
     _seen: int = 0
     _rows: tuple[int, ...] = ()
 
@@ -105,7 +107,7 @@ class ImportPageState(Asking, rx.State):
     def _show(self, found: ImportView) -> None:
         self.mode = _MODES.get(found.state, "report")
         self.number, self.name, self.reason = found.id, found.name, found.reason
-        self.stamp = found.stamp
+        self.stamp, self.by, self._mine = found.stamp, words.by(found), found.mine
         self.columns, self.column_names = words.columns(found), words.column_names(found)
         self.more_columns = words.more_columns(found)
         self.again = words.again(found)
@@ -238,8 +240,11 @@ class ImportPageState(Asking, rx.State):
 
     @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
     async def drop(self, run_id: int, press: str = ""):
-        """*Another file*: this one goes, of which nothing was taken in."""
+        """*Another file*: this one goes, of which nothing was taken in; one that waits for somebody else stays."""
         self.failure = ""
+        if run_id == self.number and self.mode in ("preview", "refused") and not self._mine:
+            await self._start()
+            return
         try:
             await self._ask(discard_import, run_id, press=press_of(press))
         except NoSuchImport:

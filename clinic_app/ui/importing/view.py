@@ -28,7 +28,8 @@ def _tally() -> rx.Component:
 
 
 def _name() -> rx.Component:
-    return rx.el.h2(apart(State.name), id="import", class_name="break")
+    name = rx.el.h2(apart(State.name), id="import", class_name="break")
+    return rx.el.div(name, rx.el.p(apart(State.by), class_name="muted small"))
 
 
 # --- choosing a file ----------------------------------------------------------------------------------

@@ -402,6 +402,7 @@ def view_import(
     if named and (again is None or not named <= set(again)):
         details = {"kind": "import", "import": run.id, "page": page, "count": len(named)}
         record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
+    found["mine"] = run.started_by_id == actor.account_id
     more = {"shown": shown, "only": wanted, "page": page, "pages": pages, "total": total}
     return ImportView(**found, **more)
 
