@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import apart, when
+from clinic_app.ui.kit.base import sentence, when
 from clinic_app.ui.kit.feedback import note
 from clinic_app.ui.session.presses import PressState
 from clinic_app.ui.session.resuming import ResumeState
@@ -23,8 +23,8 @@ def press_region() -> rx.Component:
 
 
 def _words() -> tuple[rx.Component, rx.Component]:
-    first = rx.el.p(apart(PressState.told), class_name=when(PressState.told_more, "strong", ""))
-    return first, when(PressState.told_more, rx.el.p(apart(PressState.told_more)))
+    first = rx.el.p(sentence(PressState.told), class_name=when(PressState.told_more, "strong", ""))
+    return first, when(PressState.told_more, rx.el.p(sentence(PressState.told_more)))
 
 
 def lost_note() -> rx.Component:
