@@ -7,7 +7,8 @@
   const challenge = JSON.parse(form.dataset.challenge);
   const answer = form.elements.namedItem("altcha");
   const bar = form.querySelector("progress");
-  let waits = null; // the button that was pressed
+  let waits = null, words = ""; // the button that was pressed, and what it said
+  let reached = false; // the server, after that press
 
   function show(which) {
     for (const part of form.querySelectorAll("[data-proof]")) part.hidden = part.dataset.proof !== which;
@@ -16,7 +17,7 @@
   function solved(number) {
     answer.value = btoa(JSON.stringify({ ...challenge, number }));
     show("done");
-    if (waits) form.requestSubmit(waits);
+    if (waits) send();
   }
 
   function failed() {
@@ -24,14 +25,33 @@
     for (const button of form.querySelectorAll("[type=submit]")) button.hidden = true;
   }
 
+  // Without a line the browser would put a page of its own in place of the form, and Back would not bring that again.
+  function send() {
+    const over = new AbortController();
+    setTimeout(() => over.abort(), 10_000);
+    fetch("/healthz", { cache: "no-store", signal: over.signal }).then(() => {
+      reached = true;
+      form.requestSubmit(waits);
+    }, () => {
+      waits.removeAttribute("aria-disabled");
+      waits.querySelector("span").textContent = words;
+      waits = null;
+      show("away");
+    });
+  }
+
   form.addEventListener("submit", (event) => {
-    if (answer.value) return;
+    if (reached) return;
     event.preventDefault();
     if (waits) return;
     waits = event.submitter || form.querySelector("[type=submit]");
+    const span = waits.querySelector("span");
+    words = span.textContent;
+    waits.style.minWidth = `${waits.offsetWidth}px`; // nothing moves
+    span.textContent = waits.dataset.busy;
     waits.setAttribute("aria-disabled", "true");
-    waits.querySelector("span").textContent = waits.dataset.busy;
-    show("waits");
+    if (answer.value) send();
+    else show("waits");
   });
 
   // A line that is away for a moment keeps nobody out: the worker is asked for again after each of these seconds.

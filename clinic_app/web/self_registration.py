@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
-from clinic_app.core import cookies, routes, waiting_room
+from clinic_app.core import cookies, crypto, routes, waiting_room
 from clinic_app.core.errors import ClinicError
 from clinic_app.services import challenges
 from clinic_app.services.patients import birth_dates, phones, self_registration, wording
@@ -29,6 +29,7 @@ router = requests.router()
 #: So many times the longest value is read of a field: whatever is longer is refused by its rule.
 _ROOM = 8
 _LONGEST_SOLUTION = 2000
+_LONGEST_TOKEN = 100
 _LONGEST_CODE = 300  # a whole link, copied from the message
 _AGAIN = "We sent the email again, if it can still be confirmed. Look among unwanted mail too."
 
@@ -62,8 +63,9 @@ def _form(
     *,
     errors: Mapping[str, str] | None = None,
     refused: str = "",
+    token: str = "",
 ) -> HTMLResponse:
-    """The form with a challenge of its own; what was typed stays in it."""
+    """The form with a challenge and a token of its own; what was typed stays in it, and so does the token."""
     typed = values or dict.fromkeys(ASKED, "")
     choices = {name: list(PATIENT_FIELDS[name].choices().items()) for name in ("gender", "preferred_language")}
     choices["gender"] = [(key, "Rather not say" if key == "UNKNOWN" else words) for key, words in choices["gender"]]
@@ -78,6 +80,7 @@ def _form(
         errors=dict(errors or {}),
         refused=refused,
         challenge=json.dumps(challenges.new_challenge()),
+        token=token or crypto.new_token(),
     )
 
 
@@ -96,14 +99,15 @@ async def register(request: Request, form: Form) -> Response:
     """*Send registration*. For anybody: the same answer, whoever is a patient already."""
     if not self_registration.offered():
         return _absent()
-    typed = _typed(form)
+    typed, token = _typed(form), form.get("token", "")[:_LONGEST_TOKEN]
     try:
         details = self_registration.parse(typed)
         solution = form.get("altcha", "")[:_LONGEST_SOLUTION]
-        done = await ask(self_registration.register_oneself, details, solution, _token(request))
+        done = await ask(self_registration.register_oneself, details, solution, _token(request), token)
     except ClinicError as error:
         status, headers = failure_status(error)
-        answer = _form(status, typed, errors=error.fields, refused="" if error.fields else error.detail)
+        refused = "" if error.fields else error.detail
+        answer = _form(status, typed, errors=error.fields, refused=refused, token=token)
         answer.headers.update(headers)
         return answer
     life = int(BROWSER_LIFE.total_seconds())

@@ -270,10 +270,11 @@ def test_what_waits_for_the_line_cannot_be_cancelled_any_more(record: Page, up: 
     up.kill()
     set_line(record)
     up.start()
-    expect(record.get_by_text("It was not sent.")).to_be_visible(timeout=2 * PATIENCE_MS)
+    expect(dialog.get_by_text("It was not sent.")).to_be_visible(timeout=2 * PATIENCE_MS)  # where one looks
     expect(cancel).to_be_enabled()
     cancel.click()
     expect(dialog).to_have_count(0)
+    expect(record.get_by_text("It was not sent.")).to_have_count(0)
     assert len(up.audit("PORTAL_PASSWORD_RESET")) == before
 
 
@@ -291,6 +292,7 @@ def test_an_edit_that_was_not_sent_comes_back_as_it_was_typed(record: Page, up: 
     expect(record.get_by_label("Address")).to_have_value("Somewhere else")
     record.get_by_role("button", name="Save changes", exact=True).click()
     expect(record.get_by_text("Saved.")).to_be_visible()
+    expect(record.get_by_text("It was not sent.")).to_have_count(0)
     assert up.sql("SELECT address FROM patients WHERE patient_id = ?", number) == [("Somewhere else",)]
 
 

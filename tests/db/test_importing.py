@@ -465,6 +465,13 @@ def test_a_row_linked_to_somebody_whose_external_id_is_anothers_is_left_out_and_
     assert done.shown[0].errors == (EXTERNAL_ID_TAKEN,)
 
 
+def test_a_row_with_the_external_id_of_one_above_says_so_before_anything_is_decided(admin, file):
+    run = _checked(admin, file(MOSES, MOSES.partition(",")[0] + ",Zebedayo,Nyamweya,1950-07-30,,,\n"))
+    _, second = runs.view_import(admin, run).shown
+    assert second.errors == ("Row 2 of this file has the same external ID.",)
+    assert second.outcome == "possible_duplicate"
+
+
 def test_two_rows_with_one_external_id_of_which_one_was_linked_hold_up_nobody(admin, file):
     there = factories.make_patient(
         admin, first_name="Amina", last_name="Odhiambo", date_of_birth="14/3/1988", national_id="27840001"

@@ -11,7 +11,9 @@ import reflex as rx
 from reflex.vars import LiteralVar
 
 from clinic_app.clinic_app import app
+from clinic_app.ui.frame.presses import lost_note, told_note
 from clinic_app.ui.kit.base import apart
+from clinic_app.ui.kit.feedback import error_note, success_note
 from clinic_app.ui.kit.slip import slip
 from tests.conftest import ROOT
 from tests.unit.test_components import CLINIC
@@ -73,6 +75,12 @@ def test_what_does_not_is_found():
     assert not_apart(rx.foreach(_Told.names, rx.el.li))
     assert not_apart(rx.el.p("For ", apart(_Told.name))) == []
     assert not_apart(rx.el.p("For ", _Told.name, dir="auto")) == []
+
+
+def test_a_sentence_that_begins_with_a_name_keeps_the_direction_of_its_words():
+    for note in (success_note(_Told.name), error_note(_Told.name), told_note(), lost_note()):
+        found = [part for part, _ in parts(note) if type(part).__name__ == "Bdi"]
+        assert any("ltr" in str(getattr(part, "dir", "")) for part in found)
 
 
 def test_a_slip_keeps_its_order_too():

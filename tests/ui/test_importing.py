@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from clinic_app.models.accounts import Role
 from clinic_app.services.patients.importing import runs, work
 from clinic_app.ui.importing.state import ImportPageState
 from tests import factories
@@ -62,8 +63,16 @@ async def test_a_file_from_the_check_to_the_report(here, people, checked):
     assert (state.rest_goes_in, state.button, state.failure) == (True, "Import 1 patient, link 1", "")
     await here.fire(ImportPageState.choose, "invalid")
     assert [one.row for one in state.rows] == [4]
-    await here.fire(ImportPageState.take_in, run, PRESS.format(4))
-    assert state.mode == "running"
+    drawn = state.stamp
+    runs.decide_rest(people.admin, run, import_them=False)  # another administrator, at the same moment
+    await here.fire(ImportPageState.take_in, run, drawn, PRESS.format(4))
+    assert (state.mode, state.failure) == ("preview", "This import has changed meanwhile. Nothing was done.")
+    runs.decide_row(people.admin, run, 2, "LEAVE_OUT")
+    await here.fire(ImportPageState.take_in, run, state.stamp, PRESS.format(5))
+    assert (state.mode, state.button) == ("preview", "Import 1 patient")
+    await here.fire(ImportPageState.decide, run, 2, "SAME_PERSON", there.id, PRESS.format(6))
+    await here.fire(ImportPageState.take_in, run, state.stamp, PRESS.format(7))
+    assert (state.mode, state.failure) == ("running", "")
     assert work.work_on()
     await here.fire(ImportPageState.open_report, run)
     assert (state.mode, state.did) == ("report", "1 patient imported. 1 row was somebody who was there already.")
@@ -82,6 +91,21 @@ async def test_a_press_counts_once_and_another_file_drops_this_one(here, people,
     await here.fire(ImportPageState.drop, run, PRESS.format(8))
     assert state.failure == "This import has changed meanwhile. Nothing was done."
     assert len([one for one in tools.trail("PATIENT_IMPORT_RUN") if one["metadata"].get("state") == "DISCARDED"]) == 1
+
+
+async def test_a_file_of_somebody_else_says_whose_it_is_and_another_file_leaves_it_alone(here, people, checked):
+    run, _ = checked
+    state = here.state(ImportPageState)
+    other = factories.make_staff(Role.ADMIN, name="Rose Akinyi")
+    here.sign_in(other)
+    await here.fire(ImportPageState.open_report, run)  # as somebody whose page stood open while it was checked
+    assert (state.mode, state.by.partition(", by ")[2]) == ("preview", "Daniel Otieno")
+    await here.fire(ImportPageState.drop, run, PRESS.format(9))
+    assert (state.mode, state.failure) == ("start", "")
+    assert runs.view_import(people.admin, run).state == "CHECKED"
+    here.sign_in(people.admin)
+    await here.fire(ImportPageState.load)
+    assert (state.mode, state.number) == ("preview", run)
 
 
 async def test_hostile_arguments_change_nothing(here, people, checked):

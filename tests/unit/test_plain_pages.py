@@ -96,7 +96,7 @@ VALUES = {
         "longest": dict.fromkeys(ASKED, 9),
         "choices": dict.fromkeys(_CHOSEN, (("key" + BAD, "choice" + BAD),)),
         "errors": {"first_name": "error" + BAD, "gender": "wrong" + BAD},
-        **{name: name + BAD for name in ("refused", "challenge")},
+        **{name: name + BAD for name in ("refused", "challenge", "token")},
     },
     "self_registration/done.html": {
         "done": self_registration.Received("first_name" + BAD, "email", "never shown"),

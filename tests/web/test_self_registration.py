@@ -6,6 +6,7 @@ import html
 import json
 
 import pytest
+from httpx import Response
 
 from clinic_app.core import cookies, routes
 from clinic_app.core.settings import get_settings
@@ -37,6 +38,11 @@ def on(settings):
 def _typed(**changes: str) -> dict[str, str]:
     typed = {"first_name": "Beatrice", "last_name": "Achieng", "date_of_birth": "14/3/88", "gender": "FEMALE"}
     return {**typed, "phone": "0712445901", "email": EMAIL, "altcha": factories.solution(), **changes}
+
+
+def _token(form: Response) -> str:
+    (found,) = [attrs["value"] for _, attrs in Shown(form).tags if attrs.get("name") == "token"]
+    return found
 
 
 def _code() -> str:
@@ -136,10 +142,13 @@ async def test_what_is_no_solution_registers_nobody(browser, on, typed):
     assert tools.number("SELECT count(*) FROM self_registrations") == 0
 
 
-async def test_a_solution_counts_once_and_for_an_hour(browser, on, monkeypatch):
+async def test_a_solution_counts_once_and_for_an_hour(browser, on, monkeypatch, new_browser):
     typed = _typed()
     assert (await browser.post(routes.SELF_REGISTRATION, data=typed)).status_code == 303
-    assert (await browser.post(routes.SELF_REGISTRATION, data=typed)).status_code == 400
+    async with new_browser() as other:
+        assert (await other.post(routes.SELF_REGISTRATION, data=typed)).status_code == 400
+    changed = {**typed, "first_name": "Maria"}
+    assert (await browser.post(routes.SELF_REGISTRATION, data=changed)).status_code == 400
     assert tools.number("SELECT count(*) FROM self_registrations") == 1
     old = _typed()
     now = challenges.clock.now()
@@ -224,6 +233,19 @@ async def test_gone_back_and_sent_again_it_is_the_same_registration(browser, on)
     assert (await browser.get(routes.SELF_REGISTRATION_DONE)).status_code == 200
     assert (await browser.post(routes.SELF_REGISTRATION, data=_typed(email="", first_name="Maria"))).status_code == 303
     assert tools.number("SELECT count(*) FROM self_registrations") == 2, "a relative, or a slip put right"
-    spent = _typed(email="")
-    for expected in (303, 400):
-        assert (await browser.post(routes.SELF_REGISTRATION, data=spent)).status_code == expected
+
+
+async def test_sent_again_because_the_answer_was_lost_it_is_the_same_registration(browser, on, new_browser):
+    typed = _typed(token=_token(await browser.get(routes.SELF_REGISTRATION)))
+    wrong = await browser.post(routes.SELF_REGISTRATION, data={**typed, "phone": "x"})
+    assert _token(wrong) == typed["token"]
+    await browser.post(routes.SELF_REGISTRATION, data=typed)
+    browser.cookies.clear()  # as where the answer never came
+    assert (await browser.post(routes.SELF_REGISTRATION, data=typed)).status_code == 303
+    assert (await browser.get(routes.SELF_REGISTRATION_DONE)).status_code == 200
+    assert tools.number("SELECT count(*) FROM self_registrations") == 1
+    assert tools.number("SELECT count(*) FROM outbox_messages") == 1
+    async with new_browser() as other:  # another person, should the same form be filled in once more
+        sent = _typed(token=typed["token"], first_name="Maria")
+        assert (await other.post(routes.SELF_REGISTRATION, data=sent)).status_code == 303
+    assert tools.number("SELECT count(DISTINCT browser_digest) FROM self_registrations") == 2

@@ -175,25 +175,28 @@ def add_waiting(session: Session, details: PatientDetails, *, confirmed: bool = 
     return waiting.number_of(row.id or 0)
 
 
-def register_oneself(details: PatientDetails, solution: str, before: str = "") -> Received:
+def register_oneself(details: PatientDetails, solution: str, before: str = "", form: str = "") -> Received:
     """Take in what somebody typed about themselves, for the desk to decide about.
 
     For anybody, where it is switched on. With an email that can be written to, it waits for the link there to be opened
     first, and is forgotten after ``LIFE``; else it is with the reception at once. ``solution`` is that of a challenge
-    (``challenges``), which counts once. ``before`` is the token this browser was given last: sent again unchanged, as
-    after going back, a registration that nobody has decided about stays the one it is. Raises ``NotOffered``,
+    (``challenges``), which counts once. ``before`` is the token this browser was given last, ``form`` the one that came
+    with the form (``crypto.new_token``): sent again unchanged, as after going back, or because the answer was lost on
+    the way, a registration that nobody has decided about stays the one it is. Raises ``NotOffered``,
     ``ChallengeNotSolved``, ``TooManyAttempts``.
     """
     _demand_offered()
     known_by, over = challenges.check(solution)
     way, to = _way(details)
-    token, confirms = crypto.new_token(), way == "email"
+    confirms = way == "email"
     with db.transaction() as session:
         wait = _count(session, sign_in_throttle.of_registering(context.current().address))
         if not wait:
+            for token in (before, form):  # whoever sends the same at once waits for the count above
+                if _sent_before(session, token, details):
+                    return Received(details.first_name, way, to, token)
             challenges.use_up(session, known_by, over)
-            if _sent_before(session, before, details):
-                return Received(details.first_name, way, to, before)
+            token = form if _unused(session, form) else crypto.new_token()
             row = _add(session, details, confirms=confirms, token=token)
             sent = confirms and _write(session, row.id or 0, to, row.email_digest or "", clock.now() + LIFE)
             _record_received(session, row, way, {"sent": sent} if confirms else {})
@@ -214,6 +217,12 @@ def _of_browser(session: Session, token: str) -> tuple[Any, PatientDetails] | No
     ).one_or_none()
     details = waiting.opened(row) if row is not None else None
     return None if details is None else (row, details)
+
+
+def _unused(session: Session, token: str) -> bool:
+    """Whether it is a token that names no registration yet."""
+    named = select(SELF_REGISTRATIONS.c.id).where(SELF_REGISTRATIONS.c.browser_digest == crypto.digest(token))
+    return len(token) == len(crypto.new_token()) and session.execute(named).one_or_none() is None
 
 
 def _sent_before(session: Session, token: str, details: PatientDetails) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reflex as rx
 
-from clinic_app.ui.kit.base import apart, when
+from clinic_app.ui.kit.base import sentence, when
 from clinic_app.ui.kit.feedback import note
 from clinic_app.ui.session.presses import PressState
 from clinic_app.ui.session.resuming import ResumeState
@@ -22,12 +22,19 @@ def press_region() -> rx.Component:
     )
 
 
+def _words() -> tuple[rx.Component, rx.Component]:
+    first = rx.el.p(sentence(PressState.told), class_name=when(PressState.told_more, "strong", ""))
+    return first, when(PressState.told_more, rx.el.p(sentence(PressState.told_more)))
+
+
+def lost_note() -> rx.Component:
+    """In a dialog: that what was pressed there was not sent. What stands above the page is out of sight then."""
+    return when(PressState.lost, note("warn", *_words(), role="alert"))
+
+
 def told_note() -> rx.Component:
     """What became of a press while the line was away; not there while there is nothing to say."""
-    words = (
-        rx.el.p(apart(PressState.told), class_name=when(PressState.told_more, "strong", "")),
-        when(PressState.told_more, rx.el.p(apart(PressState.told_more))),
-    )
+    words = _words()
     focus = {"data-takes-focus": PressState.told}  # also where the dialog that it is about was far below
     bad = note("warn", *words, role="alert", tab_index=-1, custom_attrs=focus)
     return when(PressState.told, when(PressState.bad, bad, note("info", *words, role="status")))

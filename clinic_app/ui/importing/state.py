@@ -30,7 +30,7 @@ from clinic_app.services.patients.importing.views import ImportView
 from clinic_app.ui.importing import words
 from clinic_app.ui.session import guard, identity, live_updates, presses
 from clinic_app.ui.session.drawn import keeps_a_page
-from clinic_app.ui.session.handler import Asking, handler
+from clinic_app.ui.session.handler import Asking, handler, text
 from clinic_app.ui.session.presses import press_of
 from clinic_app.ui.view_models import EarlierFile, FileRowShown, Filter, Tally
 
@@ -52,7 +52,9 @@ class ImportPageState(Asking, rx.State):
         "loading"  # loading, failed (nothing could be read yet), start, checking, refused, preview, running, report
     )
     number: int = 0
+    stamp: str = ""  # of what was decided, as it stands on the screen
     name: str = ""
+    by: str = ""
     reason: str = ""
     columns: str = ""
     column_names: list[str] = []
@@ -83,6 +85,7 @@ class ImportPageState(Asking, rx.State):
     failure: str = ""
     busy: bool = False
     form_number: int = 0
+    _mine: bool = False
     _seen: int = 0
     _rows: tuple[int, ...] = ()
 
@@ -104,6 +107,7 @@ class ImportPageState(Asking, rx.State):
     def _show(self, found: ImportView) -> None:
         self.mode = _MODES.get(found.state, "report")
         self.number, self.name, self.reason = found.id, found.name, found.reason
+        self.stamp, self.by, self._mine = found.stamp, words.by(found), found.mine
         self.columns, self.column_names = words.columns(found), words.column_names(found)
         self.more_columns = words.more_columns(found)
         self.again = words.again(found)
@@ -220,9 +224,9 @@ class ImportPageState(Asking, rx.State):
         await self._look(run_id, only=only, page=page, again=self._rows)
 
     @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
-    async def take_in(self, run_id: int, press: str = ""):
-        """*Import n patients*, as they were decided."""
-        await self._did(start_import, run_id, press=press_of(press))
+    async def take_in(self, run_id: int, stamp: str, press: str = ""):
+        """*Import n patients*, as they were decided on the screen that it was pressed on."""
+        await self._did(start_import, run_id, text(stamp, 40), press=press_of(press))
 
     @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
     async def stop(self, run_id: int, press: str = ""):
@@ -236,8 +240,11 @@ class ImportPageState(Asking, rx.State):
 
     @handler(Permission.PATIENT_IMPORT, about="run_id", changes=True)
     async def drop(self, run_id: int, press: str = ""):
-        """*Another file*: this one goes, of which nothing was taken in."""
+        """*Another file*: this one goes, of which nothing was taken in; one that waits for somebody else stays."""
         self.failure = ""
+        if run_id == self.number and self.mode in ("preview", "refused") and not self._mine:
+            await self._start()
+            return
         try:
             await self._ask(discard_import, run_id, press=press_of(press))
         except NoSuchImport:

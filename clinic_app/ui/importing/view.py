@@ -28,7 +28,8 @@ def _tally() -> rx.Component:
 
 
 def _name() -> rx.Component:
-    return rx.el.h2(apart(State.name), id="import", class_name="break")
+    name = rx.el.h2(apart(State.name), id="import", class_name="break")
+    return rx.el.div(name, rx.el.p(apart(State.by), class_name="muted small"))
 
 
 # --- choosing a file ----------------------------------------------------------------------------------
@@ -321,7 +322,7 @@ def _preview() -> rx.Component:
         icon("upload"),
         apart(State.button),
         called="import-" + State.number.to_string(),
-        on_press=lambda press: State.take_in(State.number, press),
+        on_press=lambda press: State.take_in(State.number, State.stamp, press),
         size="3",
         class_name="primary",
         disabled=State.nothing,

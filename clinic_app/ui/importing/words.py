@@ -128,6 +128,12 @@ def _instant(instant: dt.datetime) -> str:
     return f"{wording.date_words(there.date())}, {there:%H:%M}"
 
 
+def by(found: ImportView) -> str:
+    """``27 Nov 2026, 21:43, by Daniel Otieno``: every administrator sees an import that is under way."""
+    who = f"by {found.started_by}" if found.started_by else "by the command line"
+    return f"{_instant(found.started_at)}, {who}"
+
+
 def progress(found: ImportView) -> str:
     """How far it is, in rows while that is known."""
     if found.state == "IMPORTING":

@@ -63,6 +63,11 @@ def apart(*words: Child, **props: Any) -> rx.Component:
     return rx.el.bdi(*words, **props)
 
 
+def sentence(*words: Child, **props: Any) -> rx.Component:
+    """What we say, in the direction of our words, also where it begins with a name that runs from right to left."""
+    return rx.el.bdi(*words, dir="ltr", **props)
+
+
 def stack(*children: Child, gap: int = 3, cls: str = "", **props: Any) -> rx.Component:
     """Children below each other."""
     return rx.el.div(*children, class_name=cx("stack", f"g{gap}", cls), **props)

@@ -25,6 +25,7 @@ def question_dialog(
     *,
     title: str,
     question: Any,
+    said: rx.Component,
     under: Text = "",
     yes: str,
     open: Any,
@@ -35,10 +36,12 @@ def question_dialog(
 ) -> rx.Component:
     """Asks before something that is hard to take back. The answer that does nothing comes first.
 
-    ``called`` and ``on_yes`` as a ``press_button`` takes them. ``under`` is the path of the one page it may be seen on.
+    ``said`` stands above: what became of a press. ``called`` and ``on_yes`` as a ``press_button`` takes them. ``under``
+    is the path of the one page it may be seen on.
     """
     return rx.dialog.root(
         rx.dialog.content(
+            said,
             dialog_title(title, question),
             rx.el.div(
                 cancel_button(on_click=on_no),

@@ -8,7 +8,7 @@ from typing import Any
 import reflex as rx
 
 from clinic_app.core import routes
-from clinic_app.ui.kit.base import Child, Text, apart, cx, icon, link, pick, when
+from clinic_app.ui.kit.base import Child, Text, apart, cx, icon, link, pick, sentence, when
 from clinic_app.ui.view_models import PatientRow
 
 _NOTE_ICONS = {
@@ -32,16 +32,16 @@ def note(tone: str, *body: Child, name: str = "", **props: Any) -> rx.Component:
 
 def success_note(words: Text) -> rx.Component:
     """What was done; not there while there is nothing to say."""
-    return when(words, note("good", rx.el.p(apart(words)), role="status"))
+    return when(words, note("good", rx.el.p(sentence(words)), role="status"))
 
 
 def told(words: Text) -> rx.Component:
     """Why something was refused; with a link to the record that stays, where one was merged (``PatientMerged``)."""
     if not isinstance(words, rx.Var):
-        return apart(words)
+        return sentence(words)
     stays = words.to(str).split(" was merged into ")[1].split(".")[0]
     opens = rx.fragment(" ", link("Open ", apart(stays), href=routes.PATIENTS + "/" + stays))
-    return rx.fragment(apart(words), when(words.to(str).contains(". Open that record instead."), opens))
+    return rx.fragment(sentence(words), when(words.to(str).contains(". Open that record instead."), opens))
 
 
 def error_note(words: Text) -> rx.Component:
@@ -53,7 +53,7 @@ def failure_note(title: Text, detail: Text, attempt: Text = "1") -> rx.Component
     """A mistake that belongs to no field: what happened, then what to do. Takes the focus."""
     return note(
         "bad",
-        rx.el.p(apart(title), class_name="strong"),
+        rx.el.p(sentence(title), class_name="strong"),
         rx.el.p(told(detail)),
         role="alert",
         tab_index=-1,

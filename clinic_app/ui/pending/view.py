@@ -6,7 +6,7 @@ import reflex as rx
 
 from clinic_app.services.patients.verification import REJECT_REASONS
 from clinic_app.ui.frame.page import staff_page
-from clinic_app.ui.kit.base import apart, icon, link, link_button, page_head, pick, row, stack, when
+from clinic_app.ui.kit.base import apart, icon, link, link_button, page_head, pick, row, sentence, stack, when
 from clinic_app.ui.kit.data import avatar
 from clinic_app.ui.kit.feedback import badge, bone, empty, error_note, note, told
 from clinic_app.ui.kit.forms import cancel_button, error_text, field, press_button, press_form, submit_button
@@ -180,7 +180,8 @@ def _done() -> rx.Component:
     opens = link_button(rx.el.span("Open ", apart(State.done_patient)), href=State.done_href, variant="outline")
     ways = rx.el.div(when(State.done_href, opens), when(State.undo_id > 0, undo), class_name="actions")
     words = rx.el.div(
-        rx.el.p(apart(State.done), class_name="strong"), when(State.done_more, rx.el.p(apart(State.done_more)))
+        rx.el.p(sentence(State.done), class_name="strong"),
+        when(State.done_more, rx.el.p(sentence(State.done_more))),
     )
     told = note(
         "good",

@@ -6,6 +6,7 @@ from typing import Any
 
 import reflex as rx
 
+from clinic_app.ui.frame.presses import lost_note
 from clinic_app.ui.frame.state import ShellState
 from clinic_app.ui.kit.address import path_in_address
 from clinic_app.ui.kit.base import Text, given, icon, pick, when
@@ -28,6 +29,7 @@ def portal_dialog() -> rx.Component:
     held = rx.cond(State.step == DONE, rx.prevent_default, rx.noop())
     return rx.dialog.root(
         rx.dialog.content(
+            lost_note(),
             rx.cond(State.step == DONE, view.success_step(), asked),
             class_name="portal-dialog",
             custom_attrs={"data-under": State.page},

@@ -426,6 +426,7 @@ class PortalDialogState(FormState, rx.State):
         """Escape, a click outside, Cancel. Not while it works, and not over shown credentials."""
         if wanted is False and self.step == INPUT and self._drawn(turn):
             self._wipe()
+            await presses.dialog_closed(self)
 
     @handler(Permission.OWN_SESSION)
     async def close(self, turn: int):

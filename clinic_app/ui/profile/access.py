@@ -6,6 +6,7 @@ import reflex as rx
 
 from clinic_app.core import routes
 from clinic_app.services.portal.wording import TURN_OFF_REASONS
+from clinic_app.ui.frame.presses import lost_note
 from clinic_app.ui.kit.address import named_in_address
 from clinic_app.ui.kit.base import apart, pick, row, stack, when
 from clinic_app.ui.kit.dialog import dialog_title
@@ -181,6 +182,7 @@ def turn_off_dialog() -> rx.Component:
     )
     return rx.dialog.root(
         rx.dialog.content(
+            lost_note(),
             press_form(
                 "off-" + State.person.patient_id,
                 dialog_title("Turn off portal access", question),

@@ -357,6 +357,8 @@ class ProfileState(FormState, rx.State):
         """Open or close the question before access is turned off."""
         self.asked = text(drawn, STAMP) if wanted is True and self.step != WORKING else ""
         self.asked_again = ""
+        if wanted is False:
+            await presses.dialog_closed(self)
 
     @handler(Permission.PORTAL_MANAGE, about="patient_id", changes=True)
     async def turn_off(self, patient_id: str, drawn: str, form: dict[str, Any]):

@@ -72,6 +72,7 @@ class PressState(rx.State):
     told: str = ""  # what became of a press, said above the page
     told_more: str = ""
     bad: bool = False
+    lost: bool = False  # what is told is that a press was not sent: until the next one has its answer
     _socket: str = ""
     _path: str = ""
     _again: bool = False
@@ -79,8 +80,12 @@ class PressState(rx.State):
     _unread: str = ""  # the press whose credentials could not be shown: its line had gone
     _silent: bool = False  # the press that is being served gets no answer: the same
 
-    def _tell(self, words: str, more: str = "", *, bad: bool = False) -> None:
-        self.told, self.told_more, self.bad = words, more, bad
+    def _tell(self, words: str, more: str = "", *, bad: bool = False, lost: bool = False) -> None:
+        self.told, self.told_more, self.bad, self.lost = words, more, bad, lost
+
+    def _tell_lost_no_more(self) -> None:
+        if self.lost:
+            self._tell("")
 
 
 def press_of(given: Any) -> str:
@@ -105,7 +110,13 @@ async def answer(state: Any, press: str, how: str) -> None:
     if presses._silent:
         presses._silent = False
     elif press and press not in (presses.answered.partition(" ")[0], presses._unread):
+        presses._tell_lost_no_more()
         presses.answered = f"{press} {'done' if presses._found == intent_of(press) else how}"
+
+
+async def dialog_closed(state: Any) -> None:
+    """What a dialog said of its press that was not sent was read there."""
+    (await state.get_state(PressState))._tell_lost_no_more()
 
 
 async def leave_unanswered(state: Any) -> None:

@@ -39,7 +39,7 @@ class ResumeState(Asking, rx.State):
             await self._ask(intents.mark_seen, intent)
         done = await self._ask(intents.outcome, intent)
         if done is None:
-            told._tell(*NOT_SENT[presses.fields_of(form.get("what"))], bad=True)
+            told._tell(*NOT_SENT[presses.fields_of(form.get("what"))], bad=True, lost=True)
             told.answered = f"{press} lost"
             return None
         done = dataclasses.replace(done, had=text(form.get("had"), 16))

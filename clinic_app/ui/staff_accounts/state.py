@@ -248,6 +248,7 @@ class StaffAccountsState(Asking, rx.State):
         """Escape, a click outside, Cancel."""
         if wanted is False:
             self.asking = ""
+            await presses.dialog_closed(self)
 
     @handler(Permission.STAFF_MANAGE, about="account_id", changes=True)
     async def answer(self, account_id: int, drawn: str, what: str, press: str = ""):

@@ -8,6 +8,7 @@ from typing import Any
 import reflex as rx
 
 from clinic_app.ui.frame.page import staff_page
+from clinic_app.ui.frame.presses import lost_note
 from clinic_app.ui.kit import forms
 from clinic_app.ui.kit.base import Event, apart, card, icon, page_head, pick, row, stack, when
 from clinic_app.ui.kit.data import avatar
@@ -174,6 +175,7 @@ def _question() -> rx.Component:
     return question_dialog(
         title=title,
         question=question,
+        said=lost_note(),
         yes=title,
         open=State.asking != "",
         on_open_change=State.close,

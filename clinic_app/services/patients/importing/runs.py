@@ -224,6 +224,7 @@ def decide_row(actor: Actor, import_id: int, row: int, decision: str, patient: i
             raise NoSuchRow
         values = {"decision": str(chosen), "same_id": patient if same else None}
         session.execute(update(PATIENT_IMPORT_ROWS).where(*where).values(values))
+        _turn(session, import_id, ImportState.CHECKED)
         details = {"import": import_id, "row": row, "decision": str(chosen)}
         note(session, actor, details | ({"patient": patient} if same else {}))
 
@@ -249,6 +250,10 @@ def discard_import(actor: Actor, import_id: int) -> None:
         stored.remove(run.token)
 
 
+def _stamp(run: Any) -> str:
+    return str(run.changed_at.isoformat())
+
+
 def _move(
     actor: Actor,
     import_id: int,
@@ -256,12 +261,14 @@ def _move(
     after: ImportState,
     *,
     uploaded: bool = False,
+    stamp: str = "",
     **values: Any,
 ) -> None:
     demand(actor, Permission.PATIENT_IMPORT, resource_type="patient")
     try:
         with transaction(actor) as session:
-            if _of(session, import_id, *before, lock=True).token is None and uploaded:
+            run = _of(session, import_id, *before, lock=True)
+            if (uploaded and run.token is None) or (stamp and stamp != _stamp(run)):
                 raise NoSuchImport
             if after in _BUSY:
                 _set_aside(session, actor)
@@ -271,16 +278,18 @@ def _move(
         raise (ImportUnderWay() if db.violated(error) == "uq_patient_imports_state" else error) from None
 
 
-def start_import(actor: Actor, import_id: int) -> None:
+def start_import(actor: Actor, import_id: int, stamp: str = "") -> None:
     """Take in what was checked, as it was decided. A worker does it; from now on it is ``actor``'s.
 
-    For administrators. Raises ``NoSuchImport``, ``ImportUnderWay``, ``PermissionDenied``.
+    For administrators. ``stamp`` is that of what was on the screen: where it was decided otherwise since, nothing
+    begins. Raises ``NoSuchImport``, ``ImportUnderWay``, ``PermissionDenied``.
     """
     _move(
         actor,
         import_id,
         (ImportState.CHECKED,),
         ImportState.IMPORTING,
+        stamp=stamp,
         position=0,
         next_row=2,
         next_line=0,
@@ -393,6 +402,7 @@ def view_import(
     if named and (again is None or not named <= set(again)):
         details = {"kind": "import", "import": run.id, "page": page, "count": len(named)}
         record_alone(actor, Action.PATIENT_LISTED, resource_type="patient", details=details)
+    found["mine"] = run.started_by_id == actor.account_id
     more = {"shown": shown, "only": wanted, "page": page, "pages": pages, "total": total}
     return ImportView(**found, **more)
 
@@ -423,6 +433,7 @@ def _view(session: Session, run: Any, left: Counter[str], over: bool) -> dict[st
         "id": run.id,
         "name": run.name,
         "state": run.state,
+        "stamp": _stamp(run),
         "size": run.size,
         "done": max(0, stored.received(run.token)) if run.state == ImportState.RECEIVING else run.position,
         "left_out_columns": tuple(run.left_out_columns),

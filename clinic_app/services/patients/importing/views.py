@@ -38,12 +38,14 @@ class ImportView:
 
     ``goes_in`` is how many rows would be taken in now, ``same`` how many were, or would be, taken for somebody who is
     there. ``done`` and ``size`` are bytes. ``only`` is the outcome that the rows are filtered by. ``earlier`` is when
-    the same file was imported before.
+    the same file was imported before. ``stamp`` changes with every decision. ``mine``: whoever looks
+    has chosen the file, or begun to take it in.
     """
 
     id: int
     name: str
     state: str
+    stamp: str
     size: int
     done: int
     left_out_columns: tuple[str, ...]
@@ -60,6 +62,7 @@ class ImportView:
     first_patient_id: str
     last_patient_id: str
     started_by: str
+    mine: bool
     started_at: dt.datetime
     import_started_at: dt.datetime | None
     ended_at: dt.datetime | None

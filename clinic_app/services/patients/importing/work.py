@@ -227,7 +227,7 @@ def _keep(session: Session, import_id: int, judged: Iterable[Judged], decided: M
                 "row": one.read.row,
                 "line": one.read.line,
                 "outcome": str(one.outcome),
-                "errors": dict(one.errors),
+                "errors": dict(one.errors or one.clashes),  # why one that looks alike could not go in either
                 "candidates": [match.as_json() for match in one.matches],
                 "typed": dict(one.read.typed),
                 "decision": before.decision if before else None,
