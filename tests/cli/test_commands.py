@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import pathlib
 import stat
+import sys
 
 import pytest
 import typer
@@ -118,6 +120,28 @@ def test_an_unexpected_failure_shows_no_values(clinic, capsys):
     assert "Achieng" not in said
     logged = json.loads(said.splitlines()[0])
     assert said.splitlines()[-1].endswith(logged["request_id"])  # the reference finds the line in the log
+
+
+def _full():
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def _read_by_nobody():
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+@pytest.mark.parametrize("target", [_full, _read_by_nobody])
+def test_an_answer_that_cannot_be_written_is_not_called_work_undone(clinic, monkeypatch, capsys, target):
+    answer = os.fdopen(target(), "w")
+    monkeypatch.setattr(sys, "stdout", answer)
+    with pytest.raises(typer.Exit) as left:
+        errors.command(lambda: typer.echo("The password was reset."))()
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().err == f"{errors.UNHEARD}\n"
+    with contextlib.suppress(OSError):
+        answer.close()
 
 
 def test_commands_are_known_as_such_to_audit_and_logs(clinic):
@@ -337,9 +361,17 @@ def test_a_data_directory_with_a_question_mark_is_refused(clinic, monkeypatch, t
 
 def test_no_name_is_no_file(clinic):
     clinic("migrate")
-    for name in ("", ".", "/"):
+    for name in ("", ".", "/", "-"):
         done = clinic("audit", "export", "--out", name)
         assert (done.exit_code, done.stderr) == (2, "Name the file that is to be written.\n")
+
+
+@pytest.mark.parametrize("address", ["", "sqlite:///", "sqlite:////tmp", "postgres://clinic:word@db/clinic"])
+def test_an_address_that_is_none_is_not_said_to_be_away(clinic, address):
+    clinic("migrate")
+    done = clinic("move", "--to", address)
+    assert (done.exit_code, done.stderr.partition(" must ")[0]) == (2, "--to, or CLINIC_MOVE_TO:")
+    assert "word@" not in done.stderr
 
 
 @pytest.mark.parametrize("address", ["s3://", "http://127.0.0.1:1/copy", "s3:///folder"])
