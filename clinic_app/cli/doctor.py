@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 import stat
 import sys
 import time
@@ -78,6 +79,26 @@ def _data_dir(settings: Settings) -> Finding:
     return Finding("data directory", "ok", f"{folder}, mode {mode:04o}")
 
 
+#: What PostgreSQL's client says of a connection that failed, and the same in words of ours: its own may hold the URL.
+_REASONS = {
+    "failed to resolve host": "no machine has that name",
+    "connection refused": "nothing listens at that host and port",
+    "password authentication failed": "the user or the password is wrong",
+    "no password supplied": "the password is missing",
+    "no pg_hba.conf entry": "the server lets nobody in from here, see its pg_hba.conf",
+    "ssl": "encryption failed, see sslmode and the server's certificate",
+    "timeout": "no answer in time",
+}
+_NO_SUCH = re.compile(r'(role|database) "[^"]*" does not exist')
+
+
+def _why(error: Exception) -> str:
+    said = str(getattr(error, "orig", error)).lower()
+    if absent := _NO_SUCH.search(said):
+        return f"there is no such {absent[1].replace('role', 'user')}"
+    return next((words for sign, words in _REASONS.items() if sign in said), type(error).__name__)
+
+
 def _database(settings: Settings) -> Finding:
     kind = "PostgreSQL" if settings.database.startswith("postgresql") else "SQLite"
     if kind == "SQLite" and not settings.data_dir.is_dir():
@@ -86,9 +107,7 @@ def _database(settings: Settings) -> Finding:
         connect(migrated=False)
         present = migrations.present(bootstrap.start(settings))
     except Exception as error:  # noqa: BLE001  the driver's text may hold the URL
-        return Finding(
-            "database", "missing", f"{kind} cannot be reached ({type(error).__name__}): see CLINIC_DATABASE_URL"
-        )
+        return Finding("database", "missing", f"{kind} cannot be reached ({_why(error)}): see CLINIC_DATABASE_URL")
     if newer := migrations.too_new(bootstrap.start(settings)):
         return Finding("database", "missing", newer)
     if present != migrations.wanted():

@@ -36,7 +36,9 @@ NO_WRITES = (
     "The database or the disk cannot be reached or written now (full, read-only, locked or away), and what was begun "
     "is undone. `python -m clinic_app doctor` says more."
 )
-UNHEARD = "What there is to say could not be written (no room, or nobody reads it). What the command changed, stays changed."
+UNHEARD = (
+    "What there is to say could not be written (no room, or nobody reads it). What the command changed, stays changed."
+)
 DAMAGED = "The database file is damaged, or is no database: stop the server, and restore the newest backup."
 #: What an ``OSError`` says of a file or folder that is another user's, or something else than it should be.
 _NOT_USABLE = {

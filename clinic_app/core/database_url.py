@@ -27,7 +27,7 @@ _LOCK = 5_000
 
 
 def checked(url: str) -> str:
-    """``url``, if it can be the address of a clinic's database. Raises ``ValueError``, whose words repeat nothing of it."""
+    """``url``, if it can be the address of a clinic's database. Raises ``ValueError`` that repeats nothing of it."""
     if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
     if url.startswith("sqlite:///"):

@@ -316,7 +316,9 @@ class Settings(BaseSettings):
             )
         if folder := self.copy_folder and self.copy_folder.resolve():
             if folder.is_relative_to(self.data_dir.resolve()):
-                raise ValueError("CLINIC_COPY_TO: must be outside of the data directory: what takes one takes the other")
+                raise ValueError(
+                    "CLINIC_COPY_TO: must be outside of the data directory: what takes one takes the other"
+                )
             if any(file.is_relative_to(folder) for file in self._files()):
                 raise ValueError("CLINIC_COPY_TO: must be a folder of its own: the data directory lies in it")
         on_this_machine = self.smtp_host in {"localhost", "127.0.0.1", "::1"}

@@ -12,10 +12,11 @@ import sys
 
 import pytest
 import typer
+from sqlalchemy import exc
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from clinic_app.cli import errors
+from clinic_app.cli import doctor, errors
 from clinic_app.cli.app import app
 from clinic_app.cli.failure import CommandFailed
 from clinic_app.core import bootstrap, context
@@ -269,6 +270,36 @@ def test_the_doctor_never_repeats_a_password(clinic, monkeypatch):
     found = _findings(done)
     assert found["database"]["state"] == found["redis"]["state"] == "missing"
     assert "hunter2" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("postgresql+psycopg://clinic:word@127.0.0.1:1/clinic", "nothing listens at that host and port"),
+        ("postgresql+psycopg://clinic:word@nowhere.invalid/clinic", "no machine has that name"),
+    ],
+)
+def test_the_doctor_says_why_a_database_cannot_be_reached(clinic, monkeypatch, address, why):
+    monkeypatch.setenv("CLINIC_DATABASE_URL", address)
+    text = _findings(clinic("doctor", "--json"))["database"]["text"]
+    assert text == f"PostgreSQL cannot be reached ({why}): see CLINIC_DATABASE_URL"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ('FATAL:  database "clinic" does not exist', "there is no such database"),
+        ('FATAL:  role "word" does not exist', "there is no such user"),
+        ('FATAL:  password authentication failed for user "word"', "the user or the password is wrong"),
+        (
+            "server does not support SSL, but SSL was required",
+            "encryption failed, see sslmode and the server's certificate",
+        ),
+        ("word and word", "OperationalError"),
+    ],
+)
+def test_what_the_client_of_a_database_says_is_never_repeated(said, why):
+    assert doctor._why(exc.OperationalError(None, None, Exception(said))) == why
 
 
 def test_the_doctor_names_a_wrong_setting(clinic, monkeypatch):
