@@ -253,6 +253,31 @@ def test_the_doctor_says_that_the_disk_of_the_anchors_is_away(clinic, monkeypatc
     assert (found["state"], "is its disk there?" in found["text"]) == ("missing", True)
 
 
+def test_a_file_of_another_user_is_not_called_damaged(clinic, monkeypatch):
+    clinic("migrate")
+    file = clinic.folder / "clinic.sqlite3"
+    monkeypatch.setattr(doctor.os, "access", lambda path, _: path != file)
+    found = _findings(clinic("doctor", "--json"))["database file"]
+    assert (found["state"], found["text"].partition(":")[0]) == (
+        "missing",
+        f"{file} is another user's, or closed to this one",
+    )
+
+
+def test_what_the_doctor_may_not_look_at_is_named(clinic, monkeypatch):
+    clinic("migrate")
+
+    def closed(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(clinic.folder))
+
+    monkeypatch.setattr(bootstrap, "start", closed)
+    found = _findings(clinic("doctor", "--json"))["database"]
+    assert (found["state"], found["text"].partition(":")[0]) == (
+        "missing",
+        f"{clinic.folder} is another user's, or closed to this one",
+    )
+
+
 def test_the_doctor_finds_an_open_data_directory(clinic):
     clinic("migrate")
     assert _findings(clinic("doctor", "--json"))["database"]["state"] == "ok"
@@ -295,6 +320,7 @@ def test_the_doctor_says_why_a_database_cannot_be_reached(clinic, monkeypatch, a
             "server does not support SSL, but SSL was required",
             "encryption failed, see sslmode and the server's certificate",
         ),
+        ("unable to open database file", "its file or folder is not there, or another user's"),
         ("word and word", "OperationalError"),
     ],
 )
