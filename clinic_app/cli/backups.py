@@ -16,7 +16,7 @@ from clinic_app.cli.begin import connect
 from clinic_app.cli.errors import WRONG_SETTING, command, say
 from clinic_app.cli.failure import CommandFailed
 from clinic_app.cli.files import tidily
-from clinic_app.core import bootstrap, continuous_copy
+from clinic_app.core import bootstrap, continuous_copy, database_url
 from clinic_app.core.database_copies import Moved
 from clinic_app.core.settings import get_settings
 from clinic_app.services.backups import making, moving, restoring
@@ -136,6 +136,10 @@ def move(
     The server has to be stopped. The old database is only read. Run it again if it was interrupted: it goes on.
     """
     settings = get_settings()
+    try:
+        database_url.checked(to)
+    except ValueError as error:
+        raise CommandFailed(f"--to, or CLINIC_MOVE_TO: {error}.", code=WRONG_SETTING) from None
     bootstrap.stop()
     with _shown("Moving") as moved:
         done = moving.move_clinic(settings, to, moved)

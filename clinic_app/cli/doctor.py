@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import re
 import stat
 import sys
 import time
@@ -48,6 +49,8 @@ def examine() -> Iterator[Finding]:
             yield check(settings)
         except SettingsError as error:
             yield Finding(name, "missing", str(error))
+        except PermissionError as error:
+            yield Finding(name, "missing", f"{error.filename or 'A file'} {_NOT_OURS}")
         except Exception as error:  # noqa: BLE001  the message may hold a password of a URL
             yield Finding(name, "missing", f"The check failed with {type(error).__name__}.")
 
@@ -78,6 +81,28 @@ def _data_dir(settings: Settings) -> Finding:
     return Finding("data directory", "ok", f"{folder}, mode {mode:04o}")
 
 
+_NOT_OURS = "is another user's, or closed to this one: it has to belong to the user who runs the clinic (chown)"
+#: What a client says of a connection that failed, and the same in words of ours: its own may hold the URL.
+_REASONS = {
+    "unable to open database file": "its file or folder is not there, or another user's",
+    "failed to resolve host": "no machine has that name",
+    "connection refused": "nothing listens at that host and port",
+    "password authentication failed": "the user or the password is wrong",
+    "no password supplied": "the password is missing",
+    "no pg_hba.conf entry": "the server lets nobody in from here, see its pg_hba.conf",
+    "ssl": "encryption failed, see sslmode and the server's certificate",
+    "timeout": "no answer in time",
+}
+_NO_SUCH = re.compile(r'(role|database) "[^"]*" does not exist')
+
+
+def _why(error: Exception) -> str:
+    said = str(getattr(error, "orig", error)).lower()
+    if absent := _NO_SUCH.search(said):
+        return f"there is no such {absent[1].replace('role', 'user')}"
+    return next((words for sign, words in _REASONS.items() if sign in said), type(error).__name__)
+
+
 def _database(settings: Settings) -> Finding:
     kind = "PostgreSQL" if settings.database.startswith("postgresql") else "SQLite"
     if kind == "SQLite" and not settings.data_dir.is_dir():
@@ -85,10 +110,10 @@ def _database(settings: Settings) -> Finding:
     try:
         connect(migrated=False)
         present = migrations.present(bootstrap.start(settings))
+    except PermissionError:
+        raise
     except Exception as error:  # noqa: BLE001  the driver's text may hold the URL
-        return Finding(
-            "database", "missing", f"{kind} cannot be reached ({type(error).__name__}): see CLINIC_DATABASE_URL"
-        )
+        return Finding("database", "missing", f"{kind} cannot be reached ({_why(error)}): see CLINIC_DATABASE_URL")
     if newer := migrations.too_new(bootstrap.start(settings)):
         return Finding("database", "missing", newer)
     if present != migrations.wanted():
@@ -102,6 +127,8 @@ def _file(settings: Settings) -> Finding:
     file = database_copies.sqlite_file(settings.database)
     if file is None or not file.exists():
         return Finding("database file", "skipped", "There is none.")
+    if not os.access(file, os.R_OK | os.W_OK):
+        return Finding("database file", "missing", f"{file} {_NOT_OURS}")
     if not database_copies.sqlite_is_whole(file):
         return Finding("database file", "missing", f"{file} is damaged: stop the server and restore the newest backup")
     return Finding("database file", "ok", "every page can be read")

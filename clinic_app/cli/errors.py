@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import sys
+import traceback
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -35,6 +36,9 @@ NO_WRITES = (
     "The database or the disk cannot be reached or written now (full, read-only, locked or away), and what was begun "
     "is undone. `python -m clinic_app doctor` says more."
 )
+UNHEARD = (
+    "What there is to say could not be written (no room, or nobody reads it). What the command changed, stays changed."
+)
 DAMAGED = "The database file is damaged, or is no database: stop the server, and restore the newest backup."
 #: What an ``OSError`` says of a file or folder that is another user's, or something else than it should be.
 _NOT_USABLE = {
@@ -50,6 +54,12 @@ def say(sentence: str) -> None:
 def _takes_no_writes(error: BaseException) -> bool:
     on_disk = isinstance(error, OSError) and error.errno in storage.NO_WRITES
     return on_disk or outage.database_is_away(error)
+
+
+def _said_to_nobody(error: Exception) -> bool:
+    """Whether the answer of a command, which has done its work, could not be written: no room, or nobody who reads."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return isinstance(error, OSError) and any(frame.f_code is typer.echo.__code__ for frame, _ in frames)
 
 
 def _told(error: Exception) -> tuple[str, int] | None:
@@ -86,6 +96,9 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             except (typer.Exit, typer.Abort):
                 raise
             except Exception as error:  # noqa: BLE001  a traceback may hold values of a record
+                if _said_to_nobody(error):
+                    say(UNHEARD)
+                    raise typer.Exit(UNEXPECTED) from None
                 reference = logs.failure(error, f"command {function.__name__}")
                 unknown = f"Something went wrong ({type(error).__name__}). Reference: {reference}", UNEXPECTED
                 sentence, code = _told(error) or unknown

@@ -39,7 +39,7 @@ def new_file(out: Path, *, instead: bool = False) -> Iterator[TextIO]:
     ``out`` must not exist yet, unless it is written ``instead`` of the one that is there. What a killed command left
     for the same file is removed. Raises ``CommandFailed``.
     """
-    if not out.name:
+    if out.name in {"", "-"}:  # a file named - is one that nobody meant
         raise CommandFailed("Name the file that is to be written.", 2)
     draft = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:

@@ -74,6 +74,9 @@ def _ended_with(supervisor: int, load: Callable[[], Any]) -> Any:
 
     Else it would serve on beside the next server. Linux has a signal for it.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):  # what the supervisor does at them would end nothing here
+        signal.signal(number, signal.SIG_DFL)  # until the worker serves, and has its own answer
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal sends it to both, and the supervisor replaces it
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
         if os.getppid() != supervisor:

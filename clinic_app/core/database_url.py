@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 #: Several hosts, each perhaps with a port, as PostgreSQL's own programs write them: ``…@a:5432,b:5433,c/clinic``.
 _SEVERAL = re.compile(r"(?P<first>[a-z+0-9]+://(?:[^@/?]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)(?P<rest>[/?].*)?", re.DOTALL)
@@ -22,6 +24,26 @@ _PATIENCE = {
 _ONE_OF_SEVERAL = _PATIENCE | {"connect_timeout": 2, "tcp_user_timeout": 5_000, "keepalives_idle": 5}
 #: Milliseconds until a lock that somebody else keeps counts as an outage, as with SQLite.
 _LOCK = 5_000
+
+
+def checked(url: str) -> str:
+    """``url``, if it can be the address of a clinic's database. Raises ``ValueError`` that repeats nothing of it."""
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+    if url.startswith("sqlite:///"):
+        path = url.removeprefix("sqlite:///").partition("?")[0]
+        if not path or path.startswith(":") or "%" in path or Path(path).is_dir():  # % is made another sign on the way
+            raise ValueError(
+                "must name the file of the database, with no percent sign, such as sqlite:////srv/clinic/data/clinic.sqlite3"
+            )
+    try:
+        parsed(url)
+    except (ValueError, ArgumentError):  # whose words may hold the password
+        raise ValueError(
+            "must be an address such as postgresql+psycopg://user:password@host:5432/clinic; several hosts are written "
+            "a:5432,b:5432"
+        ) from None
+    return url
 
 
 def parsed(url: str, wanted: str = "read-write") -> URL:

@@ -114,3 +114,13 @@ def test_a_part_that_fails_fails_the_run(tmp_path, place):
 
 def test_a_run_without_failures_succeeds(tmp_path):
     assert _ci(tmp_path, "nothing") == (0, ["check true", "test true", "test-full true"])
+
+
+@pytest.mark.parametrize("away", [["PY=false"], ["PY=true", "VENV=/nonexistent"]], ids=["PyPI", "npm"])
+def test_an_audit_that_can_ask_nobody_says_so_and_fails(away):
+    done = subprocess.run(
+        ["make", "--old-file=venv-dev", "audit", *away], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "so nothing was asked: try again later, or set https_proxy." in done.stderr
+    assert done.stdout == ""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import pathlib
 import stat
+import sys
 
 import pytest
 import typer
+from sqlalchemy import exc
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from clinic_app.cli import errors
+from clinic_app.cli import doctor, errors
 from clinic_app.cli.app import app
 from clinic_app.cli.failure import CommandFailed
 from clinic_app.core import bootstrap, context
@@ -118,6 +121,28 @@ def test_an_unexpected_failure_shows_no_values(clinic, capsys):
     assert "Achieng" not in said
     logged = json.loads(said.splitlines()[0])
     assert said.splitlines()[-1].endswith(logged["request_id"])  # the reference finds the line in the log
+
+
+def _full():
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def _read_by_nobody():
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+@pytest.mark.parametrize("target", [_full, _read_by_nobody])
+def test_an_answer_that_cannot_be_written_is_not_called_work_undone(clinic, monkeypatch, capsys, target):
+    answer = os.fdopen(target(), "w")
+    monkeypatch.setattr(sys, "stdout", answer)
+    with pytest.raises(typer.Exit) as left:
+        errors.command(lambda: typer.echo("The password was reset."))()
+    assert left.value.exit_code == 1
+    assert capsys.readouterr().err == f"{errors.UNHEARD}\n"
+    with contextlib.suppress(OSError):
+        answer.close()
 
 
 def test_commands_are_known_as_such_to_audit_and_logs(clinic):
@@ -228,6 +253,31 @@ def test_the_doctor_says_that_the_disk_of_the_anchors_is_away(clinic, monkeypatc
     assert (found["state"], "is its disk there?" in found["text"]) == ("missing", True)
 
 
+def test_a_file_of_another_user_is_not_called_damaged(clinic, monkeypatch):
+    clinic("migrate")
+    file = clinic.folder / "clinic.sqlite3"
+    monkeypatch.setattr(doctor.os, "access", lambda path, _: path != file)
+    found = _findings(clinic("doctor", "--json"))["database file"]
+    assert (found["state"], found["text"].partition(":")[0]) == (
+        "missing",
+        f"{file} is another user's, or closed to this one",
+    )
+
+
+def test_what_the_doctor_may_not_look_at_is_named(clinic, monkeypatch):
+    clinic("migrate")
+
+    def closed(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(clinic.folder))
+
+    monkeypatch.setattr(bootstrap, "start", closed)
+    found = _findings(clinic("doctor", "--json"))["database"]
+    assert (found["state"], found["text"].partition(":")[0]) == (
+        "missing",
+        f"{clinic.folder} is another user's, or closed to this one",
+    )
+
+
 def test_the_doctor_finds_an_open_data_directory(clinic):
     clinic("migrate")
     assert _findings(clinic("doctor", "--json"))["database"]["state"] == "ok"
@@ -245,6 +295,37 @@ def test_the_doctor_never_repeats_a_password(clinic, monkeypatch):
     found = _findings(done)
     assert found["database"]["state"] == found["redis"]["state"] == "missing"
     assert "hunter2" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("postgresql+psycopg://clinic:word@127.0.0.1:1/clinic", "nothing listens at that host and port"),
+        ("postgresql+psycopg://clinic:word@nowhere.invalid/clinic", "no machine has that name"),
+    ],
+)
+def test_the_doctor_says_why_a_database_cannot_be_reached(clinic, monkeypatch, address, why):
+    monkeypatch.setenv("CLINIC_DATABASE_URL", address)
+    text = _findings(clinic("doctor", "--json"))["database"]["text"]
+    assert text == f"PostgreSQL cannot be reached ({why}): see CLINIC_DATABASE_URL"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ('FATAL:  database "clinic" does not exist', "there is no such database"),
+        ('FATAL:  role "word" does not exist', "there is no such user"),
+        ('FATAL:  password authentication failed for user "word"', "the user or the password is wrong"),
+        (
+            "server does not support SSL, but SSL was required",
+            "encryption failed, see sslmode and the server's certificate",
+        ),
+        ("unable to open database file", "its file or folder is not there, or another user's"),
+        ("word and word", "OperationalError"),
+    ],
+)
+def test_what_the_client_of_a_database_says_is_never_repeated(said, why):
+    assert doctor._why(exc.OperationalError(None, None, Exception(said))) == why
 
 
 def test_the_doctor_names_a_wrong_setting(clinic, monkeypatch):
@@ -337,9 +418,17 @@ def test_a_data_directory_with_a_question_mark_is_refused(clinic, monkeypatch, t
 
 def test_no_name_is_no_file(clinic):
     clinic("migrate")
-    for name in ("", ".", "/"):
+    for name in ("", ".", "/", "-"):
         done = clinic("audit", "export", "--out", name)
         assert (done.exit_code, done.stderr) == (2, "Name the file that is to be written.\n")
+
+
+@pytest.mark.parametrize("address", ["", "sqlite:///", "sqlite:////tmp", "postgres://clinic:word@db/clinic"])
+def test_an_address_that_is_none_is_not_said_to_be_away(clinic, address):
+    clinic("migrate")
+    done = clinic("move", "--to", address)
+    assert (done.exit_code, done.stderr.partition(" must ")[0]) == (2, "--to, or CLINIC_MOVE_TO:")
+    assert "word@" not in done.stderr
 
 
 @pytest.mark.parametrize("address", ["s3://", "http://127.0.0.1:1/copy", "s3:///folder"])

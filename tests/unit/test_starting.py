@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -38,3 +39,28 @@ print(longest)
 def test_no_program_waits_for_the_end_of_what_another_thread_forks():
     done = subprocess.run([sys.executable, "-c", RACE], cwd=ROOT, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 3, "what was forked lives for four seconds"
+
+
+#: A worker that loads the program, with the answers to signals that it has from the supervisor.
+_LOADING = """
+import os, time
+from granian._signals import set_main_signals
+from clinic_app.cli.supervisor import _ended_with
+set_main_signals(lambda *_: None, lambda *_: None)
+_ended_with(os.getppid(), lambda: (print("loading", flush=True), time.sleep(60)))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_told_to_end_while_it_loads_the_program_ends(number):
+    """So it does when its supervisor dies at that moment: the system sends SIGTERM."""
+    worker = subprocess.Popen([sys.executable, "-c", _LOADING], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "loading\n"
+        worker.send_signal(signal.SIGHUP)  # which is the supervisor's
+        worker.send_signal(number)
+        assert worker.wait(10) == -number
+    finally:
+        worker.kill()
+        worker.communicate()

@@ -10,7 +10,11 @@ from sqlalchemy import Connection, Engine, text
 
 from clinic_app.core import db
 
-_OTHERS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+#: Programs, not what the server does there by itself, such as tidying up after many changes (autovacuum).
+_OTHERS = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND backend_type = 'client backend'"
+)
 CONNECTED = "Somebody is connected to the database: stop every server of this clinic first."
 
 
