@@ -39,9 +39,18 @@ def _shown(label: str) -> Iterator[Moved]:
         yield lambda done, of: bar.update(max(0, done * 1000 // max(1, of) - bar.pos))
 
 
+def _place(named: str) -> Path:
+    if not named:  # a variable of the shell that is not set: it would be the folder one happens to be in
+        raise typer.BadParameter("name a folder, or a new file.")
+    return Path(named)
+
+
 @command
 def backup(
-    target: Annotated[Path, typer.Argument(help="A folder, where the file gets a name of its own, or a new file.")],
+    target: Annotated[
+        Path,
+        typer.Argument(help="A folder, where the file gets a name of its own, or a new file.", parser=_place),
+    ],
     with_keys: Annotated[
         bool,
         typer.Option(

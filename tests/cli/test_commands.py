@@ -421,6 +421,8 @@ def test_no_name_is_no_file(clinic):
     for name in ("", ".", "/", "-"):
         done = clinic("audit", "export", "--out", name)
         assert (done.exit_code, done.stderr) == (2, "Name the file that is to be written.\n")
+    done = clinic("backup", "")
+    assert (done.exit_code, "name a folder, or a new file" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("address", ["", "sqlite:///", "sqlite:////tmp", "postgres://clinic:word@db/clinic"])

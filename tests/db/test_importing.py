@@ -470,6 +470,13 @@ def test_a_row_with_the_external_id_of_one_above_says_so_before_anything_is_deci
     _, second = runs.view_import(admin, run).shown
     assert second.errors == ("Row 2 of this file has the same external ID.",)
     assert second.outcome == "possible_duplicate"
+    runs.decide_rest(admin, run, import_them=True)
+    assert runs.view_import(admin, run).goes_in == 1, "it is not counted among those that go in"
+    runs.decide_row(admin, run, second.row, "IMPORT_ANYWAY")
+    assert runs.view_import(admin, run).goes_in == 1
+    runs.start_import(admin, run)
+    assert work.work_on()
+    assert runs.view_import(admin, run).imported == 1
 
 
 def test_two_rows_with_one_external_id_of_which_one_was_linked_hold_up_nobody(admin, file):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Text, case, cast, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
@@ -419,11 +419,7 @@ def _left(session: Session, import_id: int) -> Counter[str]:
 
 def _view(session: Session, run: Any, left: Counter[str], over: bool) -> dict[str, Any]:
     by = session.execute(select(ACCOUNTS.c.full_name).where(ACCOUNTS.c.id == run.started_by_id)).scalar()
-    decided = _decisions(session, run.id)
-    same = decided[Decision.SAME_PERSON]
-    anyway = decided[Decision.IMPORT_ANYWAY]
-    if run.allow_duplicates:
-        anyway = run.duplicates - same - decided[Decision.LEAVE_OUT]
+    same, anyway = _decided(session, run)
     earlier = session.execute(
         select(func.max(_IMPORTS.ended_at)).where(
             _IMPORTS.digest == run.digest, _IMPORTS.id != run.id, _IMPORTS.state.in_(_OVER)
@@ -457,13 +453,19 @@ def _view(session: Session, run: Any, left: Counter[str], over: bool) -> dict[st
     }
 
 
-def _decisions(session: Session, import_id: int) -> Counter[str]:
+def _decided(session: Session, run: Any) -> tuple[int, int]:
+    """How many rows are somebody who is there, and how many possible duplicates go in all the same."""
+    clashes = (cast(_ROWS.errors, Text) != "{}").label("clashes")
     rows = session.execute(
-        select(_ROWS.decision, func.count().label("number"))
-        .where(_ROWS.import_id == import_id, _ROWS.decision.is_not(None))
-        .group_by(_ROWS.decision)
+        select(_ROWS.decision, clashes, func.count().label("number"))
+        .where(_ROWS.import_id == run.id)
+        .group_by(_ROWS.decision, clashes)
+    ).all()
+    goes_in = {Decision.IMPORT_ANYWAY, None} if run.allow_duplicates else {Decision.IMPORT_ANYWAY}
+    return (
+        sum(row.number for row in rows if row.decision == Decision.SAME_PERSON),
+        sum(row.number for row in rows if row.decision in goes_in and not row.clashes),
     )
-    return Counter({row.decision: row.number for row in rows})
 
 
 def _shown(session: Session, run: Any, only: str, page: int) -> tuple[FileRow, ...]:
