@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import structlog
 
@@ -46,6 +47,22 @@ async def test_it_waits_its_time_unless_woken_and_ends_with_the_block():
     wake.set()
     await asyncio.sleep(0.05)
     assert len(done) == 2
+
+
+async def test_woken_again_and_again_it_works_at_once_and_then_so_far_apart():
+    began, wake, now = list[float](), asyncio.Event(), asyncio.get_running_loop().time
+
+    async def work() -> None:
+        began.append(now())
+
+    async with periodic.running(work, 60, failed="watch_failed", wake=wake, apart=0.1):
+        asked = now()
+        while len(began) < 4:
+            wake.set()
+            await asyncio.sleep(0.001)
+    assert began[0] - asked < 0.09
+    assert all(later - earlier >= 0.1 for earlier, later in itertools.pairwise(began))
+    assert began[3] - began[0] < 2
 
 
 async def test_what_hangs_ends_with_the_block():

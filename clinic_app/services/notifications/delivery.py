@@ -34,6 +34,8 @@ from clinic_app.services.notifications.transports import NotSent
 
 #: The worker looks so often, in seconds, besides when something was written.
 EVERY = 5.0
+#: While much is written it looks so often at most, in seconds.
+APART = 0.25
 #: Longer than sending can take (``transports.WHOLE``): of two workers the first has given up by then.
 LEASE = dt.timedelta(seconds=90)
 #: After the first try that failed, and from then on; the last one goes on until the message's time is over.
@@ -316,7 +318,7 @@ async def sending() -> AsyncIterator[None]:
             loop.call_soon_threadsafe(wake.set)
 
     with db.on_change(hint):
-        async with periodic.running(work, EVERY, failed="outbox_failed", wake=wake):
+        async with periodic.running(work, EVERY, failed="outbox_failed", wake=wake, apart=APART):
             yield
 
 
