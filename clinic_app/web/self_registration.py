@@ -21,7 +21,7 @@ from clinic_app.services.patients.errors import RegistrationOver
 from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind
 from clinic_app.services.patients.self_registration import ASKED, BROWSER_LIFE, NotOffered, Received
 from clinic_app.web import dead_ends, pages, requests
-from clinic_app.web.answers import failure_status, forget, keep, see_other
+from clinic_app.web.answers import failure_status, keep, see_other
 from clinic_app.web.patient_side import noted, told
 from clinic_app.web.requests import Form, ask
 
@@ -121,15 +121,17 @@ def _what_next(done: Received, notice: str) -> HTMLResponse:
 
 @router.get(routes.SELF_REGISTRATION_DONE)
 async def done(request: Request) -> Response:
-    """What comes next. For the browser that registered, for half an hour; others see the form."""
+    """What comes next. For the browser that registered, for half an hour, whatever the desk has decided meanwhile:
+    that is not told here, nor is the form shown, which would ask for a second registration. Others see the form.
+    """
     try:
         found = await ask(self_registration.received, _token(request))
     except NotOffered:
         return _absent()
-    if found is None:
-        return forget(see_other(routes.SELF_REGISTRATION), cookies.registration_name())
+    if found is None and not _token(request):
+        return see_other(routes.SELF_REGISTRATION)
     note = await asyncio.to_thread(told, request)
-    return _what_next(found, str(note.get("notice", "")))
+    return _what_next(found or Received("", "desk", ""), str(note.get("notice", "")))
 
 
 @router.post(routes.SELF_REGISTRATION_AGAIN)

@@ -14,7 +14,7 @@ from clinic_app.models.registrations import SELF_REGISTRATIONS
 from clinic_app.services import challenges
 from clinic_app.services.accounts import sign_in_throttle
 from clinic_app.services.notifications import links
-from clinic_app.services.patients.verification import count_waiting, list_waiting
+from clinic_app.services.patients.verification import Rejection, count_waiting, list_waiting, reject_registration
 from tests import factories
 from tests.db import tools
 from tests.web.conftest import Shown
@@ -101,6 +101,18 @@ async def test_with_a_phone_alone_the_desk_has_it_at_once(browser, on):
     assert "They call you on 0712 445901" in page.words
     assert count_waiting(desk) == 1
     assert tools.number("SELECT count(*) FROM outbox_messages") == 0
+
+
+async def test_what_the_desk_decides_is_not_told_and_asks_for_no_second_registration(browser, on, new_browser):
+    desk = factories.make_staff()
+    await browser.post(routes.SELF_REGISTRATION, data=_typed(email=""))
+    (waits,) = list_waiting(desk).items
+    reject_registration(desk, waits.id, Rejection.parse({"reason": "TWICE"}))
+    page = Shown(await browser.get(routes.SELF_REGISTRATION_DONE))
+    assert "The reception has your registration." in page.words
+    assert "Send registration" not in page.words
+    async with new_browser() as other:
+        assert (await other.get(routes.SELF_REGISTRATION_DONE)).headers["location"] == routes.SELF_REGISTRATION
 
 
 async def test_without_a_mail_server_nobody_waits_for_an_email(browser, on, settings):
