@@ -47,7 +47,6 @@
     waits = event.submitter || form.querySelector("[type=submit]");
     const span = waits.querySelector("span");
     words = span.textContent;
-    waits.style.minWidth = `${waits.offsetWidth}px`; // nothing moves
     span.textContent = waits.dataset.busy;
     waits.setAttribute("aria-disabled", "true");
     if (answer.value) send();
