@@ -40,7 +40,7 @@
   function busy(button, on) {
     const words = button.querySelector("span");
     button.dataset.words ??= words.textContent;
-    button.style.minWidth = on ? `${button.offsetWidth}px` : ""; // nothing moves
+    button.style.minWidth = on ? `min(100%, ${button.offsetWidth}px)` : ""; // nothing moves
     words.textContent = on ? button.dataset.busy : button.dataset.words;
     if (on) button.setAttribute("aria-disabled", "true"); else button.removeAttribute("aria-disabled");
   }

@@ -11,7 +11,7 @@
     const button = event.submitter;
     const words = button?.dataset.busy && button.querySelector("span");
     if (!words) return;
-    button.style.minWidth = `${button.offsetWidth}px`; // nothing moves
+    button.style.minWidth = `min(100%, ${button.offsetWidth}px)`; // nothing moves
     words.textContent = button.dataset.busy;
     button.setAttribute("aria-disabled", "true");
   });
