@@ -29,7 +29,7 @@ def _tally() -> rx.Component:
 
 def _name() -> rx.Component:
     name = rx.el.h2(apart(State.name), id="import", class_name="break")
-    return rx.el.div(name, rx.el.p(apart(State.by), class_name="muted small"))
+    return rx.el.div(name, rx.el.p(apart(State.by), class_name="muted small"), class_name="named")
 
 
 # --- choosing a file ----------------------------------------------------------------------------------
