@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from sqlmodel import SQLModel
 
 from clinic_app.core import bootstrap, db, migrations
 from clinic_app.services.audit import chain
-from clinic_app.services.backups import moving
+from clinic_app.services.backups import alone, moving
 from clinic_app.services.backups.errors import MoveRefused
 from clinic_app.services.patients.forms import PatientQuery
 from clinic_app.services.patients.search import list_patients
@@ -235,3 +236,14 @@ def test_while_a_program_works_it_is_refused(own_database, own_settings, other_p
         assert "stop it first" in refused.value.detail
     finally:
         forget()
+
+
+@pytest.mark.parametrize("own_database", ["postgres"], indirect=True)
+def test_somebody_who_is_connected_as_another_user_is_seen(own_database):
+    engine = own_database.execution_options(clinic_write=True)
+    with engine.connect() as server, engine.connect() as ours:
+        server.execute(sa.text("SELECT 1"))
+        name = f"clinic_{uuid.uuid4().hex}"
+        ours.execute(sa.text(f"CREATE ROLE {name}"))  # undone with the transaction
+        ours.execute(sa.text(f"SET ROLE {name}"))
+        assert alone.others(ours)

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, Engine, text
 
 from clinic_app.core import db
 
-#: Programs, not what the server does there by itself, such as tidying up after many changes (autovacuum).
+#: Programs, which have a user, not what the server does there by itself, such as tidying up after many changes
+#: (autovacuum). Of other users' programs PostgreSQL does not tell everybody what sort they are, but whose.
 _OTHERS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-    "AND backend_type = 'client backend'"
+    "AND usesysid IS NOT NULL"
 )
 CONNECTED = "Somebody is connected to the database: stop every server of this clinic first."
 
