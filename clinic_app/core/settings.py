@@ -320,7 +320,7 @@ class Settings(BaseSettings):
                     "CLINIC_COPY_TO: must be outside of the data directory: what takes one takes the other"
                 )
             if any(file.is_relative_to(folder) for file in self._files()):
-                raise ValueError("CLINIC_COPY_TO: must be a folder of its own: the data directory lies in it")
+                raise ValueError("CLINIC_COPY_TO: must be a folder of its own: the clinic's data lies in it")
         on_this_machine = self.smtp_host in {"localhost", "127.0.0.1", "::1"}
         if self.mode == "production":
             if self.smtp_host and self.smtp_security == "none" and not on_this_machine:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
+from clinic_app.core import database_url
 from clinic_app.core.settings import Settings, SettingsError, load_settings
 
 PRODUCTION = {"mode": "production", "public_url": "https://desk.example.org", "bcrypt_cost": 12}
@@ -104,6 +108,15 @@ def test_languages_keep_their_order_and_stand_once():
 def test_every_setting_says_what_it_is_for():
     silent = [name for name, field in Settings.model_fields.items() if not field.description]
     assert silent == []
+
+
+def test_a_folder_that_may_not_be_looked_at_is_no_wrong_setting(monkeypatch):
+    def closed(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", closed)
+    address = "sqlite:////srv/another/clinic.sqlite3"
+    assert database_url.checked(address) == address
 
 
 def test_the_default_database_is_in_the_data_directory(tmp_path):
