@@ -19,7 +19,7 @@ from clinic_app.services import challenges
 from clinic_app.services.patients import birth_dates, phones, self_registration, wording
 from clinic_app.services.patients.errors import RegistrationOver
 from clinic_app.services.patients.forms import PATIENT_FIELDS, Kind
-from clinic_app.services.patients.self_registration import ASKED, BROWSER_LIFE, NotOffered, Received
+from clinic_app.services.patients.self_registration import ASKED, NotOffered, Received
 from clinic_app.web import dead_ends, pages, requests
 from clinic_app.web.answers import failure_status, keep, see_other
 from clinic_app.web.patient_side import noted, told
@@ -110,8 +110,7 @@ async def register(request: Request, form: Form) -> Response:
         answer = _form(status, typed, errors=error.fields, refused=refused, token=token)
         answer.headers.update(headers)
         return answer
-    life = int(BROWSER_LIFE.total_seconds())
-    return keep(see_other(routes.SELF_REGISTRATION_DONE), cookies.registration_name(), done.token, life)
+    return keep(see_other(routes.SELF_REGISTRATION_DONE), cookies.registration_name(), done.token, done.seconds)
 
 
 def _what_next(done: Received, notice: str) -> HTMLResponse:

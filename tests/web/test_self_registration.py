@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html
 import json
 
 import pytest
 from httpx import Response
 
-from clinic_app.core import cookies, routes
+from clinic_app.core import clock, cookies, routes
 from clinic_app.core.settings import get_settings
 from clinic_app.models.registrations import SELF_REGISTRATIONS
 from clinic_app.services import challenges
@@ -261,3 +262,29 @@ async def test_sent_again_because_the_answer_was_lost_it_is_the_same_registratio
         sent = _typed(token=typed["token"], first_name="Maria")
         assert (await other.post(routes.SELF_REGISTRATION, data=sent)).status_code == 303
     assert tools.number("SELECT count(DISTINCT browser_digest) FROM self_registrations") == 2
+
+
+async def test_whoever_has_only_seen_the_form_can_ask_nothing_by_its_token(browser, on, new_browser):
+    token = _token(await browser.get(routes.SELF_REGISTRATION))
+    await browser.post(routes.SELF_REGISTRATION, data=_typed(token=token))
+    async with new_browser() as other:
+        other.cookies.set(cookies.registration_name(), token)
+        assert EMAIL not in (await other.get(routes.SELF_REGISTRATION_DONE)).text
+
+
+@pytest.mark.parametrize("token", ["\u2603" * 43, "\r\n;" * 20, "x"])
+async def test_whatever_is_sent_as_the_token_of_the_form_it_is_answered(browser, on, token):
+    answer = await browser.post(routes.SELF_REGISTRATION, data=_typed(token=token))
+    assert answer.status_code == 303
+    assert EMAIL in (await browser.get(routes.SELF_REGISTRATION_DONE)).text
+
+
+async def test_sent_again_the_browser_may_ask_no_longer_than_it_could(browser, on, monkeypatch):
+    await browser.post(routes.SELF_REGISTRATION, data=_typed())
+    later = clock.now() + dt.timedelta(minutes=20)
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "now", lambda: later)
+        again = await browser.post(routes.SELF_REGISTRATION, data=_typed())
+    seconds = int(again.headers["set-cookie"].partition("Max-Age=")[2].partition(";")[0])
+    assert 500 < seconds <= 600, "else the page would say for a while that the reception has what nobody confirmed"
+    assert tools.number("SELECT count(*) FROM self_registrations") == 1

@@ -65,13 +65,14 @@ class Received:
     """What the browser that registered is told: the first name that was typed, and by which way it goes on.
 
     ``way``: ``email``, where a link has to be opened first; ``phone``, where the reception calls; ``desk`` otherwise.
-    ``to`` is that email, or phone (E.164). ``token`` names the registration to this browser.
+    ``to`` is that email, or phone (E.164). ``token`` names the registration to this browser, for ``seconds`` from now.
     """
 
     first_name: str
     way: str
     to: str
     token: str = ""
+    seconds: int = int(BROWSER_LIFE.total_seconds())
 
 
 def offered() -> bool:
@@ -182,21 +183,23 @@ def register_oneself(details: PatientDetails, solution: str, before: str = "", f
     first, and is forgotten after ``LIFE``; else it is with the reception at once. ``solution`` is that of a challenge
     (``challenges``), which counts once. ``before`` is the token this browser was given last, ``form`` the one that came
     with the form (``crypto.new_token``): sent again unchanged, as after going back, or because the answer was lost on
-    the way, a registration that nobody has decided about stays the one it is. Raises ``NotOffered``,
-    ``ChallengeNotSolved``, ``TooManyAttempts``.
+    the way, a registration that nobody has decided about stays the one it is. Whoever has only seen the form, on a
+    device that many use, can ask nothing by its token: the browser is given another, that follows from it. Raises
+    ``NotOffered``, ``ChallengeNotSolved``, ``TooManyAttempts``.
     """
     _demand_offered()
     known_by, over = challenges.check(solution)
     way, to = _way(details)
     confirms = way == "email"
+    follows = crypto.keyed_digest(form, "registration form") if form else ""
     with db.transaction() as session:
         wait = _count(session, sign_in_throttle.of_registering(context.current().address))
         if not wait:
-            for token in (before, form):  # whoever sends the same at once waits for the count above
-                if _sent_before(session, token, details):
-                    return Received(details.first_name, way, to, token)
+            for token in (before, follows):  # whoever sends the same at once waits for the count above
+                if seconds := _sent_before(session, token, details):
+                    return Received(details.first_name, way, to, token, seconds)
             challenges.use_up(session, known_by, over)
-            token = form if _unused(session, form) else crypto.new_token()
+            token = follows if follows and _unused(session, follows) else crypto.new_token()
             row = _add(session, details, confirms=confirms, token=token)
             sent = confirms and _write(session, row.id or 0, to, row.email_digest or "", clock.now() + LIFE)
             _record_received(session, row, way, {"sent": sent} if confirms else {})
@@ -220,15 +223,17 @@ def _of_browser(session: Session, token: str) -> tuple[Any, PatientDetails] | No
 
 
 def _unused(session: Session, token: str) -> bool:
-    """Whether it is a token that names no registration yet."""
+    """Whether a token names no registration yet."""
     named = select(SELF_REGISTRATIONS.c.id).where(SELF_REGISTRATIONS.c.browser_digest == crypto.digest(token))
-    return len(token) == len(crypto.new_token()) and session.execute(named).one_or_none() is None
+    return session.execute(named).one_or_none() is None
 
 
-def _sent_before(session: Session, token: str, details: PatientDetails) -> bool:
-    """Whether this browser has sent the same a moment ago."""
+def _sent_before(session: Session, token: str, details: PatientDetails) -> int:
+    """For how many seconds this browser, which has sent the same a moment ago, may still ask about it; else 0."""
     found = _of_browser(session, token)
-    return found is not None and all(getattr(found[1], name) == getattr(details, name) for name in ASKED)
+    if found is None or any(getattr(found[1], name) != getattr(details, name) for name in ASKED):
+        return 0
+    return math.ceil((found[0].created_at + BROWSER_LIFE - clock.now()).total_seconds())
 
 
 def received(token: str) -> Received | None:
