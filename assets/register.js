@@ -29,7 +29,9 @@
   function send() {
     const over = new AbortController();
     setTimeout(() => over.abort(), 10_000);
-    fetch("/healthz", { cache: "no-store", signal: over.signal }).then(() => {
+    fetch("/healthz", { cache: "no-store", signal: over.signal }).then(({ status }) => {
+      if (status >= 500) throw new Error(); // from the proxy: the server begins anew
+    }).then(() => {
       reached = true;
       form.requestSubmit(waits);
     }, () => {
@@ -49,17 +51,17 @@
     words = span.textContent;
     span.textContent = waits.dataset.busy;
     waits.setAttribute("aria-disabled", "true");
+    show(answer.value ? "done" : "waits");
     if (answer.value) send();
-    else show("waits");
   });
 
   // A line that is away for a moment keeps nobody out: the worker is asked for again after each of these seconds.
-  function work(waits) {
+  function work(pauses) {
     try {
       const worker = new Worker("/register-worker.js");
       worker.onerror = () => {
         worker.terminate();
-        if (waits.length) setTimeout(work, waits[0] * 1000, waits.slice(1));
+        if (pauses.length) setTimeout(work, pauses[0] * 1000, pauses.slice(1));
         else failed();
       };
       worker.onmessage = ({ data }) => {

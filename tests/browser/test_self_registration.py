@@ -63,14 +63,21 @@ def test_a_line_that_fails_for_a_moment_keeps_nobody_out(open_page, open_clinic,
 
 def test_pressed_without_a_line_what_was_typed_stays_and_goes_once(open_page, open_clinic, watch):
     watch.expect("ERR_INTERNET_DISCONNECTED")
+    watch.expect("502")
     page = open_page(path=routes.SELF_REGISTRATION, at=open_clinic)
     page.get_by_label("First name", exact=True).fill("Offlina")
     page.get_by_label("Last name", exact=True).fill("Wafula")
     page.get_by_label("Phone", exact=True).fill("0712 445 902")
     expect(page.get_by_text("Checked: no robot")).to_be_visible()
+    away = page.get_by_text("No connection. What you typed is kept.")
+    page.route("**/healthz", lambda route: route.fulfill(status=502))  # by the proxy, while the program starts
+    page.get_by_role("button", name="Send registration").click()
+    expect(away).to_be_visible()
+    page.unroute("**/healthz")
     page.context.set_offline(True)
     page.get_by_role("button", name="Send registration").click()
-    expect(page.get_by_text("No connection. What you typed is kept.")).to_be_visible()
+    expect(page.get_by_role("button", name="Send registration")).to_be_enabled()
+    expect(away).to_be_visible()
     expect(page.get_by_label("First name", exact=True)).to_have_value("Offlina")
     page.context.set_offline(False)
     page.get_by_role("button", name="Send registration").click()
