@@ -275,17 +275,16 @@ def test_confirming_in_one_tab_leaves_the_other_one_working(open_page, clinic):
     expect(other.get_by_text("Page 2 of")).to_be_visible()
 
 
-def test_confirming_leads_to_pages_of_ours_only(open_page, clinic, subtests):
+def test_confirming_leads_to_pages_of_ours_only(open_page, clinic):
     page = open_page(_staff(clinic))
     for next_page in ("https://evil.example/", "//evil.example", "/auth/logout", "/patients/../x"):
-        with subtests.test(next_page=next_page):
-            page.goto(f"/account/confirm?next={next_page}")
-            page.get_by_label("Password", exact=True).fill(factories.PASSWORD)
-            with page.expect_navigation():
-                page.get_by_role("button", name="Continue").click()
-            drawn(page)
-            expect(_heading(page, "Your account")).to_be_visible()
-            expect(page).to_have_url(re.compile("/account$"))
+        page.goto(f"/account/confirm?next={next_page}")
+        page.get_by_label("Password", exact=True).fill(factories.PASSWORD)
+        with page.expect_navigation():
+            page.get_by_role("button", name="Continue").click()
+        drawn(page)
+        expect(_heading(page, "Your account")).to_be_visible()
+        expect(page).to_have_url(re.compile("/account$"))
 
 
 # --- staff accounts -----------------------------------------------------------------------------

@@ -31,6 +31,7 @@ def _open(open_page, done, who="receptionist", **options) -> Page:
 def _create(page: Page, email: str = "") -> None:
     if email:
         page.get_by_role("dialog").get_by_label("Email").fill(email)
+    expect(page.locator("form[data-pressed]")).to_have_count(0)  # while it is busy, a press is no second one
     page.get_by_role("dialog").get_by_role("button", name="Create Portal Account").click()
 
 
@@ -82,7 +83,7 @@ def test_in_the_list_too_the_focus_returns_to_the_button_of_that_row(open_page, 
     expect(button).to_be_focused()
 
 
-def test_a_mistake_is_told_at_the_email_and_what_was_typed_is_kept(open_page, clinic, subtests):
+def test_a_mistake_is_told_at_the_email_and_what_was_typed_is_kept(open_page, clinic):
     clinic.patient(portal_email="in.use@example.org")
     page = _open(open_page, clinic.patient(phone="0712 445 901"))
     before = len(clinic.audit("PORTAL_ACCOUNT_CREATED"))
@@ -97,15 +98,14 @@ def test_a_mistake_is_told_at_the_email_and_what_was_typed_is_kept(open_page, cl
             "Email already in use. A portal account with this email already exists. Please use a different email.",
         ),
     ):
-        with subtests.test(typed=typed):
-            email.fill(typed)
-            _create(page)
-            expect(page.locator("#portal-email-error")).to_have_text(sentence)
-            expect(email).to_be_focused()
-            expect(email).to_have_value(typed)
-            expect(email).to_have_attribute("aria-invalid", "true")
-            expect(page.get_by_label("Phone Number (Optional)")).to_have_value("0712 445901")
-            assert len(clinic.audit("PORTAL_ACCOUNT_CREATED")) == before
+        email.fill(typed)
+        _create(page)
+        expect(page.locator("#portal-email-error")).to_have_text(sentence)
+        expect(email).to_be_focused()
+        expect(email).to_have_value(typed)
+        expect(email).to_have_attribute("aria-invalid", "true")
+        expect(page.get_by_label("Phone Number (Optional)")).to_have_value("0712 445901")
+        assert len(clinic.audit("PORTAL_ACCOUNT_CREATED")) == before
 
 
 def test_a_field_that_is_switched_off_while_it_works_keeps_what_the_work_said(open_page, clinic):
