@@ -128,10 +128,13 @@ def _instant(instant: dt.datetime) -> str:
     return f"{wording.date_words(there.date())}, {there:%H:%M}"
 
 
+def _by(name: str) -> str:
+    return f"by {name or 'the command line'}"
+
+
 def by(found: ImportView) -> str:
     """``27 Nov 2026, 21:43, by Daniel Otieno``: every administrator sees an import that is under way."""
-    who = f"by {found.started_by}" if found.started_by else "by the command line"
-    return f"{_instant(found.started_at)}, {who}"
+    return f"{_instant(found.started_at)}, {_by(found.started_by)}"
 
 
 def progress(found: ImportView) -> str:
@@ -155,8 +158,7 @@ def done(found: ImportView) -> tuple[str, str]:
     first = f"{plural(found.imported, 'patient')} imported."
     if found.same:
         first += f" {plural(found.same, 'row')} {'was' if found.same == 1 else 'were'} somebody who was there already."
-    by = f"by {found.started_by}" if found.started_by else "by the command line"
-    how = f"{_took(found)}{by}, {_instant(found.ended_at or found.started_at)}."
+    how = f"{_took(found)}{_by(found.started_by)}, {_instant(found.ended_at or found.started_at)}."
     if found.first_patient_id:
         numbers = found.first_patient_id
         if found.last_patient_id != found.first_patient_id:
@@ -176,5 +178,5 @@ def early(found: ImportView) -> str:
 
 def earlier(one: EarlierImport) -> EarlierFile:
     """``2 Jun 2026, 18:02, by Daniel Otieno · 1,204 new, 12 left out``."""
-    by = f"by {one.started_by}" if one.started_by else "by the command line"
-    return EarlierFile(one.id, one.name, f"{_instant(one.at)}, {by} · {one.imported:,} in, {one.left_out:,} left out")
+    words = f"{_instant(one.at)}, {_by(one.started_by)} · {one.imported:,} in, {one.left_out:,} left out"
+    return EarlierFile(one.id, one.name, words)
